@@ -1,0 +1,23 @@
+//! X.1206 documents: what a message is.
+//!
+//! Bytes come in through one door, [`facts::Validated`]: encoding, well-formedness, limits and grammar are checked
+//! there, once. Everything else in the workspace works on the types of [`core`] and [`version`], whose every part
+//! knows its byte range, so that it can be spliced into another document without being written again.
+//!
+//! This crate names no runtime, socket, clock, disk or random source.
+
+pub mod base64;
+pub mod class;
+pub mod core;
+pub mod digest;
+pub mod error;
+pub mod facts;
+pub mod guid;
+pub mod limits;
+pub mod names;
+pub mod part;
+pub mod read;
+pub mod text;
+pub mod version;
+pub mod wellformed;
+pub mod write;
