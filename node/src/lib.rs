@@ -1,1 +1,2 @@
-//! Placeholder.
+//! What to do: the pure machines.
+pub mod store;
