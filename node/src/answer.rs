@@ -1,0 +1,141 @@
+//! Answers: one leaf for each message, in the shape and order of the document that is answered (10.1.5).
+
+use bytes::{Bytes, BytesMut};
+use schemas::core::ReplyStatus;
+use schemas::error::Refused;
+use schemas::guid::{ClientGuid, MessageId, Pid, ServerGuid};
+use schemas::names::Spelling;
+use schemas::write::{self, HeaderFields, Kind, ReplyDraft, ReplyForm};
+
+use crate::intake::{Hop, Order, Refusal};
+
+/// The answer to one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Repeated in the reply's header: the answer goes back between the same two.
+    pub server: Option<ServerGuid>,
+    /// The client of the part that is answered.
+    pub client: Option<ClientGuid>,
+    /// What is said.
+    pub body: AnswerBody,
+}
+
+/// Leaves or parts, as in what is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerBody {
+    /// One for each message of the Payload.
+    Leaves(Vec<Leaf>),
+    /// One for each nested part.
+    Parts(Vec<Answer>),
+}
+
+/// The answer to one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The CID of what is answered.
+    pub cid: String,
+    /// Its UUID.
+    pub uuid: Option<String>,
+    /// Its `Message_ID`, exactly as it stood.
+    pub reply_id: Option<String>,
+    /// How it went.
+    pub status: ReplyStatus,
+    /// Why, if not well.
+    pub why: Option<String>,
+    /// Whether it was a version message: others get `AbstractReply` (S6).
+    pub is_version: bool,
+}
+
+impl Leaf {
+    /// The answer to `order`, which came with `hop`.
+    pub fn new(hop: &Hop, order: &Order, outcome: Result<(), Refusal>) -> Self {
+        let (status, why) = match outcome {
+            Ok(()) => (ReplyStatus::Succeeded, None),
+            Err(refusal) => (refusal.status, Some(refusal.why)),
+        };
+        Self {
+            cid: order.cid.clone(),
+            uuid: order.uuid.clone(),
+            reply_id: reply_id(hop),
+            status,
+            why,
+            is_version: order.is_version,
+        }
+    }
+
+    /// `Failed` for something that could not be read as a message.
+    pub fn failed(reply_id: Option<String>, why: String) -> Self {
+        // S4: where no CID was readable, the PID's text stands in its place.
+        let cid = Pid::X1206.to_string();
+        Self { cid, uuid: None, reply_id, status: ReplyStatus::Failed, why: Some(why), is_version: true }
+    }
+}
+
+/// The text to repeat as `Reply_ID`.
+pub fn reply_id(hop: &Hop) -> Option<String> {
+    hop.message_id.as_ref().map(|id| id.text.to_string())
+}
+
+impl Answer {
+    /// The answer to a whole document that was refused; `None` if it was itself a reply (R-10.1.6-10).
+    pub fn to_refused(refused: &Refused) -> Option<Self> {
+        let reply_id = refused.message_id.as_ref().map(|id| id.text.to_string());
+        let leaf = Leaf::failed(reply_id, refused.error.to_string());
+        (!refused.is_reply).then(|| Self { server: None, client: None, body: AnswerBody::Leaves(vec![leaf]) })
+    }
+
+    /// Every leaf, in document order.
+    pub fn leaves(&self) -> Vec<&Leaf> {
+        match &self.body {
+            AnswerBody::Leaves(leaves) => leaves.iter().collect(),
+            AnswerBody::Parts(parts) => parts.iter().flat_map(Self::leaves).collect(),
+        }
+    }
+
+    /// Every leaf, to be changed when the store has spoken.
+    pub fn leaves_mut(&mut self) -> Vec<&mut Leaf> {
+        match &mut self.body {
+            AnswerBody::Leaves(leaves) => leaves.iter_mut().collect(),
+            AnswerBody::Parts(parts) => parts.iter_mut().flat_map(Self::leaves_mut).collect(),
+        }
+    }
+
+    /// The `Message_Core_Reply` document. `message_id` and `sent_time` are the shell's.
+    pub fn render(&self, spelling: Spelling, message_id: MessageId, sent_time: &str) -> Bytes {
+        self.render_part(spelling, Some(message_id), Some(sent_time))
+    }
+
+    fn render_part(&self, spelling: Spelling, message_id: Option<MessageId>, sent_time: Option<&str>) -> Bytes {
+        let header = HeaderFields { server_guid: self.server, client_guid: self.client, message_id, sent_time };
+        match &self.body {
+            AnswerBody::Leaves(leaves) if leaves.len() == 1 => write::reply(spelling, &header, &draft(&leaves[0])),
+            AnswerBody::Leaves(leaves) => {
+                let inner = HeaderFields { message_id: None, sent_time: None, ..header };
+                bundle(spelling, &header, leaves.iter().map(|leaf| write::reply(spelling, &inner, &draft(leaf))))
+            }
+            AnswerBody::Parts(parts) => {
+                bundle(spelling, &header, parts.iter().map(|part| part.render_part(spelling, None, None)))
+            }
+        }
+    }
+}
+
+fn bundle(spelling: Spelling, header: &HeaderFields<'_>, parts: impl Iterator<Item = Bytes>) -> Bytes {
+    let envelope = write::envelope(spelling, Kind::Reply, header);
+    let mut document = BytesMut::from(&envelope.head[..]);
+    parts.for_each(|part| document.extend_from_slice(&part));
+    document.extend_from_slice(&envelope.tail);
+    document.freeze()
+}
+
+fn draft(leaf: &Leaf) -> ReplyDraft<'_> {
+    ReplyDraft {
+        cid: &leaf.cid,
+        uuid: leaf.uuid.as_deref(),
+        reply_id: leaf.reply_id.as_deref(),
+        status: leaf.status.clone(),
+        description: leaf.why.as_deref(),
+        form: if leaf.is_version { ReplyForm::Version } else { ReplyForm::Abstract },
+        data: None,
+    }
+}

@@ -1,0 +1,250 @@
+//! What is on offer: the items of the log, which of them are current, and where each match key occurs.
+//!
+//! Built from log records alone, by [`Catalogue::insert`] in log order, live and after a restart alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use schemas::digest::Digest;
+use topology::interest::MatchKey;
+use topology::matching;
+use topology::subject::ItemIdentity;
+use topology::subscriptions::{Mode, Subscription};
+
+use crate::ids::Position;
+use crate::records::ItemRecord;
+
+/// An item of the log.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// What the log says of it.
+    pub record: ItemRecord,
+    /// Whether nothing has replaced it.
+    pub current: bool,
+}
+
+/// Content and catalogue entries of one thing replace their own kind only.
+type Slot = (ItemIdentity, bool);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    items: BTreeMap<Position, Item>,
+    slots: BTreeMap<Slot, Position>,
+    digests: BTreeMap<Digest, Position>,
+    /// Current items only: superseded ones are skipped by everybody.
+    postings: BTreeMap<MatchKey, BTreeSet<Position>>,
+    /// For each key the highest position that was trimmed while current.
+    trimmed: BTreeMap<MatchKey, Position>,
+    /// The same for all keys together, as far as it happened before the last restart.
+    trimmed_before: Position,
+    head: Position,
+}
+
+/// What an insertion changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inserted {
+    /// Whether the item is current: an older revision that came late is not.
+    pub current: bool,
+    /// What it replaced.
+    pub replaced: Option<Position>,
+}
+
+/// How an item goes to a subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// The provider's bytes.
+    Whole,
+    /// A catalogue entry that this node derives (design decision 8).
+    Derived,
+}
+
+/// One item that a subscriber is to get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub position: Position,
+    /// In which form.
+    pub form: Form,
+    /// Length of its bytes.
+    pub bytes: u64,
+}
+
+/// A stretch of a subscriber's due items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// In log order.
+    pub due: Vec<Due>,
+    /// Everything up to here is in `due` or does not concern the subscriber.
+    pub through: Position,
+    /// Whether that is the head of the log.
+    pub complete: bool,
+}
+
+impl Catalogue {
+    /// An empty catalogue of a log whose items up to `floor` were trimmed earlier.
+    pub fn new(floor: Position) -> Self {
+        Self { trimmed_before: floor, head: floor, ..Self::default() }
+    }
+
+    /// Adds the next item of the log.
+    pub fn insert(&mut self, position: Position, record: ItemRecord) -> Inserted {
+        debug_assert!(position > self.head, "positions ascend");
+        self.head = position;
+        let slot = record.subject.identity.clone().map(|identity| (identity, record.is_entry));
+        let old = slot.as_ref().and_then(|slot| self.slots.get(slot)).copied();
+        let current = old.is_none_or(|old| self.is_newer(&record, old));
+        if current {
+            if let Some(old) = old {
+                self.retire(old);
+            }
+            for key in record.reach.keys() {
+                self.postings.entry(key).or_default().insert(position);
+            }
+            if let Some(slot) = slot {
+                self.slots.insert(slot, position);
+            }
+        }
+        self.digests.insert(record.digest, position);
+        self.items.insert(position, Item { record, current });
+        Inserted { current, replaced: old.filter(|_| current) }
+    }
+
+    fn is_newer(&self, record: &ItemRecord, old: Position) -> bool {
+        self.items.get(&old).is_none_or(|old| {
+            let old = &old.record;
+            record.subject.replaces(record.digest, old.subject.revision, old.digest)
+        })
+    }
+
+    fn retire(&mut self, position: Position) {
+        let Some(item) = self.items.get_mut(&position) else { return };
+        item.current = false;
+        for key in item.record.reach.keys() {
+            if let Some(positions) = self.postings.get_mut(&key) {
+                positions.remove(&position);
+                if positions.is_empty() {
+                    self.postings.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Forgets the oldest items until `keep` are left; answers the new floor if it moved.
+    pub fn trim(&mut self, keep: usize) -> Option<Position> {
+        let mut floor = None;
+        while self.items.len() > keep {
+            let Some((position, item)) = self.items.pop_first() else { break };
+            floor = Some(position);
+            if self.digests.get(&item.record.digest) == Some(&position) {
+                self.digests.remove(&item.record.digest);
+            }
+            if item.current {
+                self.forget_current(position, &item.record);
+            }
+        }
+        floor
+    }
+
+    fn forget_current(&mut self, position: Position, record: &ItemRecord) {
+        for key in record.reach.keys() {
+            if let Some(positions) = self.postings.get_mut(&key) {
+                positions.remove(&position);
+            }
+            self.trimmed.insert(key, position);
+        }
+        if let Some(identity) = record.subject.identity.clone() {
+            self.slots.remove(&(identity, record.is_entry));
+        }
+    }
+
+    /// Whether something that `subscriptions` may have asked for was trimmed after `position`. Errs towards yes.
+    pub fn misses(&self, subscriptions: &[Subscription], position: Position) -> bool {
+        self.trimmed_before > position
+            || subscriptions
+                .iter()
+                .flat_map(|subscription| subscription.interest.keys())
+                .any(|key| self.trimmed.get(&key).is_some_and(|trimmed| *trimmed > position))
+    }
+
+    /// The current items after `after` that `subscriptions` cover, `most` at the most.
+    pub fn due(&self, subscriptions: &[Subscription], after: Position, most: usize) -> Stretch {
+        let mut candidates: BTreeSet<Position> = BTreeSet::new();
+        for subscription in subscriptions {
+            let from = Bound::Excluded(after.max(Position(subscription.since)));
+            for key in subscription.interest.keys() {
+                if let Some(positions) = self.postings.get(&key) {
+                    candidates.extend(positions.range((from, Bound::Unbounded)));
+                }
+            }
+        }
+        let mut due = Vec::new();
+        for position in candidates {
+            if due.len() == most {
+                let through = due.last().map_or(after, |due: &Due| due.position);
+                return Stretch { due, through, complete: false };
+            }
+            due.extend(self.due_at(position, subscriptions));
+        }
+        Stretch { due, through: self.head, complete: true }
+    }
+
+    fn due_at(&self, position: Position, subscriptions: &[Subscription]) -> Option<Due> {
+        let item = self.items.get(&position)?;
+        let covering = subscriptions.iter().filter(|subscription| {
+            subscription.since < position.0
+                && !matching::applies(&subscription.interest, &item.record.reach.0).is_empty()
+        });
+        let form = covering.filter_map(|subscription| self.form(item, subscription.mode)).min()?;
+        Some(Due { position, form, bytes: item.record.bytes })
+    }
+
+    /// How `item` goes to a subscription of this mode. Where a provider publishes both content and entry, each mode gets
+    /// its own; where there is one of them only, it serves both (an entry of content is then derived).
+    pub fn form(&self, item: &Item, mode: Mode) -> Option<Form> {
+        let other = || {
+            let identity = item.record.subject.identity.clone()?;
+            self.slots.get(&(identity, !item.record.is_entry))
+        };
+        match (item.record.is_entry, mode) {
+            (false, Mode::Full) | (true, Mode::Catalog) => Some(Form::Whole),
+            (false, Mode::Catalog) => other().is_none().then_some(Form::Derived),
+            (true, Mode::Full) => other().is_none().then_some(Form::Whole),
+        }
+    }
+
+    /// The last position that was inserted.
+    pub fn head(&self) -> Position {
+        self.head
+    }
+
+    /// The item at a position, unless it was trimmed.
+    pub fn get(&self, position: Position) -> Option<&Item> {
+        self.items.get(&position)
+    }
+
+    /// Where bytes of this digest stand, current or not.
+    pub fn position_of(&self, digest: Digest) -> Option<Position> {
+        self.digests.get(&digest).copied()
+    }
+
+    /// The current content or entry of an identity.
+    pub fn current(&self, identity: &ItemIdentity, is_entry: bool) -> Option<&Item> {
+        self.slots.get(&(identity.clone(), is_entry)).and_then(|position| self.items.get(position))
+    }
+
+    /// All items with their positions, in log order.
+    pub fn iter(&self) -> impl Iterator<Item = (Position, &Item)> {
+        self.items.iter().map(|(position, item)| (*position, item))
+    }
+
+    /// How many items are kept.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
