@@ -1,1 +1,8 @@
-fn main() {}
+//! Does it hold together: every test that asserts across crates, or about the tree itself, in one binary.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod layout;
+mod rows;
+mod sources;
+mod validators;

@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The harness of the tests that assert across crates: where the large data lies, who judges documents.
+
+pub mod data;
+pub mod validators;

@@ -1,0 +1,64 @@
+//! Where the large public test data lies: advisories, lock files, XML suites. It is too big to ship.
+//!
+//! A test that needs it begins with `let Some(data) = data::dir() else { return };`.
+
+use std::panic::Location;
+use std::path::PathBuf;
+
+/// The variable that names the folder.
+pub const VARIABLE: &str = "DISTRIBUTARY_TEST_DATA";
+
+/// The folder of the test data, or `None` after saying on stderr which test did not run.
+///
+/// # Panics
+///
+/// Where data must be there and is not: `CI` is set, or the variable names no folder.
+#[track_caller]
+#[expect(clippy::print_stderr, reason = "what a test run left out is for whoever reads its output")]
+pub fn dir() -> Option<PathBuf> {
+    let found = look(std::env::var_os(VARIABLE).map(PathBuf::from), std::env::var_os("CI").is_some());
+    match found {
+        Ok(Some(dir)) => Some(dir),
+        Ok(None) => {
+            let place = Location::caller();
+            let thread = std::thread::current();
+            eprintln!("NOT RUN: {} ({place}): {VARIABLE} is not set", thread.name().unwrap_or("a test"));
+            None
+        }
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
+/// What `dir` does with the values of the two variables.
+fn look(named: Option<PathBuf>, ci: bool) -> Result<Option<PathBuf>, String> {
+    match named {
+        Some(dir) if dir.is_dir() => Ok(Some(dir)),
+        Some(dir) => Err(format!("{VARIABLE} names {}, which is no folder", dir.display())),
+        None if ci => Err(format!("{VARIABLE} is not set, and under CI no test may be left out")),
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absent_data_is_a_failure_under_ci_only() {
+        assert!(look(None, true).is_err());
+        assert_eq!(look(None, false), Ok(None));
+    }
+
+    #[test]
+    fn a_name_of_nothing_is_always_a_failure() {
+        let nowhere = Some(PathBuf::from("no/such/folder"));
+        assert!(look(nowhere.clone(), false).is_err());
+        assert!(look(nowhere, true).is_err());
+    }
+
+    #[test]
+    fn a_folder_is_taken_as_it_is() {
+        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(look(Some(here.clone()), true), Ok(Some(here)));
+    }
+}
