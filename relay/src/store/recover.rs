@@ -1,0 +1,144 @@
+//! What the log holds when it is opened: which segments count, how far, and what is left over.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    disk::Disk,
+    error::OpenError,
+    index::{Held, View},
+    scan::{self, Scan},
+    segment::{self, HEADER_LEN, Header, Link},
+};
+
+/// The log as it was found.
+pub(super) struct Found {
+    /// Oldest first.
+    pub(super) views: Vec<View>,
+    /// (position, record), ascending, trimmed ones left out.
+    pub(super) records: Vec<(u64, Bytes)>,
+    /// The newest segment and how much of it counts.
+    pub(super) previous: Link,
+    /// The highest position ever seen in the log.
+    pub(super) last: u64,
+    /// Higher than every sequence number in use.
+    pub(super) next_sequence: u64,
+}
+
+/// A segment file with a whole header.
+struct Segment {
+    name: String,
+    header: Header,
+    bytes: Bytes,
+}
+
+/// Reads the log and removes the files that are no part of it: segments whose creation was never finished or that their successor passes over, and segments
+/// that hold only positions below `trimmed`.
+pub(super) fn read(disk: &Arc<dyn Disk>, trimmed: u64) -> Result<Found, OpenError> {
+    let mut segments = load(disk)?;
+    let next_sequence = segments.keys().next_back().map_or(1, |newest| newest + 1);
+    let chain = chain(&mut segments, trimmed)?;
+    for (sequence, _) in segments {
+        let name = segment::name(sequence);
+        tracing::info!(file = name, "removing a log segment that is not needed");
+        disk.remove(&name).map_err(OpenError::io(&name))?;
+    }
+    let mut found = Found { views: Vec::new(), records: Vec::new(), previous: Link::default(), last: 0, next_sequence };
+    for (segment, len) in chain {
+        found.add(segment, len, trimmed)?;
+    }
+    Ok(found)
+}
+
+/// All segment files, mapped. One that ends within its header never had a record (the header is durable before the first) and is left for removal.
+fn load(disk: &Arc<dyn Disk>) -> Result<BTreeMap<u64, Option<Segment>>, OpenError> {
+    let mut segments = BTreeMap::new();
+    for name in disk.list().map_err(OpenError::io("directory"))? {
+        let Some(sequence) = segment::sequence_of(&name) else {
+            continue;
+        };
+        let file = disk.open(&name).map_err(OpenError::io(&name))?;
+        let bytes = file.map().map_err(OpenError::io(&name))?;
+        let header = Header::decode(&name, &bytes)?.filter(|header| header.sequence == sequence);
+        let segment = match header {
+            Some(header) => Some(Segment { name, header, bytes }),
+            None if bytes.len() as u64 <= HEADER_LEN => None,
+            None => {
+                return Err(OpenError::Corrupt {
+                    file: name,
+                    offset: 0,
+                    what: "the segment's header does not match its checksum",
+                });
+            }
+        };
+        segments.insert(sequence, segment);
+    }
+    Ok(segments)
+}
+
+/// Takes the segments that count out of `segments`, oldest first, with the length that the successor states (none for the newest).
+fn chain(
+    segments: &mut BTreeMap<u64, Option<Segment>>,
+    trimmed: u64,
+) -> Result<Vec<(Segment, Option<u64>)>, OpenError> {
+    let newest = segments.iter().rev().find_map(|(sequence, segment)| segment.is_some().then_some(*sequence));
+    let mut chain = Vec::new();
+    let mut next = newest.map(|sequence| (sequence, None));
+    while let Some((sequence, len)) = next {
+        let Some(segment) = segments.remove(&sequence).flatten() else {
+            return Err(OpenError::Missing { file: segment::name(sequence) });
+        };
+        let Header { previous, first, .. } = segment.header;
+        // Everything before is below `first`, so it may be gone if that is trimmed.
+        let needed = previous.sequence != 0 && first > trimmed;
+        next = needed.then_some((previous.sequence, Some(previous.len)));
+        if needed && previous.sequence >= sequence {
+            return Err(damaged(&segment, 32, "the segment names no earlier one as its predecessor"));
+        }
+        chain.push((segment, len));
+    }
+    chain.reverse();
+    Ok(chain)
+}
+
+impl Found {
+    fn add(&mut self, segment: Segment, len: Option<u64>, trimmed: u64) -> Result<(), OpenError> {
+        if !self.views.is_empty() && segment.header.first != self.last.saturating_add(1) {
+            return Err(damaged(&segment, 24, "the segment does not continue the one before it"));
+        }
+        let scan = segment.scan(len)?;
+        self.previous = Link { sequence: segment.header.sequence, len: scan.end };
+        self.last = scan.last;
+        self.records.extend(scan.records.into_iter().filter(|(position, _)| *position >= trimmed));
+        self.views.push(View {
+            sequence: segment.header.sequence,
+            last: scan.last,
+            entries: scan.entries,
+            held: Held::Mapped(segment.bytes),
+        });
+        Ok(())
+    }
+}
+
+impl Segment {
+    fn scan(&self, len: Option<u64>) -> Result<Scan, OpenError> {
+        let present = self.bytes.len() as u64;
+        match len {
+            Some(len) if len > present => Err(damaged(self, present, "the segment ends before its successor says")),
+            Some(len) => scan::sealed(&self.name, &self.header, &self.bytes, len),
+            None => {
+                let scan = scan::active(&self.name, &self.header, &self.bytes)?;
+                if scan.end < present {
+                    let bytes = present - scan.end;
+                    tracing::warn!(file = self.name, bytes, "cut an unfinished batch off the log");
+                }
+                Ok(scan)
+            }
+        }
+    }
+}
+
+fn damaged(segment: &Segment, offset: u64, what: &'static str) -> OpenError {
+    OpenError::Corrupt { file: segment.name.clone(), offset, what }
+}
