@@ -1,0 +1,171 @@
+//! The end that listens.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quinn::{Endpoint, ServerConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::handshake::{HandshakeError, Opening};
+use super::socket::{BindError, bind, transport};
+use crate::budget::Budget;
+use crate::close::{CloseCode, cut};
+use crate::connection::{Link, Side};
+use crate::hello::Hello;
+use crate::identity::{Identity, PeerIdentity};
+use crate::limits::LinkLimits;
+use crate::tls;
+
+/// Bytes that QUIC may buffer for connections nobody has looked at yet, all together.
+const INCOMING_BYTES: u64 = 4 << 20;
+
+/// A listening endpoint.
+pub struct Server {
+    endpoint: Endpoint,
+    limits: Arc<LinkLimits>,
+    budget: Budget,
+    handshakes: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Listens on an address. Port 0 takes any; see [`Server::local_addr`].
+    ///
+    /// # Errors
+    ///
+    /// The address or the identity cannot be used.
+    pub fn bind(addr: SocketAddr, identity: &Identity, limits: LinkLimits, budget: Budget) -> Result<Self, BindError> {
+        let mut config = ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
+        config
+            .transport_config(Arc::new(transport(&limits)))
+            .max_incoming(limits.incoming_max)
+            .incoming_buffer_size(u64::from(limits.connection_window))
+            .incoming_buffer_size_total(INCOMING_BYTES);
+        let endpoint = bind(addr, identity, &limits, Some(config))?;
+        let handshakes = Arc::new(Semaphore::new(limits.handshakes_max));
+        Ok(Self { endpoint, limits: Arc::new(limits), budget, handshakes })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    ///
+    /// The system does not say.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// The next connection attempt, or `None` once the server is closed. Give each [`Handshake`] a task of its own.
+    ///
+    /// Attempts beyond [`LinkLimits::handshakes_max`] are refused; beyond [`LinkLimits::handshakes_unproven_max`] an
+    /// address must first show that it receives what is sent to it.
+    pub async fn accept(&self) -> Option<Handshake> {
+        loop {
+            let incoming = self.endpoint.accept().await?;
+            let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() else {
+                debug!(from = %incoming.remote_address(), "too many handshakes at once: refused");
+                incoming.refuse();
+                continue;
+            };
+            let running = self.limits.handshakes_max - self.handshakes.available_permits();
+            if running > self.limits.handshakes_unproven_max && incoming.may_retry() {
+                // An attempt that cannot be answered with a Retry is refused when dropped.
+                let _ = incoming.retry();
+                continue;
+            }
+            return Some(Handshake {
+                incoming,
+                limits: Arc::clone(&self.limits),
+                budget: self.budget.clone(),
+                _permit: permit,
+            });
+        }
+    }
+
+    /// Takes no further connections; links that stand go on.
+    pub fn stop_accepting(&self) {
+        self.endpoint.set_server_config(None);
+    }
+
+    /// Closes every link of this endpoint with a code, and ends [`Server::accept`].
+    pub fn close(&self, code: CloseCode, text: &str) {
+        self.endpoint.close(code.to_wire(), cut(text).as_bytes());
+    }
+
+    /// Waits until every closed connection has been told so.
+    pub async fn wait_idle(&self) {
+        self.endpoint.wait_idle().await;
+    }
+}
+
+/// A connection attempt that nothing has been done about.
+pub struct Handshake {
+    incoming: quinn::Incoming,
+    limits: Arc<LinkLimits>,
+    budget: Budget,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Handshake {
+    /// From where it comes.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.incoming.remote_address()
+    }
+
+    /// Completes TLS and hears the client's Hello, each with its deadline.
+    ///
+    /// # Errors
+    ///
+    /// No certificate of our CA, none with exactly one GUID, too slow, no credit left, or no Hello. The client has been
+    /// told.
+    pub async fn complete(self) -> Result<Pending, HandshakeError> {
+        let connecting = self.incoming.accept()?;
+        let connected = timeout(self.limits.handshake_timeout, connecting).await;
+        let connection = connected.map_err(|_| HandshakeError::Timeout("the TLS handshake"))??;
+        let mut opening = Opening::begin(connection, Side::Server, &self.limits, &self.budget).await?;
+        let hello = opening.hear().await?;
+        Ok(Pending { opening, hello })
+    }
+}
+
+/// A client that has proven who it is and said Hello; whether it is welcome is the caller's to decide.
+pub struct Pending {
+    opening: Opening,
+    hello: Hello,
+}
+
+impl Pending {
+    /// Who it is.
+    pub fn peer(&self) -> PeerIdentity {
+        self.opening.peer()
+    }
+
+    /// What it said.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// From where it comes.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.opening.remote_addr()
+    }
+
+    /// Says our Hello. Its document limit is lowered to what this end really takes.
+    ///
+    /// # Errors
+    ///
+    /// No version in common, or the client is gone.
+    pub async fn accept(mut self, mut hello: Hello) -> Result<Link, HandshakeError> {
+        hello.document_bytes_max = hello.document_bytes_max.min(u64::from(self.opening.body_bytes_max()));
+        if hello.common_version(&self.hello).is_some() {
+            self.opening.say(&hello).await?;
+        }
+        self.opening.finish(Side::Server, &hello, self.hello)
+    }
+
+    /// Sends it away: [`CloseCode::Refused`] for good, [`CloseCode::Busy`] for now.
+    pub fn refuse(self, code: CloseCode, text: &str) {
+        self.opening.close(code, text);
+    }
+}

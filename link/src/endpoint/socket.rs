@@ -1,0 +1,119 @@
+//! The socket under an endpoint, and the transport's settings.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+
+use quinn::crypto::{CryptoError, HmacKey};
+use quinn::{AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, IdleTimeout};
+use quinn::{ServerConfig, TokioRuntime, TransportConfig, VarInt};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::identity::Identity;
+use crate::limits::LinkLimits;
+use crate::tls::{TlsError, random_u64};
+
+/// Why an endpoint could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be used.
+    #[error("{addr}: {error}")]
+    Socket {
+        /// Which.
+        addr: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The identity cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Acknowledge after so many packets at the latest: a third less work for a sender of small messages.
+const ACK_EVERY: u32 = 10;
+
+/// Binds an endpoint; one that listens if it has a server's configuration.
+pub(super) fn bind(
+    addr: SocketAddr,
+    identity: &Identity,
+    limits: &LinkLimits,
+    server: Option<ServerConfig>,
+) -> Result<Endpoint, BindError> {
+    let fault = |error| BindError::Socket { addr, error };
+    let socket = udp(addr, limits.socket_buffer_bytes).map_err(fault)?;
+    let mut config = EndpointConfig::new(Arc::new(ResetKey(*identity.reset_key())));
+    config.cid_generator(|| Box::new(RandomIds));
+    Endpoint::new(config, server, socket, Arc::new(TokioRuntime)).map_err(fault)
+}
+
+/// What both sides set alike.
+pub(super) fn transport(limits: &LinkLimits) -> TransportConfig {
+    let mut config = TransportConfig::default();
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(ACK_EVERY));
+    config
+        .max_concurrent_bidi_streams(VarInt::from_u32(limits.streams_bidi))
+        .max_concurrent_uni_streams(VarInt::from_u32(limits.streams_uni))
+        .stream_receive_window(VarInt::from_u32(limits.stream_window))
+        .receive_window(VarInt::from_u32(limits.connection_window))
+        .send_window(u64::from(limits.send_window))
+        // Too long to be said in QUIC is as good as never.
+        .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok())
+        .keep_alive_interval(limits.keep_alive)
+        .datagram_receive_buffer_size(None)
+        .ack_frequency_config(Some(acks));
+    config
+}
+
+fn udp(addr: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // The kernel's own maximum may be lower; a smaller buffer drops packets, which QUIC sends again.
+    let _ = socket.set_recv_buffer_size(buffer_bytes);
+    let _ = socket.set_send_buffer_size(buffer_bytes);
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+/// Signs stateless resets with a key that outlives the process: a server that was killed and is back tells its old
+/// clients at their next packet that their links are gone, instead of leaving them to their idle timeout.
+struct ResetKey([u8; 32]);
+
+impl HmacKey for ResetKey {
+    fn sign(&self, data: &[u8], signature_out: &mut [u8]) {
+        let signature = blake3::keyed_hash(&self.0, data);
+        let length = signature_out.len().min(signature.as_bytes().len());
+        signature_out[..length].copy_from_slice(&signature.as_bytes()[..length]);
+    }
+
+    fn signature_len(&self) -> usize {
+        blake3::OUT_LEN
+    }
+
+    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        let signature = <[u8; blake3::OUT_LEN]>::try_from(signature).map_err(|_| CryptoError)?;
+        // Compares in constant time.
+        if blake3::keyed_hash(&self.0, data) == signature { Ok(()) } else { Err(CryptoError) }
+    }
+}
+
+/// Connection identifiers that any later process takes for possible ones. The library's default binds them to a key of
+/// the process, and drops those of an earlier one without the reset above.
+struct RandomIds;
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        ConnectionId::new(&random_u64().to_ne_bytes())
+    }
+
+    fn cid_len(&self) -> usize {
+        size_of::<u64>()
+    }
+
+    fn cid_lifetime(&self) -> Option<std::time::Duration> {
+        None
+    }
+}

@@ -1,0 +1,197 @@
+//! The long streams of a link: lanes of Deliveries down, the one reply lane up, Behind beside them.
+
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use quinn::RecvStream;
+use schemas::class::Class;
+
+use crate::connection::{Link, Scope};
+use crate::error::{RecvError, SendError};
+use crate::frame::{Frame, FrameError, FrameHeader, Kind};
+use crate::reader::FrameReader;
+use crate::writer::FrameWriter;
+
+/// Server's end of a lane: Deliveries of one class, in order of position (row R-9.6.2-1).
+pub struct LaneSender {
+    link: Link,
+    class: Class,
+    writer: FrameWriter,
+}
+
+impl LaneSender {
+    pub(crate) fn new(link: Link, class: Class, writer: FrameWriter) -> Self {
+        Self { link, class, writer }
+    }
+
+    /// The lane's class.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Sends one Delivery; the slices are shared, not copied. Waits while the client grants no credit, which is how a
+    /// client that cannot take an item says so. Dropped while it waits, it leaves the lane unusable.
+    ///
+    /// # Errors
+    ///
+    /// Not a Delivery of this class, longer than the client takes, or the lane or the link is gone.
+    pub async fn deliver(&mut self, header: &FrameHeader, body: &[Bytes]) -> Result<(), SendError> {
+        if header.kind != Kind::Delivery || header.class != self.class {
+            return Err(SendError::Order("a lane takes Deliveries of its class"));
+        }
+        self.link.inner().send(&mut self.writer, header, body).await
+    }
+}
+
+/// Client's end of a lane.
+pub struct LaneReceiver {
+    link: Link,
+    class: Class,
+    reader: FrameReader<RecvStream>,
+}
+
+impl LaneReceiver {
+    /// Reads the Lane frame and claims its class.
+    pub(crate) async fn open(link: Link, mut reader: FrameReader<RecvStream>) -> Result<Self, RecvError> {
+        let inner = link.inner();
+        let wait = Some(inner.limits().exchange_timeout);
+        let Some(frame) = inner.receive(&mut reader, wait, Scope::Link, "the first frame of a lane").await? else {
+            return Err(inner.refuse(FrameError::Missing("before the first frame of a lane")));
+        };
+        if frame.header.kind != Kind::Lane {
+            let place = "where a Lane frame opens a stream";
+            return Err(inner.refuse(FrameError::Unexpected { kind: frame.header.kind, place }));
+        }
+        let class = frame.header.class;
+        let mut lanes = inner.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if lanes.contains(&class) {
+            return Err(inner.refuse(FrameError::Contradiction("a second lane of a class")));
+        }
+        lanes.push(class);
+        drop(lanes);
+        Ok(Self { link, class, reader })
+    }
+
+    /// The lane's class.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The next Delivery, or `None` when the server has ended the lane. Safe to cancel. Who cannot take an item now
+    /// stops calling this: the stream's window fills and the server waits.
+    ///
+    /// # Errors
+    ///
+    /// The link is closed, or is closed now because what came belongs in no lane.
+    pub async fn recv(&mut self) -> Result<Option<Frame>, RecvError> {
+        let inner = self.link.inner();
+        let Some(frame) = inner.receive(&mut self.reader, None, Scope::Link, "the rest of a Delivery").await? else {
+            return Ok(None);
+        };
+        if frame.header.kind != Kind::Delivery {
+            return Err(inner.refuse(FrameError::Unexpected { kind: frame.header.kind, place: "in a lane" }));
+        }
+        if frame.header.class != self.class {
+            return Err(inner.refuse(FrameError::Contradiction("a Delivery in the lane of another class")));
+        }
+        Ok(Some(frame))
+    }
+}
+
+impl Drop for LaneReceiver {
+    fn drop(&mut self) {
+        let mut lanes = self.link.inner().lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|class| *class != self.class);
+    }
+}
+
+/// Client's end of the reply lane.
+pub struct ReplySender {
+    link: Link,
+    writer: FrameWriter,
+}
+
+impl ReplySender {
+    pub(crate) fn new(link: Link, writer: FrameWriter) -> Self {
+        Self { link, writer }
+    }
+
+    /// Answers a Delivery with a `Message_Core_Reply`; class and position are copied from the Delivery, so that the
+    /// server knows which items leave its window. Dropped while it waits, it leaves the reply lane unusable.
+    ///
+    /// # Errors
+    ///
+    /// Longer than the server takes, or the link is gone.
+    pub async fn reply(&mut self, delivery: &FrameHeader, body: &[Bytes]) -> Result<(), SendError> {
+        let header = FrameHeader::over(Kind::Reply, body).in_class(delivery.class).at(delivery.position);
+        self.link.inner().send(&mut self.writer, &header, body).await
+    }
+}
+
+/// Server's end of the reply lane.
+pub struct ReplyLane {
+    link: Link,
+    reader: FrameReader<RecvStream>,
+}
+
+impl ReplyLane {
+    pub(crate) fn new(link: Link, reader: FrameReader<RecvStream>) -> Self {
+        Self { link, reader }
+    }
+
+    /// The next Reply. Safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// The link is closed, or is closed now because what came is no Reply.
+    pub async fn recv(&mut self) -> Result<Frame, RecvError> {
+        control_frame(&self.link, &mut self.reader, Kind::Reply, "in the reply lane").await
+    }
+}
+
+/// Client's end of what the server says beside its lanes.
+pub struct Control {
+    link: Link,
+    reader: FrameReader<RecvStream>,
+}
+
+/// What a server says beside its lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlEvent {
+    /// Items up to the position may be missing here: ask again by Request.
+    Behind {
+        /// The highest position that may be missing.
+        position: u64,
+    },
+}
+
+impl Control {
+    pub(crate) fn new(link: Link, reader: FrameReader<RecvStream>) -> Self {
+        Self { link, reader }
+    }
+
+    /// The next event. Safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// The link is closed, or is closed now because what came has no business here.
+    pub async fn recv(&mut self) -> Result<ControlEvent, RecvError> {
+        let frame = control_frame(&self.link, &mut self.reader, Kind::Behind, "on the control stream").await?;
+        Ok(ControlEvent::Behind { position: frame.header.position })
+    }
+}
+
+/// The next frame on either half of the control stream, which lives as long as the link.
+async fn control_frame(
+    link: &Link,
+    reader: &mut FrameReader<RecvStream>,
+    kind: Kind,
+    place: &'static str,
+) -> Result<Frame, RecvError> {
+    let inner = link.inner();
+    match inner.receive(reader, None, Scope::Link, "the rest of a frame on the control stream").await? {
+        Some(frame) if frame.header.kind == kind => Ok(frame),
+        Some(frame) => Err(inner.refuse(FrameError::Unexpected { kind: frame.header.kind, place })),
+        None => Err(inner.refuse(FrameError::Missing("on the control stream, which has no end"))),
+    }
+}
