@@ -79,6 +79,7 @@ pub enum Payload {
 
 /// A nested part: good, or bad by itself without harm to its siblings (R-10.1.1-10).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every part is good, and a box would cost each one an allocation")]
 pub enum Part {
     /// Conforms to the grammar.
     Good(MessageCore),

@@ -54,7 +54,7 @@ pub struct Refused {
     /// Why.
     pub error: Error,
     /// The outer `Message_ID`, if the fault lies behind it.
-    pub message_id: Option<Identifier<MessageId>>,
+    pub message_id: Option<Box<Identifier<MessageId>>>,
     /// Whether the root was `Message_Core_Reply`: a reply is never answered (R-10.1.6-10).
     pub is_reply: bool,
     /// The namespace spelling seen so far, for the answer.

@@ -151,7 +151,15 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "#h", "#hg", "#h0123456789abcdef0123456789abcdef0", "02", "5f0c7a526a3e4d0b9a550d1f6f7b2c21", "x-1-2-3-4"] {
+        for text in [
+            "",
+            "#h",
+            "#hg",
+            "#h0123456789abcdef0123456789abcdef0",
+            "02",
+            "5f0c7a526a3e4d0b9a550d1f6f7b2c21",
+            "x-1-2-3-4",
+        ] {
             assert!(parse_128(text).is_err(), "{text}");
         }
     }

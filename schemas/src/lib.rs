@@ -21,3 +21,6 @@ pub mod text;
 pub mod version;
 pub mod wellformed;
 pub mod write;
+
+#[cfg(test)]
+mod conformance;

@@ -1,7 +1,8 @@
 //! Every bound on a document, in one place. All are checked before memory is spent.
 
 /// Bounds on one document. The memory that decoding takes is the document, its UTF-8 form if it came in UTF-16
-/// (at most 1.5 times as long), and at most [`Limits::elements`] × 512 bytes of types.
+/// (at most 1.5 times as long), at most [`Limits::elements`] × 512 bytes of types, and at most the document's length
+/// once more for texts that cannot be slices of it (references, CDATA sections, carriage returns).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a whole document.
@@ -14,14 +15,24 @@ pub struct Limits {
     pub attributes: usize,
     /// Namespace declarations in scope at once.
     pub namespaces: usize,
-    /// Bytes of a name, namespace name or attribute value.
+    /// Bytes of a name or a namespace name.
     pub name_bytes: usize,
+    /// Bytes of an attribute value as it stands.
+    pub attribute_bytes: usize,
     /// Bytes of one text value, Script, Binary and Byte aside (they are bounded by the document).
     pub text_bytes: usize,
     /// Bytes of the text of a 128-bit value.
     pub guid_bytes: usize,
-    /// Parts of a bundle.
+    /// Nested parts in a document, at whatever depth.
     pub parts: usize,
+}
+
+impl Limits {
+    /// The most steps that the parser takes on a document of this many bytes: a step is a token, an attribute, or a
+    /// namespace declaration looked at. The shortest markup that makes it look at all declarations has four bytes.
+    pub fn steps(&self, bytes: usize) -> usize {
+        (self.namespaces / 4 + 2).saturating_mul(bytes.saturating_add(2))
+    }
 }
 
 impl Default for Limits {
@@ -34,6 +45,8 @@ impl Default for Limits {
             attributes: 64,
             namespaces: 128,
             name_bytes: 8 << 10,
+            // A `data:` URI: 8 KiB of description are at most 24 KiB of percent-encoding; a short script takes more.
+            attribute_bytes: 256 << 10,
             text_bytes: 1 << 20,
             guid_bytes: 64,
             parts: 4096,
