@@ -11,6 +11,8 @@ pub(crate) struct Source {
     pub(crate) path: String,
     /// Its text with comments and literals blanked: line numbers stay, and what is left is code.
     pub(crate) code: String,
+    /// Whether it belongs to a module that is compiled for tests only.
+    for_tests: bool,
 }
 
 /// The checkout's root folder.
@@ -43,17 +45,29 @@ pub(crate) fn all() -> Vec<Source> {
             sources.push(Source::new(&package, &inner, &fs::read_to_string(&path).unwrap()));
         }
     }
+    mark_test_modules(&mut sources);
     sources
+}
+
+/// Marks the files of modules that are declared in another file under `#[cfg(test)]`, and of the modules in them.
+fn mark_test_modules(sources: &mut [Source]) {
+    let modules: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in sources {
+        let path = source.module_path();
+        source.for_tests |= modules.iter().any(|module| path == *module || path.starts_with(&format!("{module}::")));
+    }
 }
 
 impl Source {
     pub(crate) fn new(package: &str, path: &str, text: &str) -> Self {
-        Self { package: package.to_owned(), path: path.to_owned(), code: blank(text) }
+        Self { package: package.to_owned(), path: path.to_owned(), code: blank(text), for_tests: false }
     }
 
     /// The code without test modules; nothing, if the whole file is one.
     pub(crate) fn production(&self) -> String {
-        if self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "it" | "benches" | "fuzz")) {
+        let folder_of_tests =
+            self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "it" | "benches" | "fuzz"));
+        if self.for_tests || folder_of_tests {
             return String::new();
         }
         without_test_modules(&self.code)
@@ -72,6 +86,21 @@ impl Source {
         parts
     }
 
+    /// The package and the module path, as a path.
+    fn module_path(&self) -> String {
+        let mut path = vec![self.package.as_str()];
+        path.extend(self.module());
+        path.join("::")
+    }
+
+    /// The paths of the modules that this file declares under `#[cfg(test)]` and that stand in files of their own.
+    fn test_modules(&self) -> Vec<String> {
+        let lines: Vec<&str> = self.code.lines().map(str::trim).collect();
+        let pairs = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]" && pair[1].ends_with(';'));
+        let names = pairs.filter_map(|pair| item(pair[1], "mod"));
+        names.map(|name| format!("{}::{name}", self.module_path())).collect()
+    }
+
     /// The full path of each test function: package, modules (inline ones too), name. Relies on rustfmt's line breaks.
     pub(crate) fn tests(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -86,11 +115,9 @@ impl Source {
             } else if let Some(name) = item(line, "mod").filter(|_| line.ends_with('{')) {
                 open.push((name, depth));
             } else if let Some(name) = item(line, "fn").filter(|_| marked) {
-                let mut path = vec![self.package.as_str()];
-                path.extend(self.module());
-                path.extend(open.iter().map(|(module, _)| *module));
-                path.push(name);
-                found.push(path.join("::"));
+                let inline = open.iter().map(|(module, _)| *module);
+                let path: Vec<&str> = inline.chain([name]).collect();
+                found.push(format!("{}::{}", self.module_path(), path.join("::")));
             }
             marked &= line.is_empty() || line.starts_with("#[");
             depth += line.matches('{').count();
@@ -255,6 +282,19 @@ mod checks {
         let source = Source::new("p", "src/lib.rs", text);
         assert_eq!(source.production(), "fn a() {}\nfn c() {}\nfn d() {}\n");
         assert_eq!(Source::new("p", "src/a/tests.rs", text).production(), "");
+    }
+
+    #[test]
+    fn files_of_test_modules_are_no_production() {
+        let mut sources = [
+            Source::new("p", "src/lib.rs", "#[cfg(test)]\nmod suite;\nmod other;\n"),
+            Source::new("p", "src/suite/mod.rs", "mod inner;\n"),
+            Source::new("p", "src/suite/inner.rs", "fn a() {}\n"),
+            Source::new("p", "src/other.rs", "fn b() {}\n"),
+            Source::new("q", "src/suite.rs", "fn c() {}\n"),
+        ];
+        mark_test_modules(&mut sources);
+        assert_eq!(sources.map(|source| source.for_tests), [false, true, true, false, false]);
     }
 
     #[test]
