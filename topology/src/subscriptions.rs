@@ -1,0 +1,219 @@
+//! The subscription table (R-8-1): who waits for what, in which mode, since when.
+//!
+//! An index from match keys to clients finds the candidates for an item, and matching verifies them: the answer is
+//! that of a scan of the whole table.
+
+use std::collections::BTreeMap;
+
+use rkyv::{Archive, Deserialize, Serialize};
+use schemas::guid::ClientGuid;
+
+use crate::interest::{Interest, InterestRecord};
+use crate::key::Keys;
+use crate::matching::covers;
+use crate::record::{self, RecordError};
+use crate::subject::Reach;
+
+mod ending;
+mod index;
+
+use ending::After;
+use index::Index;
+
+/// What a subscriber is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// Content.
+    Full,
+    /// The list.
+    Catalog,
+}
+
+/// What made a subscription. Either is ended by End (R-8.2.2-20).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A Register.
+    Register,
+    /// A Request with Minor Full or Catalog.
+    Request,
+}
+
+/// A standing interest of one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// What it waits for.
+    pub interest: Interest,
+    /// What it is sent.
+    pub mode: Mode,
+    /// What made it.
+    pub origin: Origin,
+    /// The log position at its acceptance: items after it are its own.
+    pub since: u64,
+}
+
+/// The table, with its index.
+#[derive(Clone, Debug, Default)]
+pub struct Subscriptions {
+    clients: BTreeMap<ClientGuid, Vec<Subscription>>,
+    index: Index,
+}
+
+impl Subscriptions {
+    /// Adds a subscription. One with the same interest and mode is kept instead, with the smaller `since`. Returns
+    /// whether the table changed.
+    pub fn subscribe(&mut self, client: ClientGuid, subscription: Subscription) -> bool {
+        let list = self.clients.entry(client).or_default();
+        let keys = subscription.interest.keys();
+        let changed = add(list, subscription);
+        self.index.insert(client, keys);
+        changed
+    }
+
+    /// Ends what an End with this `Version_Info` means for the client; an unknown one changes nothing (R-8.2.2-23).
+    /// Returns the number of subscriptions that ended or lost components.
+    ///
+    /// An equal interest ends. An End whose top names an asset (its product, or its File_name; with the version or
+    /// without) ends that asset. One whose top names a component ends that component and what lies in it, and leaves
+    /// the asset's others (R-8.2.2-21). A top without fields of its own only holds the components that it ends.
+    pub fn end(&mut self, client: ClientGuid, end: &Interest) -> usize {
+        if end.is_everything() {
+            return self.end_all(client);
+        }
+        let mut changed = 0;
+        // What is left of two subscriptions may be equal; `add` keeps one.
+        let mut left = Vec::new();
+        for subscription in self.of(client) {
+            match ending::after(&subscription.interest, end) {
+                After::Untouched => {
+                    add(&mut left, subscription.clone());
+                }
+                After::Ended => changed += 1,
+                After::Left(interest) => {
+                    changed += 1;
+                    add(&mut left, Subscription { interest, ..subscription.clone() });
+                }
+            }
+        }
+        if changed > 0 {
+            self.replace(client, left);
+        }
+        changed
+    }
+
+    /// Ends every subscription of the client. Returns how many there were.
+    pub fn end_all(&mut self, client: ClientGuid) -> usize {
+        let ended = self.of(client).len();
+        self.replace(client, Vec::new());
+        ended
+    }
+
+    /// The client's subscriptions, in the order in which they were made.
+    pub fn of(&self, client: ClientGuid) -> &[Subscription] {
+        self.clients.get(&client).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Every client with a subscription, ascending.
+    pub fn clients(&self) -> impl Iterator<Item = (ClientGuid, &[Subscription])> {
+        self.clients.iter().map(|(client, list)| (*client, list.as_slice()))
+    }
+
+    /// The number of subscriptions of all clients.
+    pub fn len(&self) -> usize {
+        self.clients.values().map(Vec::len).sum()
+    }
+
+    /// Whether nobody waits for anything.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// Who is to get an item of this reach at this position of the log, ascending. A client that waits for it in both
+    /// modes gets it in full.
+    pub fn clients_for(&self, reach: &Reach, position: u64) -> Vec<(ClientGuid, Mode)> {
+        let mode = |client| {
+            let waiting = self.of(client).iter().filter(|subscription| {
+                subscription.since < position && covers(&subscription.interest, reach.affected())
+            });
+            waiting.map(|subscription| subscription.mode).min()
+        };
+        self.index.candidates(&reach.keys()).into_iter().filter_map(|client| Some((client, mode(client)?))).collect()
+    }
+
+    /// Sets the client's whole list, as read from the store.
+    pub fn replace(&mut self, client: ClientGuid, list: Vec<Subscription>) {
+        let before = keys(self.of(client));
+        let after = keys(&list);
+        self.index.remove(client, before.difference(&after));
+        self.index.insert(client, after);
+        if list.is_empty() {
+            self.clients.remove(&client);
+        } else {
+            self.clients.insert(client, list);
+        }
+    }
+}
+
+fn keys(list: &[Subscription]) -> Keys {
+    list.iter().flat_map(|subscription| subscription.interest.keys()).collect()
+}
+
+fn add(list: &mut Vec<Subscription>, subscription: Subscription) -> bool {
+    let same = |held: &&mut Subscription| held.interest == subscription.interest && held.mode == subscription.mode;
+    match list.iter_mut().find(same) {
+        Some(held) => {
+            let earlier = subscription.since < held.since;
+            held.since = held.since.min(subscription.since);
+            earlier
+        }
+        None => {
+            list.push(subscription);
+            true
+        }
+    }
+}
+
+/// One client's list as it lies in the store.
+pub fn encode(list: &[Subscription]) -> Vec<u8> {
+    let record: Vec<SubscriptionRecord> = list.iter().map(SubscriptionRecord::from).collect();
+    record::encode(&record)
+}
+
+/// Reads one client's list; damaged bytes are an error.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Subscription>, RecordError> {
+    record::decode::<Vec<SubscriptionRecord>>(bytes)?.into_iter().map(Subscription::try_from).collect()
+}
+
+#[derive(Archive, Serialize, Deserialize)]
+struct SubscriptionRecord {
+    interest: InterestRecord,
+    catalog: bool,
+    requested: bool,
+    since: u64,
+}
+
+impl From<&Subscription> for SubscriptionRecord {
+    fn from(subscription: &Subscription) -> Self {
+        Self {
+            interest: (&subscription.interest).into(),
+            catalog: subscription.mode == Mode::Catalog,
+            requested: subscription.origin == Origin::Request,
+            since: subscription.since,
+        }
+    }
+}
+
+impl TryFrom<SubscriptionRecord> for Subscription {
+    type Error = RecordError;
+
+    fn try_from(record: SubscriptionRecord) -> Result<Self, RecordError> {
+        Ok(Self {
+            interest: record.interest.try_into()?,
+            mode: if record.catalog { Mode::Catalog } else { Mode::Full },
+            origin: if record.requested { Origin::Request } else { Origin::Register },
+            since: record.since,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
