@@ -1,10 +1,11 @@
 //! Answers: one leaf for each message, in the shape and order of the document that is answered (10.1.5).
 
 use bytes::{Bytes, BytesMut};
-use schemas::core::ReplyStatus;
+use schemas::core::{MessageCoreReply, ReplyPayload, ReplyStatus};
 use schemas::error::Refused;
 use schemas::guid::{ClientGuid, MessageId, Pid, ServerGuid};
 use schemas::names::Spelling;
+use schemas::version::Major;
 use schemas::write::{self, HeaderFields, Kind, ReplyDraft, ReplyForm};
 
 use crate::intake::{Hop, Order, Refusal};
@@ -44,6 +45,8 @@ pub struct Leaf {
     pub why: Option<String>,
     /// Whether it was a version message: others get `AbstractReply` (S6).
     pub is_version: bool,
+    /// The major of what is answered, for counting; never on the wire.
+    pub major: &'static str,
 }
 
 impl Leaf {
@@ -60,6 +63,7 @@ impl Leaf {
             status,
             why,
             is_version: order.is_version,
+            major: major_label(&order.major),
         }
     }
 
@@ -67,7 +71,25 @@ impl Leaf {
     pub fn failed(reply_id: Option<String>, why: String) -> Self {
         // S4: where no CID was readable, the PID's text stands in its place.
         let cid = Pid::X1206.to_string();
-        Self { cid, uuid: None, reply_id, status: ReplyStatus::Failed, why: Some(why), is_version: true }
+        Self {
+            cid,
+            uuid: None,
+            reply_id,
+            status: ReplyStatus::Failed,
+            why: Some(why),
+            is_version: true,
+            major: "unreadable",
+        }
+    }
+}
+
+fn major_label(major: &Major) -> &'static str {
+    match major {
+        Major::Register => "register",
+        Major::Request => "request",
+        Major::Deliver => "deliver",
+        Major::Analyse => "analyse",
+        Major::Other(_) => "other",
     }
 }
 
@@ -138,4 +160,30 @@ fn draft(leaf: &Leaf) -> ReplyDraft<'_> {
         form: if leaf.is_version { ReplyForm::Version } else { ReplyForm::Abstract },
         data: None,
     }
+}
+
+/// What each part of a pushed bundle was answered, in order: `Err` says how it was refused.
+pub fn outcomes(reply: &MessageCoreReply) -> Vec<Result<(), String>> {
+    match &reply.payload {
+        ReplyPayload::Bundle(parts) => parts.iter().map(outcome).collect(),
+        ReplyPayload::Replies(_) => vec![outcome(reply)],
+    }
+}
+
+fn outcome(part: &MessageCoreReply) -> Result<(), String> {
+    match &part.payload {
+        ReplyPayload::Bundle(parts) => parts.iter().try_for_each(outcome),
+        ReplyPayload::Replies(replies) => replies.iter().try_for_each(|reply| match &reply.status {
+            ReplyStatus::Succeeded => Ok(()),
+            status => Err(format!("{}: {}", status.as_str(), description(reply))),
+        }),
+    }
+}
+
+/// What a reply says about its status, as far as it says so itself.
+pub fn description(reply: &schemas::core::Reply) -> String {
+    let description = reply.description.as_ref();
+    let text = description.and_then(|description| description.text.as_deref().map(str::to_owned));
+    let data = || schemas::data_uri::text(description?.reference.as_deref()?);
+    text.or_else(data).unwrap_or_else(|| "no reason given".to_owned())
 }

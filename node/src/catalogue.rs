@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use schemas::digest::Digest;
-use topology::interest::MatchKey;
+use schemas::names::Spelling;
+use topology::key::MatchKey;
 use topology::matching;
 use topology::subject::ItemIdentity;
 use topology::subscriptions::{Mode, Subscription};
@@ -68,6 +69,8 @@ pub struct Due {
     pub form: Form,
     /// Length of its bytes.
     pub bytes: u64,
+    /// Parts of one spelling share envelopes (N7).
+    pub spelling: Spelling,
 }
 
 /// A stretch of a subscriber's due items.
@@ -113,7 +116,7 @@ impl Catalogue {
     fn is_newer(&self, record: &ItemRecord, old: Position) -> bool {
         self.items.get(&old).is_none_or(|old| {
             let old = &old.record;
-            record.subject.replaces(record.digest, old.subject.revision, old.digest)
+            record.subject.replaces(old.subject.revision, old.digest, record.digest)
         })
     }
 
@@ -192,11 +195,10 @@ impl Catalogue {
     fn due_at(&self, position: Position, subscriptions: &[Subscription]) -> Option<Due> {
         let item = self.items.get(&position)?;
         let covering = subscriptions.iter().filter(|subscription| {
-            subscription.since < position.0
-                && !matching::applies(&subscription.interest, &item.record.reach.0).is_empty()
+            subscription.since < position.0 && matching::covers(&subscription.interest, item.record.reach.affected())
         });
         let form = covering.filter_map(|subscription| self.form(item, subscription.mode)).min()?;
-        Some(Due { position, form, bytes: item.record.bytes })
+        Some(Due { position, form, bytes: item.record.bytes, spelling: item.record.spelling })
     }
 
     /// How `item` goes to a subscription of this mode. Where a provider publishes both content and entry, each mode gets

@@ -15,6 +15,9 @@ use topology::interest::Interest;
 use topology::subject::Subject;
 use topology::subscriptions::{Mode, Origin};
 
+/// Items up to this size are copied out of their document.
+const COPY_BYTES_MAX: usize = 64 << 10;
+
 /// A document as the engine takes it.
 #[derive(Clone, Debug)]
 pub struct Intake {
@@ -125,6 +128,8 @@ pub struct Item {
     pub digest: Digest,
     /// Whether it is a list (Deliver:Catalog).
     pub is_entry: bool,
+    /// How its provider spells the namespaces.
+    pub spelling: Spelling,
     /// What it is about.
     pub subject: Subject,
 }
@@ -133,9 +138,7 @@ impl Intake {
     /// Reads the orders of a message; `None` for a reply, which orders nothing.
     pub fn of(facts: &Validated) -> Option<Self> {
         match &facts.document().root {
-            Root::Message(core) => {
-                Some(Self { spelling: facts.document().spelling, part: intake_part(facts, core) })
-            }
+            Root::Message(core) => Some(Self { spelling: facts.document().spelling, part: intake_part(facts, core) }),
             Root::Reply(_) => None,
         }
     }
@@ -188,15 +191,17 @@ fn orders(facts: &Validated, core: &MessageCore, messages: &[Message]) -> Orders
     let digest = Digest::of(&bytes);
     let orders: Vec<Order> = messages.iter().map(order).collect();
     let delivered = orders.iter().all(|order| order.meaning == Ok(Meaning::Deliver));
-    let item = delivered.then(|| item(bytes, digest, messages));
+    let item = delivered.then(|| item(bytes, digest, facts.document().spelling, messages));
     Orders { digest, orders, item }
 }
 
-fn item(bytes: Bytes, digest: Digest, messages: &[Message]) -> Item {
+fn item(bytes: Bytes, digest: Digest, spelling: Spelling, messages: &[Message]) -> Item {
+    // An item outlives the document it came in: a small one must not keep that in memory.
+    let bytes = if bytes.len() <= COPY_BYTES_MAX { Bytes::copy_from_slice(&bytes) } else { bytes };
     let versions = || messages.iter().filter_map(as_version);
     let infos: Vec<VersionInfo> = versions().flat_map(|message| message.data.infos()).cloned().collect();
     let is_entry = versions().all(|message| message.minor == Some(Minor::Catalog));
-    Item { bytes, digest, is_entry, subject: Subject::from_version_infos(&infos) }
+    Item { bytes, digest, is_entry, spelling, subject: Subject::from_version_infos(&infos) }
 }
 
 fn as_version(message: &Message) -> Option<&VersionMessage> {
@@ -264,10 +269,10 @@ fn meaning(message: &VersionMessage) -> Result<Meaning, Refusal> {
             refuse(ReplyStatus::Failed, format!("{} without Message_Data says nothing", message.major.as_str()))
         }
         (Major::Deliver, _) => Ok(Meaning::Deliver),
-        (Major::Analyse, None) => {
-            refuse(ReplyStatus::MajorNotSupported, "no analysis is offered here".into())
+        (Major::Analyse, None) => refuse(ReplyStatus::MajorNotSupported, "no analysis is offered here".into()),
+        (Major::Other(major), _) => {
+            refuse(ReplyStatus::MajorNotSupported, format!("Major_Message {major:?} is unknown"))
         }
-        (Major::Other(major), _) => refuse(ReplyStatus::MajorNotSupported, format!("Major_Message {major:?} is unknown")),
     }
 }
 
@@ -279,7 +284,11 @@ fn mode(minor: Option<&Minor>) -> Mode {
 }
 
 fn everything_or(infos: &[VersionInfo]) -> Vec<Interest> {
-    if infos.is_empty() { vec![Interest::everything()] } else { infos.iter().map(Interest::from_version_info).collect() }
+    if infos.is_empty() {
+        vec![Interest::everything()]
+    } else {
+        infos.iter().map(Interest::from_version_info).collect()
+    }
 }
 
 fn refuse<T>(status: ReplyStatus, why: String) -> Result<T, Refusal> {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use rkyv::rancor;
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId};
+use schemas::names::Spelling;
 use topology::subject::{Reach, Subject};
 
 use crate::ids::{Position, Time};
@@ -33,6 +34,8 @@ pub struct ItemRecord {
     pub accepted: Time,
     /// Whether it is a provider's catalogue entry (Deliver:Catalog) rather than content.
     pub is_entry: bool,
+    /// How its provider spells the namespaces; parts of one spelling share envelopes (N7).
+    pub spelling: Spelling,
     /// What it is about.
     pub subject: Subject,
     /// Whom it concerns: its own range joined with that of what it replaces.
@@ -47,6 +50,7 @@ struct ItemRow {
     message_id: Option<u128>,
     accepted: u64,
     is_entry: bool,
+    single_slash: bool,
     subject: Vec<u8>,
     reach: Vec<u8>,
 }
@@ -61,6 +65,7 @@ impl ItemRecord {
             message_id: self.message_id.map(|id| id.0),
             accepted: self.accepted.0,
             is_entry: self.is_entry,
+            single_slash: self.spelling == Spelling::Single,
             subject: self.subject.encode(),
             reach: self.reach.encode(),
         })
@@ -77,6 +82,7 @@ impl ItemRecord {
             message_id: row.message_id.map(MessageId),
             accepted: Time(row.accepted),
             is_entry: row.is_entry,
+            spelling: if row.single_slash { Spelling::Single } else { Spelling::Double },
             subject: Subject::decode(&row.subject).map_err(|error| inner(error.to_string()))?,
             reach: Reach::decode(&row.reach).map_err(|error| inner(error.to_string()))?,
         })
@@ -174,7 +180,8 @@ pub fn seen_key(origin: ClientGuid, message_id: MessageId) -> Bytes {
 pub fn seen_of(key: &[u8]) -> Result<(ClientGuid, MessageId), Damaged> {
     match key.split_at_checked(16) {
         Some((origin, id)) => {
-            let id: [u8; 16] = id.try_into().map_err(|_| Damaged { what: "seen key", reason: "not 32 bytes".into() })?;
+            let id: [u8; 16] =
+                id.try_into().map_err(|_| Damaged { what: "seen key", reason: "not 32 bytes".into() })?;
             Ok((client_of(origin)?, MessageId(u128::from_be_bytes(id))))
         }
         None => Err(Damaged { what: "seen key", reason: "not 32 bytes".into() }),
@@ -184,7 +191,11 @@ pub fn seen_of(key: &[u8]) -> Result<(ClientGuid, MessageId), Damaged> {
 fn encode<T>(row: &T) -> Bytes
 where
     T: for<'a> rkyv::Serialize<
-            rkyv::api::high::HighSerializer<rkyv::util::AlignedVec, rkyv::ser::allocator::ArenaHandle<'a>, rancor::Error>,
+            rkyv::api::high::HighSerializer<
+                rkyv::util::AlignedVec,
+                rkyv::ser::allocator::ArenaHandle<'a>,
+                rancor::Error,
+            >,
         >,
 {
     // Serialising plain rows into memory fails only if memory does.

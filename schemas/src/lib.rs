@@ -9,6 +9,7 @@
 pub mod base64;
 pub mod class;
 pub mod core;
+pub mod data_uri;
 pub mod digest;
 pub mod error;
 pub mod facts;

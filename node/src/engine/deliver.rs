@@ -1,0 +1,84 @@
+//! Deliver: new, repeated, older or newer than what is there.
+
+use schemas::core::ReplyStatus;
+use schemas::digest::Digest;
+use topology::subject::Reach;
+
+use super::Engine;
+use super::exchange::refusal;
+use super::plan::{NewItem, Plan};
+use crate::ids::{Position, Time};
+use crate::intake::{Hop, Item, Refusal};
+use crate::policy::Admitted;
+use crate::records::ItemRecord;
+use crate::store::Write;
+
+/// The newest accepted revision of an identity.
+#[derive(Clone, Debug)]
+pub(super) struct Latest {
+    pub(super) revision: u64,
+    pub(super) digest: Digest,
+    pub(super) reach: Reach,
+}
+
+impl Engine {
+    /// Accepts an item into the log, unless it repeats or is older than what was accepted. Both are answered Succeeded:
+    /// the sender's work is done.
+    pub(super) fn deliver(
+        &mut self,
+        now: Time,
+        admitted: Admitted,
+        hop: &Hop,
+        item: &Item,
+        repeated: bool,
+        plan: &mut Plan,
+    ) -> Result<(), Refusal> {
+        if !self.policy.is_current(admitted) {
+            return Err(refusal(ReplyStatus::Failed, "the policy changed meanwhile; send it again"));
+        }
+        if repeated || self.is_held(item) || self.is_older(item) {
+            self.totals.duplicates += 1;
+            return Ok(());
+        }
+        self.assigned = Position(self.assigned.0 + 1);
+        let position = self.assigned;
+        let record = ItemRecord {
+            digest: item.digest,
+            bytes: item.bytes.len() as u64,
+            origin: admitted.client(),
+            message_id: hop.message_id.as_ref().map(|id| id.value),
+            accepted: now,
+            is_entry: item.is_entry,
+            spelling: item.spelling,
+            subject: item.subject.clone(),
+            reach: self.take_latest(item),
+        };
+        self.appending.insert(item.digest, position);
+        if let Some(id) = record.message_id {
+            self.remember(now, (admitted.client(), id), item.digest);
+        }
+        plan.writes.push(Write::Append { position: position.0, record: record.encode(), item: item.bytes.clone() });
+        plan.items.push(NewItem { position, record, bytes: item.bytes.clone() });
+        Ok(())
+    }
+
+    fn is_held(&self, item: &Item) -> bool {
+        self.appending.contains_key(&item.digest) || self.catalogue.position_of(item.digest).is_some()
+    }
+
+    fn is_older(&self, item: &Item) -> bool {
+        let latest = item.subject.identity.clone().and_then(|identity| self.latest.get(&(identity, item.is_entry)));
+        latest.is_some_and(|latest| !item.subject.replaces(latest.revision, latest.digest, item.digest))
+    }
+
+    /// The item becomes the newest of its identity, and concerns whomever its predecessor concerned.
+    fn take_latest(&mut self, item: &Item) -> Reach {
+        let own = Reach::of(&item.subject);
+        let Some(identity) = item.subject.identity.clone() else { return own };
+        let slot = (identity, item.is_entry);
+        let reach = self.latest.get(&slot).map_or_else(|| own.clone(), |latest| own.join(&latest.reach));
+        let latest = Latest { revision: item.subject.revision, digest: item.digest, reach: reach.clone() };
+        self.latest.insert(slot, latest);
+        reach
+    }
+}

@@ -1,0 +1,148 @@
+//! Documents from clients: who may say what, and the answer in the shape of what was said.
+
+use schemas::core::ReplyStatus;
+use schemas::guid::ClientGuid;
+use schemas::version::Major;
+
+use super::plan::Plan;
+use super::{Engine, ReplyTo};
+use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
+use crate::ids::{ExchangeId, LinkId, Time};
+use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Order, Orders, Refusal};
+
+/// For whom a part is carried out.
+#[derive(Clone, Copy)]
+pub(super) struct Speaker {
+    /// Whose link it is; answers for duplicates and rights.
+    pub(super) link_client: ClientGuid,
+    /// In whose name: the link's client, or one of its subtree.
+    pub(super) client: ClientGuid,
+}
+
+impl Engine {
+    pub(super) fn document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
+        // A link that is gone has nobody to answer to; what it sent will be sent again.
+        let Some(session) = self.sessions.get(&link) else { return };
+        let speaker = Speaker { link_client: session.client, client: session.client };
+        let mut plan = Plan::default();
+        let answer = self.part(now, speaker, true, &intake.part, &mut plan);
+        let reply =
+            ReplyTo { link, exchange, spelling: intake.spelling, answer, snapshot: self.assigned, due: Vec::new() };
+        plan.reply = Some(Box::new(reply));
+        if self.broken.is_some() && !plan.writes.is_empty() {
+            return self.fail(plan);
+        }
+        if plan.writes.is_empty() && self.pending.is_empty() {
+            return self.apply(self.next_ticket, plan);
+        }
+        self.store(plan);
+    }
+
+    fn part(&mut self, now: Time, speaker: Speaker, outer: bool, part: &IntakePart, plan: &mut Plan) -> Answer {
+        let body = match self.fits(speaker, outer, &part.hop) {
+            Err(refusal) => AnswerBody::Leaves(refuse_part(part, &refusal)),
+            Ok(speaker) => match &part.body {
+                Body::Bad(why) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), why.clone())]),
+                Body::Parts(parts) => {
+                    AnswerBody::Parts(parts.iter().map(|part| self.part(now, speaker, false, part, plan)).collect())
+                }
+                Body::Orders(orders) => AnswerBody::Leaves(self.orders(now, speaker, &part.hop, orders, plan)),
+            },
+        };
+        Answer { server: part.hop.server, client: part.hop.client, body }
+    }
+
+    /// Whether a header names this hop (outer), or somebody whom the link's client speaks for (inner). 10.1.2.
+    fn fits(&self, speaker: Speaker, outer: bool, hop: &Hop) -> Result<Speaker, Refusal> {
+        if !hop.is_x1206 {
+            return Err(refusal(ReplyStatus::HandlerNotAvailable, "the PID names another protocol"));
+        }
+        let own = |guid: u128| guid == self.config.server.0;
+        let below = |guid: u128| self.policy.speaks_for(speaker.link_client, ClientGuid(guid));
+        if let Some(server) = hop.server
+            && !(own(server.0) || (!outer && below(server.0)))
+        {
+            return Err(refusal(ReplyStatus::Failed, "Server_GUID names another server"));
+        }
+        match hop.client {
+            None => Ok(speaker),
+            Some(client) if client == speaker.link_client => Ok(Speaker { client, ..speaker }),
+            Some(client) if !outer && below(client.0) => Ok(Speaker { client, ..speaker }),
+            Some(_) => Err(refusal(ReplyStatus::Failed, "Client_GUID is not this link's client, nor delegated to it")),
+        }
+    }
+
+    /// Messages of one Payload share one fate: all are carried out, or none (R-10.1.5-6).
+    fn orders(&mut self, now: Time, speaker: Speaker, hop: &Hop, orders: &Orders, plan: &mut Plan) -> Vec<Leaf> {
+        let outcome = self.carry_out(now, speaker, hop, orders, plan);
+        let cause = outcome.as_ref().err().map(|(index, _)| *index);
+        let leaf = |(index, order): (usize, &Order)| {
+            let result = match &outcome {
+                Ok(()) => Ok(()),
+                Err((_, refusal)) if Some(index) == cause => Err(refusal.clone()),
+                Err((first, _)) => {
+                    Err(refusal(ReplyStatus::Failed, &format!("message {} of this Payload was refused", first + 1)))
+                }
+            };
+            Leaf::new(hop, order, result)
+        };
+        orders.orders.iter().enumerate().map(leaf).collect()
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Time,
+        speaker: Speaker,
+        hop: &Hop,
+        orders: &Orders,
+        plan: &mut Plan,
+    ) -> Result<(), (usize, Refusal)> {
+        let mut meanings = Vec::new();
+        for (index, order) in orders.orders.iter().enumerate() {
+            let meaning = order.meaning.as_ref().map_err(|refusal| (index, refusal.clone()))?;
+            self.policy.admit(speaker.link_client, &order.major).ok_or_else(|| (index, not_allowed()))?;
+            meanings.push(meaning);
+        }
+        let repeated = self.repeated(speaker, hop, orders.digest).map_err(|refusal| (0, refusal))?;
+        if let Some(item) = &orders.item {
+            let admitted = self.policy.admit(speaker.link_client, &Major::Deliver).ok_or((0, not_allowed()))?;
+            return self.deliver(now, admitted, hop, item, repeated, plan).map_err(|refusal| (0, refusal));
+        }
+        if let Some(index) = meanings.iter().position(|meaning| **meaning == Meaning::Deliver) {
+            let why = "Deliver and other messages in one Payload cannot share one fate here; send them as nested parts";
+            return Err((index, refusal(ReplyStatus::Failed, why)));
+        }
+        self.register(now, speaker, hop, orders.digest, &meanings, repeated, plan)
+    }
+
+    /// Whether this very message was carried out before; the same `Message_ID` with other content is refused.
+    fn repeated(&self, speaker: Speaker, hop: &Hop, digest: schemas::digest::Digest) -> Result<bool, Refusal> {
+        let Some(id) = &hop.message_id else { return Ok(false) };
+        match self.seen.get(&(speaker.link_client, id.value)) {
+            None => Ok(false),
+            Some(seen) if *seen == digest => Ok(true),
+            Some(_) => Err(refusal(ReplyStatus::Failed, "this Message_ID was used before for another message")),
+        }
+    }
+}
+
+fn refuse_part(part: &IntakePart, refusal: &Refusal) -> Vec<Leaf> {
+    match &part.body {
+        Body::Orders(orders) => {
+            orders.orders.iter().map(|order| Leaf::new(&part.hop, order, Err(refusal.clone()))).collect()
+        }
+        Body::Parts(_) | Body::Bad(_) => {
+            let mut leaf = Leaf::failed(reply_id(&part.hop), refusal.why.clone());
+            leaf.status = refusal.status.clone();
+            vec![leaf]
+        }
+    }
+}
+
+pub(super) fn refusal(status: ReplyStatus, why: &str) -> Refusal {
+    Refusal { status, why: why.to_owned() }
+}
+
+fn not_allowed() -> Refusal {
+    refusal(ReplyStatus::MajorNotSupported, "not allowed for this client by this node's policy")
+}

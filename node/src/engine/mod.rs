@@ -1,0 +1,329 @@
+//! The engine: sessions, message sets and the log of one node. It decides who gets what; shards carry it out.
+//!
+//! Whatever changes durable state becomes a `Store` action, and takes effect (in memory, towards subscribers, in the
+//! reply) when its `Stored` comes back. `Stored` events come in the order of the actions, so effects apply in the order
+//! of decisions, live and after a restart alike.
+
+mod deliver;
+mod exchange;
+mod plan;
+mod recover;
+mod register;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use schemas::digest::Digest;
+use schemas::guid::{ClientGuid, MessageId, ServerGuid};
+use schemas::names::Spelling;
+use topology::subscriptions::{Subscription, Subscriptions};
+
+use crate::answer::Answer;
+use crate::catalogue::{Catalogue, Due};
+use crate::ids::{ExchangeId, LinkId, Position, Resume, Ticket, Time};
+use crate::intake::Intake;
+use crate::policy::Policy;
+use crate::records::Cursor;
+use crate::shard;
+use crate::store::Write;
+
+use self::deliver::Latest;
+use self::plan::Plan;
+use self::session::Session;
+
+/// Every bound of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// This node's GUID.
+    pub server: ServerGuid,
+    /// How many shards own its links.
+    pub shards: usize,
+    /// Items kept on offer; older ones are trimmed, and who may have missed one is told that it is behind.
+    pub items_max: usize,
+    /// Exchanges remembered to recognise repeated ones.
+    pub seen_max: usize,
+    /// For how long.
+    pub seen_for: Duration,
+    /// How long a registration lasts without contact.
+    pub lease: Duration,
+    /// Subscriptions of one client.
+    pub subscriptions_max: usize,
+    /// Items looked up for a link in one step.
+    pub stretch_items: usize,
+}
+
+impl Config {
+    /// The defaults of design.md for this server.
+    pub fn new(server: ServerGuid) -> Self {
+        Self {
+            server,
+            shards: 1,
+            items_max: 1_000_000,
+            seen_max: 1_000_000,
+            seen_for: Duration::from_secs(24 * 3600),
+            lease: Duration::from_secs(90 * 24 * 3600),
+            subscriptions_max: 1024,
+            stretch_items: 256,
+        }
+    }
+}
+
+/// What happens to an engine.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A client connected; its identity was proved by its certificate.
+    Hello {
+        /// The new link.
+        link: LinkId,
+        /// Whose it is.
+        client: ClientGuid,
+        /// Where it stands, if it ever held anything from here.
+        resume: Option<Resume>,
+    },
+    /// A link is gone.
+    LinkDown(LinkId),
+    /// A client opened an exchange with this document.
+    Document {
+        /// On this link.
+        link: LinkId,
+        /// To be answered here.
+        exchange: ExchangeId,
+        /// What it says.
+        intake: Intake,
+    },
+    /// The oldest unanswered `Store` is durable.
+    Stored(Ticket),
+    /// It is not, and nothing of it may be believed.
+    StoreFailed(Ticket, String),
+    /// A link of a shard is not caught up.
+    Need {
+        /// Which.
+        link: LinkId,
+        /// It has everything up to here.
+        after: Position,
+    },
+    /// Links of a shard advanced.
+    Cursors(Vec<CursorReport>),
+    /// The operator changed who may do what.
+    Policy(Policy),
+}
+
+/// How far one client has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CursorReport {
+    /// Who.
+    pub client: ClientGuid,
+    /// On which of its links; a report of an older one is refused.
+    pub generation: u64,
+    /// Everything up to here is answered.
+    pub position: Position,
+}
+
+/// What a shell is to do.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Make these durable, all or none, and say so; strictly in order.
+    Store(Ticket, Vec<Write>),
+    /// Answer a Hello.
+    Welcome(LinkId, Welcome),
+    /// Answer an exchange: the reply, then the items that are due, then the end.
+    Reply(Box<ReplyTo>),
+    /// Tell a client that it may have missed items up to here.
+    Behind(LinkId, Position),
+    /// Close a link.
+    Close(LinkId, CloseReason),
+    /// Tell a shard.
+    Shard(usize, shard::Event),
+}
+
+/// The content of a Hello's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// Counts this client's links.
+    pub generation: u64,
+    /// Whether the client must ask again for everything.
+    pub behind: bool,
+    /// Where the lanes begin: what comes lies after this.
+    pub start: Resume,
+}
+
+/// The answer to an exchange.
+#[derive(Clone, Debug)]
+pub struct ReplyTo {
+    /// On this link.
+    pub link: LinkId,
+    /// To this exchange.
+    pub exchange: ExchangeId,
+    /// In the spelling of who asked.
+    pub spelling: Spelling,
+    /// What is said.
+    pub answer: Answer,
+    /// The log as the answer saw it: what is pushed later lies after this.
+    pub snapshot: Position,
+    /// What was asked for and is there.
+    pub due: Vec<Due>,
+}
+
+/// Why the engine closes a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The same GUID has connected again: the newer link replaces the older.
+    Replaced,
+}
+
+/// Counts for the operator; label sets are bounded by construction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Leaves answered, by major, minor-insensitive, and status.
+    pub answered: BTreeMap<(&'static str, &'static str), u64>,
+    /// Items accepted into the log.
+    pub accepted: u64,
+    /// Items that repeated what was there.
+    pub duplicates: u64,
+    /// Hellos answered with *behind*.
+    pub behind: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    policy: Policy,
+    incarnation: u128,
+    subscriptions: Subscriptions,
+    /// Last contact of each registered client.
+    registered: BTreeMap<ClientGuid, Time>,
+    cursors: BTreeMap<ClientGuid, Cursor>,
+    catalogue: Catalogue,
+    /// Newest accepted revision of each identity, those on their way to the store included.
+    latest: BTreeMap<(topology::subject::ItemIdentity, bool), Latest>,
+    /// Digests on their way to the store.
+    appending: BTreeMap<Digest, Position>,
+    seen: BTreeMap<(ClientGuid, MessageId), Digest>,
+    seen_order: VecDeque<(Time, (ClientGuid, MessageId))>,
+    /// Subscription lists on their way to the store: the newest of each client.
+    staged: BTreeMap<ClientGuid, (Ticket, Vec<Subscription>)>,
+    sessions: BTreeMap<LinkId, Session>,
+    links: BTreeMap<ClientGuid, LinkId>,
+    assigned: Position,
+    next_ticket: Ticket,
+    pending: VecDeque<(Ticket, Plan)>,
+    /// A store that failed once is not trusted again: nothing more is accepted until a restart.
+    broken: Option<String>,
+    next_sweep: Time,
+    actions: VecDeque<Action>,
+    totals: Totals,
+}
+
+const SWEEP: Duration = Duration::from_secs(3600);
+
+impl Engine {
+    /// Takes one event. Drain [`Self::poll_action`] before the next.
+    pub fn handle(&mut self, now: Time, event: Event) {
+        match event {
+            Event::Hello { link, client, resume } => self.hello(now, link, client, resume),
+            Event::LinkDown(link) => self.link_down(link),
+            Event::Document { link, exchange, intake } => self.document(now, link, exchange, &intake),
+            Event::Stored(ticket) => self.stored(ticket),
+            Event::StoreFailed(ticket, why) => self.store_failed(ticket, why),
+            Event::Need { link, after } => self.need(link, after),
+            Event::Cursors(reports) => self.cursors(&reports),
+            Event::Policy(policy) => self.policy = Policy { epoch: self.policy.epoch + 1, ..policy },
+        }
+    }
+
+    /// Time has passed: to be called at [`Self::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Time) {
+        if now >= self.next_sweep {
+            self.next_sweep = now.after(SWEEP);
+            self.expire_leases(now);
+            self.expire_seen(now);
+        }
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`], and what for.
+    pub fn poll_timeout(&self) -> (Time, &'static str) {
+        (self.next_sweep, "expire leases and remembered exchanges")
+    }
+
+    /// Counts for the operator.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Why nothing more is accepted, if so.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// The life of this log.
+    pub fn incarnation(&self) -> u128 {
+        self.incarnation
+    }
+
+    /// What is on offer.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Who wants what.
+    pub fn subscriptions(&self) -> &Subscriptions {
+        &self.subscriptions
+    }
+
+    /// Registered clients.
+    pub fn registered(&self) -> usize {
+        self.registered.len()
+    }
+
+    /// Live links.
+    pub fn connected(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The shard that owns a link.
+    pub fn shard_of(&self, link: LinkId) -> usize {
+        usize::try_from(link.0 % self.config.shards as u64).unwrap_or(0)
+    }
+
+    fn to_shard(&mut self, link: LinkId, event: shard::Event) {
+        let shard = self.shard_of(link);
+        self.actions.push_back(Action::Shard(shard, event));
+    }
+
+    /// Sends a plan to the store. Its effects apply when it comes back.
+    fn store(&mut self, mut plan: Plan) {
+        self.next_ticket = Ticket(self.next_ticket.0 + 1);
+        let ticket = self.next_ticket;
+        for (client, list) in &plan.lists {
+            self.staged.insert(*client, (ticket, list.clone()));
+        }
+        self.actions.push_back(Action::Store(ticket, std::mem::take(&mut plan.writes)));
+        self.pending.push_back((ticket, plan));
+    }
+
+    fn stored(&mut self, ticket: Ticket) {
+        let Some((expected, plan)) = self.pending.pop_front() else { return };
+        debug_assert_eq!(expected, ticket, "tickets come back in order");
+        if self.broken.is_some() {
+            // Durable, but behind something that is not: told as failed, and harmless when it is sent again.
+            return self.fail(plan);
+        }
+        self.apply(ticket, plan);
+    }
+
+    fn store_failed(&mut self, ticket: Ticket, why: String) {
+        let Some((expected, plan)) = self.pending.pop_front() else { return };
+        debug_assert_eq!(expected, ticket, "tickets come back in order");
+        self.broken.get_or_insert(why);
+        self.fail(plan);
+    }
+}

@@ -1,0 +1,162 @@
+//! What one document, or one Hello, will have changed once the store has it.
+
+use schemas::core::ReplyStatus;
+use schemas::digest::Digest;
+use schemas::guid::{ClientGuid, MessageId};
+use topology::subscriptions::{Mode, Subscription};
+
+use super::session::Joining;
+use super::{Action, Engine, ReplyTo, shard};
+use crate::catalogue::Due;
+use crate::ids::{LinkId, Position, Ticket, Time};
+use crate::records::ItemRecord;
+use crate::store::Write;
+
+/// Decisions on their way to the store.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) writes: Vec<Write>,
+    pub(super) items: Vec<NewItem>,
+    /// Whole subscription lists of clients, and the time of contact.
+    pub(super) lists: Vec<(ClientGuid, Vec<Subscription>)>,
+    /// Clients whose subscriptions shrank: their shard must look again at what it has queued.
+    pub(super) ended: Vec<ClientGuid>,
+    pub(super) contact: Option<(ClientGuid, Time)>,
+    pub(super) seen: Vec<((ClientGuid, MessageId), Digest)>,
+    /// What was asked for now.
+    pub(super) asks: Vec<Subscription>,
+    pub(super) reply: Option<Box<ReplyTo>>,
+    pub(super) joining: Option<Joining>,
+}
+
+/// An item that has a place in the log, but is not stored yet.
+#[derive(Debug)]
+pub(super) struct NewItem {
+    pub(super) position: Position,
+    pub(super) record: ItemRecord,
+    pub(super) bytes: bytes::Bytes,
+}
+
+impl Engine {
+    /// The store has it: now it is true.
+    pub(super) fn apply(&mut self, ticket: Ticket, plan: Plan) {
+        for (client, list) in plan.lists {
+            if self.staged.get(&client).is_some_and(|(newest, _)| *newest == ticket) {
+                self.staged.remove(&client);
+            }
+            self.subscriptions.replace(client, list);
+        }
+        if let Some((client, time)) = plan.contact {
+            self.registered.insert(client, time);
+        }
+        for client in plan.ended {
+            if let Some(link) = self.links.get(&client).copied() {
+                self.to_shard(link, shard::Event::Recheck(link));
+            }
+        }
+        for item in plan.items {
+            self.append(item);
+        }
+        if let Some(joining) = plan.joining {
+            self.join(joining);
+        }
+        if let Some(mut reply) = plan.reply {
+            reply.due = self.due_now(&plan.asks, reply.snapshot);
+            self.answer(reply);
+        }
+        self.trim();
+    }
+
+    /// The store has it not: every good word is taken back.
+    pub(super) fn fail(&mut self, plan: Plan) {
+        for (key, _) in &plan.seen {
+            self.seen.remove(key);
+        }
+        if let Some(mut reply) = plan.reply {
+            let why = format!("not stored: {}; nothing was changed", self.broken.as_deref().unwrap_or("unknown"));
+            for leaf in reply.answer.leaves_mut() {
+                if leaf.status == ReplyStatus::Succeeded {
+                    leaf.status = ReplyStatus::Failed;
+                    leaf.why = Some(why.clone());
+                }
+            }
+            self.answer(reply);
+        }
+    }
+
+    /// Counts and sends a reply.
+    pub(super) fn answer(&mut self, reply: Box<ReplyTo>) {
+        for leaf in reply.answer.leaves() {
+            let status = status_label(&leaf.status);
+            *self.totals.answered.entry((leaf.major, status)).or_default() += 1;
+        }
+        self.actions.push_back(Action::Reply(reply));
+    }
+
+    fn append(&mut self, item: NewItem) {
+        let NewItem { position, record, bytes } = item;
+        self.appending.remove(&record.digest);
+        self.totals.accepted += 1;
+        let (reach, class, spelling) = (record.reach.clone(), record.subject.class, record.spelling);
+        let inserted = self.catalogue.insert(position, record);
+        if !inserted.current {
+            return;
+        }
+        let mut by_shard: Vec<Vec<(LinkId, crate::catalogue::Form)>> = vec![Vec::new(); self.config.shards];
+        for (client, mode) in self.subscriptions.clients_for(&reach, position.0) {
+            let Some(link) = self.links.get(&client).copied() else { continue };
+            let Some(item) = self.catalogue.get(position) else { continue };
+            if let Some(form) = self.catalogue.form(item, mode) {
+                by_shard[self.shard_of(link)].push((link, form));
+            }
+        }
+        for (shard, mut links) in by_shard.into_iter().enumerate() {
+            // A client with subscriptions of both modes is listed once for each: the whole item serves both.
+            links.sort_unstable();
+            links.dedup_by_key(|(link, _)| *link);
+            if !links.is_empty() {
+                let item = shard::Item { position, replaces: inserted.replaced, class, spelling, bytes: bytes.clone() };
+                self.actions.push_back(Action::Shard(shard, shard::Event::Item { item, links }));
+            }
+        }
+    }
+
+    fn due_now(&self, asks: &[Subscription], snapshot: Position) -> Vec<Due> {
+        if asks.is_empty() {
+            return Vec::new();
+        }
+        let mut due = self.catalogue.due(asks, Position(0), usize::MAX).due;
+        due.retain(|due| due.position <= snapshot);
+        due
+    }
+
+    fn trim(&mut self) {
+        let keep = self.config.items_max;
+        // In steps, so that who is behind is looked up rarely.
+        if self.catalogue.len() <= keep + keep / 16 {
+            return;
+        }
+        let Some(trimmed) = self.catalogue.trim(keep) else { return };
+        let below = trimmed.0 + 1;
+        let plan = Plan { writes: vec![Write::Trim { below }, super::recover::floor_row(trimmed)], ..Plan::default() };
+        self.store(plan);
+        let behind: Vec<LinkId> = self.sessions_behind();
+        self.actions.extend(behind.into_iter().map(|link| Action::Behind(link, trimmed)));
+    }
+}
+
+/// A subscription that exists only to be looked up once.
+pub(super) fn ask(interest: topology::interest::Interest, mode: Mode) -> Subscription {
+    Subscription { interest, mode, origin: topology::subscriptions::Origin::Request, since: 0 }
+}
+
+fn status_label(status: &ReplyStatus) -> &'static str {
+    match status {
+        ReplyStatus::Succeeded => "succeeded",
+        ReplyStatus::Failed => "failed",
+        ReplyStatus::MajorNotSupported => "major_not_supported",
+        ReplyStatus::MinorNotSupported => "minor_not_supported",
+        ReplyStatus::HandlerNotAvailable => "handler_not_available",
+        ReplyStatus::Other(_) => "other",
+    }
+}

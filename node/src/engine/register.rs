@@ -1,0 +1,143 @@
+//! Register and Request: what a client wants, and what it gets at once.
+
+use schemas::core::ReplyStatus;
+use schemas::digest::Digest;
+use schemas::guid::{ClientGuid, MessageId};
+use topology::interest::Interest;
+use topology::subscriptions::{self, Subscription, Subscriptions};
+
+use super::Engine;
+use super::exchange::{Speaker, refusal};
+use super::plan::{Plan, ask};
+use super::session::put_registration;
+use crate::ids::Time;
+use crate::intake::{Hop, Meaning, Refusal};
+use crate::records::{Seen, seen_key};
+use crate::store::{Table, Write};
+
+impl Engine {
+    /// Carries out the Registers and Requests of one Payload, in order, as one change.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn register(
+        &mut self,
+        now: Time,
+        speaker: Speaker,
+        hop: &Hop,
+        digest: Digest,
+        meanings: &[&Meaning],
+        repeated: bool,
+        plan: &mut Plan,
+    ) -> Result<(), (usize, Refusal)> {
+        let client = speaker.client;
+        let planned = plan.lists.iter().rev().find(|(planned, _)| *planned == client).map(|(_, list)| list.clone());
+        let before = planned.unwrap_or_else(|| self.subscriptions_of(client).to_vec());
+        let mut scratch = Subscriptions::default();
+        scratch.replace(client, before.clone());
+        let mut ended = false;
+        for (index, meaning) in meanings.iter().enumerate() {
+            ended |= self.change(&mut scratch, client, meaning);
+            if scratch.of(client).len() > self.config.subscriptions_max {
+                let why = format!("more than {} subscriptions of one client", self.config.subscriptions_max);
+                return Err((index, refusal(ReplyStatus::Failed, &why)));
+            }
+        }
+        plan.asks.extend(meanings.iter().flat_map(|meaning| asks(meaning)));
+        // A repeated message was carried out before: it is answered again, and changes nothing.
+        let known = self.registered.contains_key(&client);
+        let registers = meanings.iter().any(|meaning| changes(meaning));
+        if repeated || !registers {
+            return Ok(());
+        }
+        let after = scratch.of(client).to_vec();
+        if after != before || !known {
+            plan.writes.push(put_registration(client, now, subscriptions::encode(&after)));
+            plan.lists.push((client, after));
+            plan.contact = Some((client, now));
+            plan.ended.extend(ended.then_some(client));
+        }
+        if let Some(id) = &hop.message_id {
+            let seen = Seen { digest: digest.0, at: now.0 };
+            let key = (speaker.link_client, id.value);
+            plan.writes.push(Write::Put { table: Table::Seen, key: seen_key(key.0, key.1), value: seen.encode() });
+            plan.seen.push((key, digest));
+            self.remember(now, key, digest);
+        }
+        Ok(())
+    }
+
+    /// Applies one meaning to a client's list; answers whether something ended.
+    fn change(&self, scratch: &mut Subscriptions, client: ClientGuid, meaning: &Meaning) -> bool {
+        match meaning {
+            Meaning::End(interests) => interests.iter().fold(false, |ended, interest| {
+                let count = if *interest == Interest::everything() {
+                    scratch.end_all(client)
+                } else {
+                    scratch.end(client, interest)
+                };
+                ended | (count > 0)
+            }),
+            Meaning::Subscribe { mode, origin, standing: true, interests, .. } => {
+                for interest in interests {
+                    let since = self.assigned.0;
+                    let subscription = Subscription { interest: interest.clone(), mode: *mode, origin: *origin, since };
+                    scratch.subscribe(client, subscription);
+                }
+                false
+            }
+            Meaning::Subscribe { .. } | Meaning::Presence | Meaning::Deliver => false,
+        }
+    }
+
+    /// A client's subscriptions, what is on its way to the store included.
+    pub(super) fn subscriptions_of(&self, client: ClientGuid) -> &[Subscription] {
+        match self.staged.get(&client) {
+            Some((_, staged)) => staged,
+            None => self.subscriptions.of(client),
+        }
+    }
+
+    pub(super) fn remember(&mut self, now: Time, key: (ClientGuid, MessageId), digest: Digest) {
+        if self.seen.insert(key, digest).is_none() {
+            self.seen_order.push_back((now, key));
+        }
+        while self.seen_order.len() > self.config.seen_max {
+            self.forget_oldest();
+        }
+    }
+
+    pub(super) fn expire_seen(&mut self, now: Time) {
+        let mut writes = Vec::new();
+        while let Some((at, key)) = self.seen_order.front().copied()
+            && now.since(at) > self.config.seen_for
+        {
+            self.forget_oldest();
+            writes.push(Write::Delete { table: Table::Seen, key: seen_key(key.0, key.1) });
+        }
+        if !writes.is_empty() {
+            self.store(Plan { writes, ..Plan::default() });
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, key)) = self.seen_order.pop_front() {
+            self.seen.remove(&key);
+        }
+    }
+}
+
+fn asks(meaning: &Meaning) -> Vec<Subscription> {
+    match meaning {
+        Meaning::Subscribe { mode, now: true, interests, .. } => {
+            interests.iter().map(|interest| ask(interest.clone(), *mode)).collect()
+        }
+        Meaning::Subscribe { .. } | Meaning::End(_) | Meaning::Presence | Meaning::Deliver => Vec::new(),
+    }
+}
+
+fn changes(meaning: &Meaning) -> bool {
+    match meaning {
+        Meaning::Subscribe { standing, .. } => *standing,
+        Meaning::End(_) | Meaning::Presence => true,
+        Meaning::Deliver => false,
+    }
+}

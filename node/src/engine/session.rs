@@ -1,0 +1,169 @@
+//! Links: Hello, resume, *behind*, cursors, leases.
+
+use schemas::guid::ClientGuid;
+
+use super::plan::Plan;
+use super::{Action, CloseReason, CursorReport, Engine, Welcome};
+use crate::ids::{LinkId, Position, Resume, Time};
+use crate::records::{Cursor, Registration, client_key};
+use crate::shard;
+use crate::store::{Table, Write};
+
+/// A live link.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Session {
+    pub(super) client: ClientGuid,
+    generation: u64,
+}
+
+/// A Hello whose link generation is on its way to the store.
+#[derive(Debug)]
+pub(super) struct Joining {
+    link: LinkId,
+    client: ClientGuid,
+    resume: Option<Resume>,
+    generation: u64,
+    gone: bool,
+}
+
+impl Engine {
+    pub(super) fn hello(&mut self, now: Time, link: LinkId, client: ClientGuid, resume: Option<Resume>) {
+        let cursor = self.cursors.entry(client).or_default();
+        cursor.generation += 1;
+        let generation = cursor.generation;
+        let mut writes = vec![put_cursor(client, *cursor)];
+        let known = self.registered.contains_key(&client);
+        if known {
+            // Contact renews the lease.
+            writes.push(self.put_registration(client, now));
+        }
+        let joining = Joining { link, client, resume, generation, gone: false };
+        let contact = known.then_some((client, now));
+        self.store(Plan { writes, contact, joining: Some(joining), ..Plan::default() });
+    }
+
+    /// The generation is durable: the link is live.
+    pub(super) fn join(&mut self, joining: Joining) {
+        let Joining { link, client, resume, generation, gone } = joining;
+        if gone {
+            return;
+        }
+        let (start, behind) = self.start_of(client, resume);
+        self.totals.behind += u64::from(behind);
+        if let Some(older) = self.links.insert(client, link) {
+            self.drop_session(older);
+            self.actions.push_back(Action::Close(older, CloseReason::Replaced));
+        }
+        self.sessions.insert(link, Session { client, generation });
+        let digest = self.catalogue.get(start).map(|item| item.record.digest);
+        let start = Resume { incarnation: self.incarnation, position: start, digest };
+        self.actions.push_back(Action::Welcome(link, Welcome { generation, behind, start }));
+        self.to_shard(link, shard::Event::LinkUp { link, client, generation, start: start.position });
+    }
+
+    /// Where the lanes of a link begin, and whether the client must ask again for everything. The smaller of what it
+    /// holds and what it answered wins; what cannot be verified makes it *behind*, never the other way round.
+    fn start_of(&self, client: ClientGuid, resume: Option<Resume>) -> (Position, bool) {
+        let head = self.catalogue.head();
+        let Some(resume) = resume else {
+            return (head, self.registered.contains_key(&client));
+        };
+        let held = self.catalogue.get(resume.position).map(|item| item.record.digest);
+        let another_log = resume.incarnation != self.incarnation
+            || resume.position > head
+            || (held.is_some() && resume.digest.is_some() && held != resume.digest);
+        if another_log {
+            return (head, true);
+        }
+        let answered = self.cursors.get(&client).map_or(Position(0), |cursor| cursor.position());
+        let start = resume.position.min(answered);
+        if self.catalogue.misses(self.subscriptions.of(client), start) { (head, true) } else { (start, false) }
+    }
+
+    pub(super) fn link_down(&mut self, link: LinkId) {
+        self.drop_session(link);
+        for (_, plan) in &mut self.pending {
+            if let Some(joining) = plan.joining.as_mut().filter(|joining| joining.link == link) {
+                joining.gone = true;
+            }
+        }
+    }
+
+    fn drop_session(&mut self, link: LinkId) {
+        let Some(session) = self.sessions.remove(&link) else { return };
+        if self.links.get(&session.client) == Some(&link) {
+            self.links.remove(&session.client);
+        }
+        self.to_shard(link, shard::Event::LinkDown(link));
+    }
+
+    pub(super) fn need(&mut self, link: LinkId, after: Position) {
+        let Some(session) = self.sessions.get(&link) else { return };
+        let subscriptions = self.subscriptions.of(session.client);
+        let stretch = self.catalogue.due(subscriptions, after, self.config.stretch_items);
+        self.to_shard(link, shard::Event::Due { link, stretch });
+    }
+
+    pub(super) fn cursors(&mut self, reports: &[CursorReport]) {
+        let mut writes = Vec::new();
+        for report in reports {
+            let Some(cursor) = self.cursors.get_mut(&report.client) else { continue };
+            if report.generation == cursor.generation && report.position.0 > cursor.position {
+                cursor.position = report.position.0;
+                writes.push(put_cursor(report.client, *cursor));
+            }
+        }
+        if !writes.is_empty() {
+            self.store(Plan { writes, ..Plan::default() });
+        }
+    }
+
+    /// Live links below what was just trimmed.
+    pub(super) fn sessions_behind(&self) -> Vec<LinkId> {
+        let is_behind = |session: &Session| {
+            let cursor = self.cursors.get(&session.client).map_or(Position(0), |cursor| cursor.position());
+            self.catalogue.misses(self.subscriptions.of(session.client), cursor)
+        };
+        self.sessions.iter().filter(|(_, session)| is_behind(session)).map(|(link, _)| *link).collect()
+    }
+
+    pub(super) fn put_registration(&self, client: ClientGuid, now: Time) -> Write {
+        put_registration(client, now, topology::subscriptions::encode(self.subscriptions_of(client)))
+    }
+
+    pub(super) fn expire_leases(&mut self, now: Time) {
+        let lease = self.config.lease;
+        let over: Vec<ClientGuid> = self
+            .registered
+            .iter()
+            .filter(|(client, renewed)| now.since(**renewed) > lease && !self.links.contains_key(client))
+            .map(|(client, _)| *client)
+            .collect();
+        let mut writes = Vec::new();
+        for client in over {
+            self.registered.remove(&client);
+            self.subscriptions.end_all(client);
+            let key = client_key(client);
+            writes.push(Write::Delete { table: Table::Registrations, key: key.clone() });
+            writes.push(Write::Delete { table: Table::Cursors, key });
+            self.cursors.remove(&client);
+        }
+        if !writes.is_empty() {
+            self.store(Plan { writes, ..Plan::default() });
+        }
+    }
+
+    /// The generation of a live link.
+    pub fn generation(&self, link: LinkId) -> Option<u64> {
+        self.sessions.get(&link).map(|session| session.generation)
+    }
+}
+
+fn put_cursor(client: ClientGuid, cursor: Cursor) -> Write {
+    Write::Put { table: Table::Cursors, key: client_key(client), value: cursor.encode() }
+}
+
+pub(super) fn put_registration(client: ClientGuid, now: Time, subscriptions: Vec<u8>) -> Write {
+    let value = Registration { renewed: now.0, subscriptions }.encode();
+    Write::Put { table: Table::Registrations, key: client_key(client), value }
+}

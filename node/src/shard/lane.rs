@@ -1,0 +1,286 @@
+//! One link's way through the log: what is queued, what is sent and not answered, where its cursor stands.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use schemas::class::Class;
+use schemas::guid::ClientGuid;
+use schemas::names::Spelling;
+
+use super::{Config, Item};
+use crate::catalogue::{Form, Stretch};
+use crate::engine::CursorReport;
+use crate::ids::{Position, Time};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lane {
+    client: ClientGuid,
+    generation: u64,
+    queue: VecDeque<Queued>,
+    queue_bytes: u64,
+    window: VecDeque<Sent>,
+    window_items: usize,
+    window_bytes: u64,
+    /// Everything up to here was sent, or does not concern the client.
+    sent: Position,
+    /// Everything up to here was sent, is queued, or does not concern the client.
+    looked: Position,
+    /// Whether new items come by themselves; else they are looked up when there is room.
+    caught_up: bool,
+    /// A `Need` is out.
+    asked: bool,
+    /// Its answer is for subscriptions that changed.
+    stale: bool,
+    /// A `Read` is out.
+    reading: bool,
+    /// The transport takes a bundle.
+    pub(super) ready: bool,
+    /// When the queue must be sent at the latest.
+    pub(super) deadline: Option<Time>,
+    waiting_since: Option<Time>,
+    pub(super) reported: Position,
+}
+
+/// An item that is to be sent.
+#[derive(Debug)]
+struct Queued {
+    position: Position,
+    form: Form,
+    class: Class,
+    spelling: Spelling,
+    size: u64,
+    bytes: Option<Bytes>,
+}
+
+/// A bundle that was sent and is not answered.
+#[derive(Debug)]
+struct Sent {
+    first: Position,
+    last: Position,
+    items: usize,
+    bytes: u64,
+}
+
+/// What a lane can do now.
+pub(super) enum Next {
+    Nothing,
+    Wait(Time),
+    Read(Vec<Position>),
+    Send { position: Position, class: Class, spelling: Spelling, parts: Vec<Bytes> },
+}
+
+impl Lane {
+    pub(super) fn new(client: ClientGuid, generation: u64, start: Position) -> Self {
+        Self {
+            client,
+            generation,
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            window: VecDeque::new(),
+            window_items: 0,
+            window_bytes: 0,
+            sent: start,
+            looked: start,
+            caught_up: false,
+            asked: false,
+            stale: false,
+            reading: false,
+            ready: true,
+            deadline: None,
+            waiting_since: None,
+            reported: start,
+        }
+    }
+
+    /// A new item. Dropped if the link does not keep up: it is found again through the postings.
+    pub(super) fn item(&mut self, now: Time, item: &Item, form: Form, bytes: Bytes, config: &Config) {
+        if let Some(old) = item.replaces {
+            self.unqueue(old);
+        }
+        if !self.caught_up {
+            return;
+        }
+        let size = bytes.len() as u64;
+        let full = self.queue.len() >= config.queue_items_max
+            || (!self.queue.is_empty() && self.queue_bytes + size > config.queue_bytes_max);
+        if full {
+            self.caught_up = false;
+            return;
+        }
+        self.looked = item.position;
+        self.waiting_since.get_or_insert(now);
+        self.queue_bytes += size;
+        self.queue.push_back(Queued {
+            position: item.position,
+            form,
+            class: item.class,
+            spelling: item.spelling,
+            size,
+            bytes: Some(bytes),
+        });
+    }
+
+    fn unqueue(&mut self, position: Position) {
+        if let Some(index) = self.queue.iter().position(|queued| queued.position == position)
+            && let Some(queued) = self.queue.remove(index)
+        {
+            self.queue_bytes -= queued.size;
+        }
+    }
+
+    /// The next stretch of the log, as far as it concerns this client. Bytes are read when they are to be sent.
+    pub(super) fn due(&mut self, stretch: Stretch) {
+        self.asked = false;
+        if std::mem::take(&mut self.stale) {
+            return;
+        }
+        self.looked = stretch.through;
+        self.caught_up = stretch.complete;
+        for due in stretch.due {
+            self.queue_bytes += due.bytes;
+            self.queue.push_back(Queued {
+                position: due.position,
+                form: due.form,
+                class: Class::Normal,
+                spelling: due.spelling,
+                size: due.bytes,
+                bytes: None,
+            });
+        }
+    }
+
+    pub(super) fn data(&mut self, items: Vec<(Position, Option<Bytes>)>) {
+        self.reading = false;
+        for (position, bytes) in items {
+            let Some(queued) = self.queue.iter_mut().find(|queued| queued.position == position) else { continue };
+            queued.bytes = match queued.form {
+                Form::Whole => bytes,
+                Form::Derived => bytes.and_then(|bytes| crate::entry::derive(&bytes)),
+            };
+            if queued.bytes.is_none() {
+                // Trimmed while it waited: nobody can send it any more, and the engine says *behind* where it matters.
+                self.unqueue(position);
+            }
+        }
+    }
+
+    /// Subscriptions changed: what is queued is looked up again.
+    pub(super) fn recheck(&mut self) {
+        self.queue.clear();
+        self.queue_bytes = 0;
+        self.looked = self.sent;
+        self.caught_up = false;
+        self.reading = false;
+        self.stale = self.asked;
+    }
+
+    /// Whether the engine is to be asked for the next stretch, and after which position.
+    pub(super) fn wants_more(&mut self) -> Option<Position> {
+        let wants = !self.caught_up && !self.asked && self.queue.is_empty();
+        self.asked |= wants;
+        wants.then_some(self.looked)
+    }
+
+    pub(super) fn next(&mut self, now: Time, config: &Config) -> Next {
+        if self.queue.is_empty() {
+            self.waiting_since = None;
+        }
+        let count = self.takeable(config);
+        if count == 0 || !self.ready || self.reading {
+            return Next::Nothing;
+        }
+        if let Some(until) = self.waits_for_company(now, count, config) {
+            return Next::Wait(until);
+        }
+        let missing: Vec<Position> = self
+            .queue
+            .iter()
+            .take(count)
+            .filter(|queued| queued.bytes.is_none())
+            .map(|queued| queued.position)
+            .collect();
+        if !missing.is_empty() {
+            self.reading = true;
+            return Next::Read(missing);
+        }
+        self.send(count)
+    }
+
+    /// How many queued items fit into one bundle and into the window.
+    fn takeable(&self, config: &Config) -> usize {
+        let fitting = config.bundle.first(self.queue.iter().map(|queued| (queued.size, queued.spelling)));
+        let room = config.window_items_max.saturating_sub(self.window_items);
+        let (mut count, mut bytes) = (0, self.window_bytes);
+        for queued in self.queue.iter().take(fitting.min(room)) {
+            bytes += queued.size;
+            if bytes > config.window_bytes_max && !(self.window.is_empty() && count == 0) {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// A bundle that is not full waits a little, unless something in it is critical or the client is catching up.
+    fn waits_for_company(&self, now: Time, count: usize, config: &Config) -> Option<Time> {
+        let full = count < self.queue.len() || self.queue_bytes >= config.bundle.bundle_bytes_max;
+        let critical = self.queue.iter().take(count).any(|queued| queued.class == Class::Critical);
+        if full || critical || self.queue.iter().any(|queued| queued.bytes.is_none()) {
+            return None;
+        }
+        let until = self.waiting_since?.after(config.bundle.bundle_wait_max);
+        (until > now).then_some(until)
+    }
+
+    fn send(&mut self, count: usize) -> Next {
+        let taken: Vec<Queued> = self.queue.drain(..count).collect();
+        let (Some(first), Some(last)) = (taken.first(), taken.last()) else { return Next::Nothing };
+        let (first, last, spelling) = (first.position, last.position, last.spelling);
+        let class = taken.iter().map(|queued| queued.class).min().unwrap_or_default();
+        let bytes = taken.iter().map(|queued| queued.size).sum();
+        self.queue_bytes -= bytes;
+        self.window.push_back(Sent { first, last, items: count, bytes });
+        self.window_items += count;
+        self.window_bytes += bytes;
+        self.sent = last;
+        self.ready = false;
+        self.waiting_since = None;
+        let parts = taken.into_iter().filter_map(|queued| queued.bytes).collect();
+        Next::Send { position: last, class, spelling, parts }
+    }
+
+    /// Takes an answered bundle out of the window, whatever the answers were: no item can poison a link.
+    pub(super) fn answered(&mut self, position: Position, outcomes: usize) -> Result<(), String> {
+        let Some(index) = self.window.iter().position(|sent| sent.last == position) else {
+            return Err(format!("answer to position {position}, which is not waiting for one"));
+        };
+        let items = self.window[index].items;
+        if items != outcomes {
+            return Err(format!("{outcomes} answers to the {items} items of the bundle at position {position}"));
+        }
+        if let Some(sent) = self.window.remove(index) {
+            self.window_items -= sent.items;
+            self.window_bytes -= sent.bytes;
+        }
+        Ok(())
+    }
+
+    /// Below the oldest item that is not answered.
+    pub(super) fn cursor(&self) -> Position {
+        let oldest = self.window.front().map(|sent| sent.first).or(self.queue.front().map(|queued| queued.position));
+        oldest.map_or(self.looked, |oldest| Position(oldest.0.saturating_sub(1)))
+    }
+
+    pub(super) fn report(&self) -> CursorReport {
+        CursorReport { client: self.client, generation: self.generation, position: self.cursor() }
+    }
+
+    pub(super) fn unanswered(&self) -> usize {
+        self.window_items
+    }
+
+    pub(super) fn keeps_up(&self) -> bool {
+        self.caught_up
+    }
+}

@@ -1,0 +1,343 @@
+//! A shard: cursors, windows and bundles of the links it owns.
+//!
+//! The engine says which items concern which links, in log order. A link that keeps up gets them as they come; one that
+//! does not is dropped from the stream and read through the postings later (`Need`, `Due`), so a slow client costs its
+//! place in the log and nothing else.
+
+mod lane;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use schemas::class::Class;
+use schemas::guid::ClientGuid;
+use schemas::names::Spelling;
+
+use crate::bundle;
+use crate::catalogue::{Form, Stretch};
+use crate::engine::CursorReport;
+use crate::ids::{LinkId, Position, Time};
+
+use self::lane::Lane;
+
+/// Bounds on what one link may have queued and unanswered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Bounds on a bundle.
+    pub bundle: bundle::Limits,
+    /// Items sent and not answered.
+    pub window_items_max: usize,
+    /// Their bytes; one larger item may stand alone.
+    pub window_bytes_max: u64,
+    /// Items queued for a link that keeps up, behind the window.
+    pub queue_items_max: usize,
+    /// Their bytes.
+    pub queue_bytes_max: u64,
+    /// How long cursors are gathered before they are stored.
+    pub cursor_wait_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bundle: bundle::Limits::default(),
+            window_items_max: 256,
+            window_bytes_max: 4 << 20,
+            queue_items_max: 256,
+            queue_bytes_max: 1 << 20,
+            cursor_wait_max: Duration::from_secs(1),
+        }
+    }
+}
+
+/// An item as it comes from the engine.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// Its place in the log.
+    pub position: Position,
+    /// What it supersedes: not to be sent any more.
+    pub replaces: Option<Position>,
+    /// Critical items do not wait for company.
+    pub class: Class,
+    /// Parts of one spelling share envelopes (N7).
+    pub spelling: Spelling,
+    /// Its bytes, shared by all links.
+    pub bytes: Bytes,
+}
+
+/// What happens to a shard.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A link that is now this shard's.
+    LinkUp {
+        /// Which.
+        link: LinkId,
+        /// Whose.
+        client: ClientGuid,
+        /// Counts the client's links.
+        generation: u64,
+        /// What is sent lies after this.
+        start: Position,
+    },
+    /// A link is gone.
+    LinkDown(LinkId),
+    /// A new item, and whom it concerns.
+    Item {
+        /// The item.
+        item: Item,
+        /// The links, with the form each gets.
+        links: Vec<(LinkId, Form)>,
+    },
+    /// The answer to `Need`.
+    Due {
+        /// For this link.
+        link: LinkId,
+        /// What it is to get next.
+        stretch: Stretch,
+    },
+    /// The answer to `Read`; `None` where the item was trimmed meanwhile.
+    Data {
+        /// For this link.
+        link: LinkId,
+        /// The items' bytes.
+        items: Vec<(Position, Option<Bytes>)>,
+    },
+    /// A subscription of this link's client ended: what is queued may not concern it any more.
+    Recheck(LinkId),
+    /// The transport took the last bundle, and takes another.
+    Ready(LinkId),
+    /// The client answered the bundle that ends at `position`.
+    Answered {
+        /// On this link.
+        link: LinkId,
+        /// The position of the bundle's last item.
+        position: Position,
+        /// For each item, in order, whether it was taken.
+        outcomes: Vec<bool>,
+    },
+}
+
+/// What a shell is to do.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Ask the engine what this link is to get next.
+    Need {
+        /// Which link.
+        link: LinkId,
+        /// It has everything up to here.
+        after: Position,
+    },
+    /// Read items from the log.
+    Read {
+        /// For this link.
+        link: LinkId,
+        /// Which.
+        positions: Vec<Position>,
+    },
+    /// Send a bundle, and say `Ready` when the transport has taken it.
+    Send {
+        /// On this link.
+        link: LinkId,
+        /// The position of the last item.
+        position: Position,
+        /// The most urgent of the items.
+        class: Class,
+        /// Of all of them.
+        spelling: Spelling,
+        /// The items' bytes, in log order.
+        parts: Vec<Bytes>,
+    },
+    /// Store how far clients have answered.
+    Cursors(Vec<CursorReport>),
+    /// The client broke the protocol: close the link and say why.
+    Breach(LinkId, String),
+}
+
+/// Counts for the operator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Bundles sent.
+    pub bundles: u64,
+    /// Items sent.
+    pub items: u64,
+    /// Their bytes.
+    pub item_bytes: u64,
+    /// Items answered Succeeded.
+    pub taken: u64,
+    /// Items answered otherwise.
+    pub refused: u64,
+    /// Items sent and not answered now.
+    pub unanswered: u64,
+    /// Links that do not keep up now.
+    pub lagging: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shard {
+    config: Config,
+    lanes: BTreeMap<LinkId, Lane>,
+    deadlines: BTreeSet<(Time, LinkId)>,
+    dirty: BTreeSet<LinkId>,
+    reports: Vec<CursorReport>,
+    report_at: Option<Time>,
+    actions: VecDeque<Action>,
+    totals: Totals,
+}
+
+impl Shard {
+    /// A shard without links.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            lanes: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            reports: Vec::new(),
+            report_at: None,
+            actions: VecDeque::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Takes one event. Drain [`Self::poll_action`] before the next.
+    pub fn handle(&mut self, now: Time, event: Event) {
+        match event {
+            Event::LinkUp { link, client, generation, start } => {
+                self.lanes.insert(link, Lane::new(client, generation, start));
+                self.pump(now, link);
+            }
+            Event::LinkDown(link) => self.link_down(now, link),
+            Event::Item { item, links } => self.item(now, &item, &links),
+            Event::Due { link, stretch } => self.with(now, link, |lane, _| lane.due(stretch)),
+            Event::Data { link, items } => self.with(now, link, |lane, _| lane.data(items)),
+            Event::Recheck(link) => self.with(now, link, |lane, _| lane.recheck()),
+            Event::Ready(link) => self.with(now, link, |lane, _| lane.ready = true),
+            Event::Answered { link, position, outcomes } => self.answered(now, link, position, &outcomes),
+        }
+    }
+
+    /// Time has passed: to be called at [`Self::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some((at, link)) = self.deadlines.first().copied()
+            && at <= now
+        {
+            self.deadlines.pop_first();
+            self.pump(now, link);
+        }
+        if self.report_at.is_some_and(|at| at <= now) {
+            self.report();
+        }
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`], and what for.
+    pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
+        let flush = self.deadlines.first().map(|(at, _)| (*at, "send a bundle that waited for company"));
+        let report = self.report_at.map(|at| (at, "store cursors"));
+        flush.into_iter().chain(report).min()
+    }
+
+    /// Counts for the operator.
+    pub fn totals(&self) -> Totals {
+        let unanswered = self.lanes.values().map(|lane| lane.unanswered() as u64).sum();
+        let lagging = self.lanes.values().filter(|lane| !lane.keeps_up()).count() as u64;
+        Totals { unanswered, lagging, ..self.totals }
+    }
+
+    fn with(&mut self, now: Time, link: LinkId, change: impl FnOnce(&mut Lane, &Config)) {
+        if let Some(lane) = self.lanes.get_mut(&link) {
+            change(lane, &self.config);
+            self.pump(now, link);
+        }
+    }
+
+    fn item(&mut self, now: Time, item: &Item, links: &[(LinkId, Form)]) {
+        // Derived once for all links of this shard that want it.
+        let derived = links.iter().any(|(_, form)| *form == Form::Derived);
+        let entry = derived.then(|| crate::entry::derive(&item.bytes)).flatten();
+        for (link, form) in links {
+            let bytes = match form {
+                Form::Whole => Some(&item.bytes),
+                Form::Derived => entry.as_ref(),
+            };
+            let Some(bytes) = bytes.cloned() else { continue };
+            self.with(now, *link, |lane, config| lane.item(now, item, *form, bytes, config));
+        }
+    }
+
+    fn answered(&mut self, now: Time, link: LinkId, position: Position, outcomes: &[bool]) {
+        let Some(lane) = self.lanes.get_mut(&link) else { return };
+        match lane.answered(position, outcomes.len()) {
+            Ok(()) => {
+                let taken = outcomes.iter().filter(|taken| **taken).count() as u64;
+                self.totals.taken += taken;
+                self.totals.refused += outcomes.len() as u64 - taken;
+                self.pump(now, link);
+            }
+            Err(why) => self.actions.push_back(Action::Breach(link, why)),
+        }
+    }
+
+    /// Does for a link whatever can be done now.
+    fn pump(&mut self, now: Time, link: LinkId) {
+        let Some(lane) = self.lanes.get_mut(&link) else { return };
+        if let Some(after) = lane.wants_more() {
+            self.actions.push_back(Action::Need { link, after });
+        }
+        if let Some(old) = lane.deadline.take() {
+            self.deadlines.remove(&(old, link));
+        }
+        match lane.next(now, &self.config) {
+            lane::Next::Nothing => {}
+            lane::Next::Wait(until) => {
+                lane.deadline = Some(until);
+                self.deadlines.insert((until, link));
+            }
+            lane::Next::Read(positions) => self.actions.push_back(Action::Read { link, positions }),
+            lane::Next::Send { position, class, spelling, parts } => {
+                self.totals.bundles += 1;
+                self.totals.items += parts.len() as u64;
+                self.totals.item_bytes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
+                self.actions.push_back(Action::Send { link, position, class, spelling, parts });
+            }
+        }
+        if lane.cursor() > lane.reported {
+            self.dirty.insert(link);
+            self.report_at.get_or_insert(now.after(self.config.cursor_wait_max));
+        }
+    }
+
+    fn link_down(&mut self, now: Time, link: LinkId) {
+        let Some(lane) = self.lanes.remove(&link) else { return };
+        if let Some(at) = lane.deadline {
+            self.deadlines.remove(&(at, link));
+        }
+        if self.dirty.remove(&link) {
+            self.reports.push(lane.report());
+            self.report_at = Some(now);
+        }
+    }
+
+    fn report(&mut self) {
+        self.report_at = None;
+        let mut reports = std::mem::take(&mut self.reports);
+        for link in std::mem::take(&mut self.dirty) {
+            if let Some(lane) = self.lanes.get_mut(&link) {
+                let report = lane.report();
+                lane.reported = report.position;
+                reports.push(report);
+            }
+        }
+        if !reports.is_empty() {
+            self.actions.push_back(Action::Cursors(reports));
+        }
+    }
+}
