@@ -1,4 +1,5 @@
 //! The harness of the tests that assert across crates: where the large data lies, who judges documents.
 
 pub mod data;
+pub mod faults;
 pub mod validators;

@@ -53,7 +53,8 @@ pub use self::{
 /// How a store uses memory and disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes at which a segment is sealed; a larger batch gets a segment of its own. This many bytes of items stay in memory.
+    /// Bytes at which a segment is sealed; a larger batch gets a segment of its own. Up to then its items stay in memory: this many bytes, if items own their
+    /// bytes and are not small slices of large buffers.
     pub segment_bytes: u64,
     /// Bytes of the tables that may be cached in memory.
     pub table_cache_bytes: usize,

@@ -1,8 +1,8 @@
 //! The tables beside the log, in an embedded database of one file.
 //!
-//! Beside the four tables of the machines it keeps one of its own: the incarnation, how far the log reached when the tables were last written, and up to where
-//! it was trimmed. The database commits in two phases and records its allocator with each commit (quick repair), so reopening after a crash does not
-//! depend on its size.
+//! Beside the four tables of the machines it keeps one of its own: the incarnation, how far the log reached when the tables were last written, and up to
+//! where it was trimmed. The database commits in two phases (quick repair), so a crash never rolls back a commit that returned. All rows are read when the
+//! store opens; so that a damaged page is an error then and not a wrong row, the database checks all its pages first.
 
 use std::{io, sync::Arc};
 
@@ -81,6 +81,7 @@ impl Tables {
         let file = disk.open(name).map_err(OpenError::io(name))?;
         let database = Database::builder()
             .set_cache_size(cache_bytes)
+            .set_check_integrity_on_open(true)
             .create_with_backend(Backend(file))
             .map_err(|error| failed(Box::new(error.into())))?;
         Ok(Self { database })
