@@ -30,7 +30,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_not_text() {
-        for uri in ["https://a.example/", "data:text/plain;base64,QQ==", "data:text/html,x", "data:text/plain,%", "data:,%FF"] {
+        for uri in
+            ["https://a.example/", "data:text/plain;base64,QQ==", "data:text/html,x", "data:text/plain,%", "data:,%FF"]
+        {
             assert_eq!(text(uri), None, "{uri}");
         }
     }

@@ -1,7 +1,14 @@
 //! Tests by clause: what the Recommendation, the example documents and other people's test suites say of documents.
 
+mod attacks;
+mod c10_1;
+mod c10_2;
+mod c11;
 mod data;
 mod expected;
+mod hostile;
+mod roundtrip;
+mod xmlconf;
 
 use bytes::Bytes;
 
@@ -37,17 +44,31 @@ fn check_refused(text: impl Into<String>, clause: &str, words: &str) {
     assert!(error.clause == clause && error.to_string().contains(words), "{error}");
 }
 
+/// Reads one of the example documents.
+fn example(file: &str) -> Result<Validated, Refused> {
+    Validated::new(std::fs::read(data::examples().join(file)).unwrap().into(), &Limits::default())
+}
+
+/// An example that must be good.
+fn good_example(file: &str) -> Document {
+    example(file).unwrap_or_else(|refused| panic!("{file}: {refused}")).document().clone()
+}
+
 /// A message of this content between Header and end.
 fn core(header: &str, payload: &str) -> String {
-    format!(
-        "<m:Message_Core xmlns:m=\"{CORE}\" xmlns:v=\"{VERSION}\"><m:Header>{header}</m:Header>\
-         <m:Payload>{payload}</m:Payload></m:Message_Core>"
-    )
+    document("Message_Core", header, payload)
 }
 
 /// A reply of this content.
 fn core_reply(header: &str, payload: &str) -> String {
-    core(header, payload).replace("Message_Core", "Message_Core_Reply")
+    document("Message_Core_Reply", header, payload)
+}
+
+fn document(root: &str, header: &str, payload: &str) -> String {
+    format!(
+        "<m:{root} xmlns:m=\"{CORE}\" xmlns:v=\"{VERSION}\"><m:Header>{header}</m:Header>\
+         <m:Payload>{payload}</m:Payload></m:{root}>"
+    )
 }
 
 /// A message under a plain header.

@@ -91,9 +91,6 @@ fn header<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Result<Header, 
         return Err(cursor.grammar(element.start, "10.1.2", "a signed Header in another order than the schema's"));
     }
     let Some(pid) = fields.pid else { return Err(cursor.missing("10.1.2", "PID")) };
-    if cursor.outer_message_id.is_none() {
-        cursor.outer_message_id.clone_from(&fields.message_id);
-    }
     Ok(Header {
         span: cursor.span_from(element),
         pid,
@@ -132,7 +129,7 @@ fn field<'a>(cursor: &mut Cursor<'a>, child: &Element<'a>, fields: &mut Fields) 
         4 => {
             let message_id = &mut fields.message_id;
             once(cursor, child, message_id, |cursor| identifier(cursor, child, CLAUSE, MessageId::parse))?;
-            cursor.message_id.clone_from(message_id);
+            cursor.note_message_id(message_id.as_ref());
             Ok(())
         }
         5 => once(cursor, child, &mut fields.sent_time, |cursor| sent_time(cursor, child)),

@@ -41,10 +41,10 @@ pub(super) struct Cursor<'a> {
     parts: usize,
     pub(super) spelling: Spelling,
     pub(super) is_reply: bool,
-    /// `Message_ID` of the header read last, reset where a new part begins.
+    /// `Message_ID` of the part being read, once its header has told it.
     pub(super) message_id: Option<Identifier<MessageId>>,
-    /// The outer one, for a refusal of the whole.
-    pub(super) outer_message_id: Option<Identifier<MessageId>>,
+    /// The root's, for a refusal of the whole.
+    outer_message_id: Option<Identifier<MessageId>>,
 }
 
 impl<'a> Cursor<'a> {
@@ -73,6 +73,14 @@ impl<'a> Cursor<'a> {
             message_id: self.outer_message_id.map(Box::new),
             is_reply: self.is_reply,
             spelling: self.spelling,
+        }
+    }
+
+    /// Keeps the `Message_ID` of the header being read, for an answer to a fault behind it.
+    pub(super) fn note_message_id(&mut self, id: Option<&Identifier<MessageId>>) {
+        self.message_id = id.cloned();
+        if self.parts == 0 {
+            self.outer_message_id = id.cloned();
         }
     }
 

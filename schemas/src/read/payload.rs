@@ -39,11 +39,12 @@ fn not_mixed(cursor: &mut Cursor<'_>, child: &Element<'_>, alone: bool) -> Resul
 /// A nested part. Its faults of grammar are its own (R-10.1.1-10).
 fn part<'a>(cursor: &mut Cursor<'a>, child: &Element<'a>) -> Result<Part, Error> {
     cursor.count_part(child)?;
-    cursor.message_id = None;
-    match core::message_core(cursor, child) {
+    let enclosing = cursor.message_id.take();
+    let read = core::message_core(cursor, child);
+    let message_id = std::mem::replace(&mut cursor.message_id, enclosing);
+    match read {
         Ok(good) => Ok(Part::Good(good)),
         Err(error) if matches!(error.kind, ErrorKind::Grammar(_)) => {
-            let message_id = cursor.message_id.take();
             cursor.close(child)?;
             Ok(Part::Bad(BadPart { span: cursor.span_from(child), message_id, error }))
         }
