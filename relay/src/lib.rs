@@ -1,2 +1,16 @@
-//! Placeholder.
+//! The server: one engine and its shard behind QUIC links, a durable store, a loopback HTTP interface.
+//!
+//! Start-up in order is [`run::run`]; the way of a message is `links::session` (in), [`driver`] (decide), `links::lane`
+//! and `links::exchange` (out).
+
+pub mod admin;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod driver;
+mod links;
+pub mod logging;
+pub mod metrics;
+pub mod run;
 pub mod store;

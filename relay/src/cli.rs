@@ -1,0 +1,197 @@
+//! The commands of `distributary`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use link::pki::{self, Role};
+
+use crate::config::{Config, Overrides};
+use crate::run::{self, Stopped};
+use crate::{clock, demo, logging, store};
+
+/// X.1206 server: vendors publish once, every device that it concerns is told within a second.
+#[derive(Parser)]
+#[command(name = "distributary", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  distributary demo                                  see it work, on this machine, in under a minute
+  distributary pki init --dir pki                    make a small private certificate authority
+  distributary pki issue --dir pki --role server --label isp --out pki/isp
+  distributary check-config --config distributary.toml
+  distributary run --config distributary.toml";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a server until SIGTERM
+    Run {
+        /// Configuration file; deploy/distributary.toml is a commented one
+        #[arg(long, env = "DISTRIBUTARY_CONFIG", value_name = "FILE")]
+        config: PathBuf,
+        #[command(flatten)]
+        overrides: Overrides,
+    },
+    /// Check a configuration and the files it names, and print what would be in force
+    CheckConfig {
+        /// Configuration file
+        #[arg(long, env = "DISTRIBUTARY_CONFIG", value_name = "FILE")]
+        config: PathBuf,
+        #[command(flatten)]
+        overrides: Overrides,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// A small private certificate authority
+    #[command(subcommand)]
+    Pki(PkiCommand),
+    /// After restoring a data directory from a backup: begin a new life of the log, so that clients ask again
+    RenewLog {
+        /// Data directory of a server that is not running
+        #[arg(long, value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Show it all on this machine: a server, a provider, agents with real lock files, and a crash
+    Demo(demo::Options),
+}
+
+#[derive(Subcommand)]
+enum PkiCommand {
+    /// Make an authority: ca.pem and ca.key
+    Init {
+        /// Where; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Its name in certificates
+        #[arg(long, default_value = "Distributary private CA")]
+        label: String,
+    },
+    /// Issue a certificate with a GUID
+    Issue {
+        /// Where the authority is
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// For what
+        #[arg(long, value_enum)]
+        role: PkiRole,
+        /// Name of the holder, for people
+        #[arg(long)]
+        label: String,
+        /// GUID of the holder; a random one if it is left out
+        #[arg(long)]
+        guid: Option<String>,
+        /// Where certificate and key go; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum PkiRole {
+    /// A server or local server
+    Server,
+    /// An agent or provider
+    Client,
+}
+
+/// Runs one command; errors go to standard error with a next step.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let outcome = match Cli::parse_from(args).command {
+        Command::Run { config, overrides } => serve(&config, &overrides),
+        Command::CheckConfig { config, overrides, json } => check(&config, &overrides, json),
+        Command::Pki(command) => issue(command),
+        Command::RenewLog { directory } => renew(&directory),
+        Command::Demo(options) => demo::main(options),
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::FAILURE
+    })
+}
+
+#[allow(clippy::print_stderr, reason = "errors of a command belong on standard error, also when logging is off")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("distributary: {error:#}");
+}
+
+#[allow(clippy::print_stdout, reason = "the output of a command")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+fn serve(path: &std::path::Path, overrides: &Overrides) -> anyhow::Result<ExitCode> {
+    let config = Config::load(path, overrides)?;
+    logging::start(&config.log);
+    runtime()?.block_on(async {
+        let running = run::start(&config).await?;
+        let signal = wait_for_signal().await?;
+        tracing::info!(signal, "stopping");
+        match running.stop().await {
+            Stopped::Drained => tracing::info!("everything under way was finished"),
+            Stopped::Cut => tracing::warn!("the grace time ended first; what was under way will be sent again"),
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// A runtime for one server: links on all cores.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+async fn wait_for_signal() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}
+
+fn check(path: &std::path::Path, overrides: &Overrides, json: bool) -> anyhow::Result<ExitCode> {
+    let config = Config::load(path, overrides)?;
+    let identity = run::identity(&config)?;
+    let guid = schemas::guid::ServerGuid(identity.guid());
+    if json {
+        let report = serde_json::json!({ "server_guid": guid.to_string(), "config": config });
+        say(&serde_json::to_string_pretty(&report)?);
+    } else {
+        say(&format!("# {} is good; this server's GUID is {guid}\n{}", path.display(), toml::to_string(&config)?));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn issue(command: PkiCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        PkiCommand::Init { dir, label } => {
+            let files = pki::init(&dir, &label)?;
+            say(&format!("authority: {}\nkey (keep it safe): {}", files.certificate.display(), files.key.display()));
+        }
+        PkiCommand::Issue { dir, role, label, guid, out } => {
+            let guid = match guid {
+                Some(text) => schemas::guid::parse_128(&text)?,
+                None => clock::random_128(),
+            };
+            let role = match role {
+                PkiRole::Server => Role::Server,
+                PkiRole::Client => Role::Client,
+            };
+            let files = pki::issue(&dir, &pki::Subject { guid, label: &label, role }, &out)?;
+            let guid = schemas::guid::ClientGuid(guid);
+            say(&format!("GUID: {guid}\ncertificate: {}\nkey: {}", files.certificate.display(), files.key.display()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn renew(directory: &std::path::Path) -> anyhow::Result<ExitCode> {
+    store::renew_incarnation(directory, clock::random_128())?;
+    say("the log has a new life: clients that connect are told to ask again for everything");
+    Ok(ExitCode::SUCCESS)
+}

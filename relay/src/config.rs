@@ -1,0 +1,327 @@
+//! The configuration of a server: a TOML file, flags and environment over it, one checked value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use node::policy::Policy;
+use schemas::guid::ClientGuid;
+use serde::{Deserialize, Serialize};
+
+/// The whole file. Unknown keys are refused; every key has a default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Who this server is.
+    pub identity: Identity,
+    /// Where data is kept.
+    pub store: Store,
+    /// Who may do what.
+    pub policy: PolicyTable,
+    /// Bounds.
+    pub limits: Limits,
+    /// What is written about it all.
+    pub log: Log,
+}
+
+/// Addresses. Nothing listens beyond loopback unless it is written here.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// X.1206 over QUIC (UDP).
+    pub quic: SocketAddr,
+    /// /metrics, /healthz, /readyz over HTTP.
+    pub admin: SocketAddr,
+}
+
+/// PEM files; see `distributary pki`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// Certificate chain, leaf first; its GUID is this server's.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+    /// Certificate authorities whose clients are let in.
+    pub ca: PathBuf,
+}
+
+/// The data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Made with mode 0700 if it is not there; one process at a time.
+    pub directory: PathBuf,
+    /// Bytes at which a log segment is sealed.
+    pub segment_bytes: u64,
+}
+
+/// Rights of clients, by GUID.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyTable {
+    /// Clients that may Deliver.
+    pub providers: BTreeSet<Guid>,
+    /// Client → the clients whose messages it may nest in its own.
+    pub subtrees: BTreeMap<Guid, BTreeSet<Guid>>,
+}
+
+/// A GUID in the file: any accepted notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Guid(pub ClientGuid);
+
+impl TryFrom<String> for Guid {
+    type Error = schemas::guid::NotA128BitValue;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        ClientGuid::parse(&text).map(Self)
+    }
+}
+
+impl From<Guid> for String {
+    fn from(guid: Guid) -> Self {
+        guid.0.to_string()
+    }
+}
+
+/// Bounds of this server; each says what happens at it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Live links; more are refused as busy.
+    pub links_max: usize,
+    /// Bytes of inbound documents in memory, all links together; beyond it senders wait.
+    pub inbound_bytes: usize,
+    /// Bytes of one document; a longer frame closes the link.
+    pub document_bytes: u32,
+    /// Items on offer; the oldest are trimmed, and who may have missed one is told.
+    pub items_max: usize,
+    /// Days without contact after which a registration ends.
+    pub lease_days: u32,
+    /// Seconds that SIGTERM gives to what is under way.
+    pub drain_seconds: u64,
+}
+
+/// Structured logs on standard error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// Directives such as `info` or `relay=debug,link=info`.
+    pub filter: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line an event.
+    #[default]
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { quic: SocketAddr::from(([127, 0, 0, 1], 1206)), admin: SocketAddr::from(([127, 0, 0, 1], 9206)) }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        let directory = Path::new("/etc/distributary");
+        Self {
+            certificate: directory.join("server.pem"),
+            key: directory.join("server.key"),
+            ca: directory.join("ca.pem"),
+        }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { directory: "/var/lib/distributary".into(), segment_bytes: 8 << 20 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            links_max: 10_000,
+            inbound_bytes: 256 << 20,
+            document_bytes: 64 << 20,
+            items_max: 1_000_000,
+            lease_days: 90,
+            drain_seconds: 10,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into() }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; write one from deploy/distributary.toml")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {source}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// What, and where.
+        source: Box<toml::de::Error>,
+    },
+    /// A value that makes no sense.
+    #[error("{key} = {value}: {why}")]
+    Value {
+        /// Key in the file.
+        key: &'static str,
+        /// What it says.
+        value: String,
+        /// What it should say.
+        why: &'static str,
+    },
+}
+
+/// Flags and environment variables; each stands above the file.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Overrides {
+    /// Address for X.1206 over QUIC (UDP)
+    #[arg(long, env = "DISTRIBUTARY_LISTEN_QUIC", value_name = "ADDR")]
+    pub listen_quic: Option<SocketAddr>,
+    /// Address for /metrics, /healthz and /readyz
+    #[arg(long, env = "DISTRIBUTARY_LISTEN_ADMIN", value_name = "ADDR")]
+    pub listen_admin: Option<SocketAddr>,
+    /// Data directory
+    #[arg(long, env = "DISTRIBUTARY_STORE_DIRECTORY", value_name = "DIR")]
+    pub store_directory: Option<PathBuf>,
+    /// Log format
+    #[arg(long, env = "DISTRIBUTARY_LOG_FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// Log filter, such as `info` or `relay=debug`
+    #[arg(long, env = "DISTRIBUTARY_LOG_FILTER", value_name = "DIRECTIVES")]
+    pub log_filter: Option<String>,
+}
+
+impl Config {
+    /// Reads a file, lays the overrides over it, and checks the result.
+    ///
+    /// # Errors
+    /// Says which file, line or key is wrong, and what would be right.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let parsed: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        let config = parsed.with(overrides);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn with(mut self, overrides: &Overrides) -> Self {
+        let Overrides { listen_quic, listen_admin, store_directory, log_format, log_filter } = overrides.clone();
+        self.listen.quic = listen_quic.unwrap_or(self.listen.quic);
+        self.listen.admin = listen_admin.unwrap_or(self.listen.admin);
+        self.store.directory = store_directory.unwrap_or(self.store.directory);
+        self.log.format = log_format.unwrap_or(self.log.format);
+        self.log.filter = log_filter.unwrap_or(self.log.filter);
+        self
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        let bad = |key, value: String, why| Err(ConfigError::Value { key, value, why });
+        if limits.document_bytes < 64 << 10 {
+            return bad("limits.document_bytes", limits.document_bytes.to_string(), "at least 65536");
+        }
+        if limits.inbound_bytes < limits.document_bytes as usize {
+            return bad("limits.inbound_bytes", limits.inbound_bytes.to_string(), "at least limits.document_bytes");
+        }
+        if limits.items_max == 0 || limits.links_max == 0 {
+            return bad("limits.items_max, limits.links_max", "0".into(), "at least 1");
+        }
+        if self.store.segment_bytes < 64 << 10 {
+            return bad("store.segment_bytes", self.store.segment_bytes.to_string(), "at least 65536");
+        }
+        if self.log.filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
+            return bad("log.filter", self.log.filter.clone(), "directives such as info or relay=debug,link=info");
+        }
+        Ok(())
+    }
+
+    /// The rights, as the engine takes them.
+    pub fn policy(&self) -> Policy {
+        let set = |guids: &BTreeSet<Guid>| guids.iter().map(|guid| guid.0).collect();
+        Policy {
+            epoch: 0,
+            providers: set(&self.policy.providers),
+            subtrees: self.policy.subtrees.iter().map(|(client, below)| (client.0, set(below))).collect(),
+        }
+    }
+
+    /// The lease as a span of time.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(u64::from(self.limits.lease_days) * 24 * 3600)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> String {
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/distributary.toml"))
+            .expect("the example")
+    }
+
+    #[test]
+    fn the_example_is_the_default() {
+        assert_eq!(toml::from_str::<Config>(&example()).expect("parses"), Config::default());
+    }
+
+    #[test]
+    fn the_example_names_every_key() {
+        let example: toml::Table = toml::from_str(&example()).expect("parses");
+        let default = toml::Table::try_from(Config::default()).expect("serialises");
+        for (section, keys) in &default {
+            for key in keys.as_table().expect("a section").keys() {
+                assert!(example[section].get(key).is_some(), "{section}.{key} is missing in the example");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_line() {
+        let error = toml::from_str::<Config>("[limits]\nlinks_maxx = 3\n").expect_err("refused").to_string();
+        assert!(error.contains("links_maxx") && error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn flags_stand_above_the_file() {
+        let overrides = Overrides { listen_quic: Some(([127, 0, 0, 1], 7).into()), ..Overrides::default() };
+        assert_eq!(Config::default().with(&overrides).listen.quic.port(), 7);
+    }
+
+    #[test]
+    fn impossible_values_are_refused_by_name() {
+        let mut config = Config::default();
+        config.limits.inbound_bytes = 1;
+        assert!(config.check().expect_err("refused").to_string().contains("limits.inbound_bytes"));
+    }
+}

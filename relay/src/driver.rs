@@ -1,0 +1,313 @@
+//! The shell around the pure machines: one task that owns the engine and its shard.
+//!
+//! Mutate once, drain, wait. Links may wait for this task; it never waits for a link, and for the store only by taking
+//! no new input while the store's queue is full. So nothing waits in a circle.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use node::engine::{self, Action, CloseReason, Engine, ReplyTo, Welcome};
+use node::ids::{ExchangeId, LinkId, Position, Resume, Ticket};
+use node::intake::Intake;
+use node::shard::{self, Shard};
+use node::store::Write;
+use schemas::guid::ClientGuid;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::links::lane::Bundle;
+use crate::store::Reader;
+use crate::store::thread::{Queue, Report, SubmitError};
+
+/// What reaches the driver from links.
+pub(crate) enum Input {
+    /// A client said Hello.
+    Hello(Newcomer),
+    /// A link is gone.
+    LinkDown(LinkId),
+    /// A document to be answered.
+    Document {
+        /// On this link.
+        link: LinkId,
+        /// Unique on it.
+        exchange: ExchangeId,
+        /// What it says.
+        intake: Box<Intake>,
+        /// Where the answer goes; closed without one if the link is not live.
+        answer: oneshot::Sender<Box<ReplyTo>>,
+    },
+    /// The lane took its bundle.
+    Ready(LinkId),
+    /// A bundle was answered.
+    Answered {
+        /// On this link.
+        link: LinkId,
+        /// The bundle's position.
+        position: Position,
+        /// Whether each item was taken.
+        outcomes: Vec<bool>,
+    },
+}
+
+/// A link that wants to live.
+pub(crate) struct Newcomer {
+    /// Never used before.
+    pub(crate) link: LinkId,
+    /// By its certificate.
+    pub(crate) client: ClientGuid,
+    /// By its Hello.
+    pub(crate) resume: Option<Resume>,
+    /// Where the answer goes.
+    pub(crate) welcome: oneshot::Sender<Welcome>,
+    /// What the driver tells the link later.
+    pub(crate) handle: Handle,
+}
+
+/// The driver's end of a link.
+pub(crate) struct Handle {
+    /// Bundles; the shard never has more than one on the way.
+    pub(crate) lane: mpsc::Sender<Bundle>,
+    /// Up to where the client may have missed items.
+    pub(crate) behind: watch::Sender<u64>,
+    /// Why the link must close.
+    pub(crate) close: oneshot::Sender<Closing>,
+}
+
+/// Why the driver closes a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// A newer link of the same client took its place.
+    Replaced,
+    /// The client broke the protocol.
+    Breach(String),
+}
+
+/// What the driver lets others see; refreshed four times a second at most.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Live links.
+    pub connected: usize,
+    /// Clients with a registration.
+    pub registered: usize,
+    /// Items on offer.
+    pub items: usize,
+    /// The log's last position.
+    pub head: u64,
+    /// The engine's counts.
+    pub engine: engine::Totals,
+    /// The shard's counts.
+    pub shard: shard::Totals,
+    /// Why nothing is accepted any more, if so.
+    pub broken: Option<String>,
+}
+
+/// The last snapshot, shared.
+pub type Shared = Arc<Mutex<Snapshot>>;
+
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(250);
+
+/// See the module.
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    pub(crate) shard: Shard,
+    pub(crate) reader: Reader,
+    pub(crate) queue: Queue,
+    pub(crate) snapshot: Shared,
+    links: HashMap<LinkId, Handle>,
+    newcomers: HashMap<LinkId, (oneshot::Sender<Welcome>, Handle)>,
+    exchanges: HashMap<(LinkId, ExchangeId), oneshot::Sender<Box<ReplyTo>>>,
+    /// What the store's queue had no room for, in order.
+    unsent: VecDeque<(Ticket, Vec<Write>)>,
+    refreshed: Instant,
+}
+
+impl Driver {
+    pub(crate) fn new(engine: Engine, shard: Shard, reader: Reader, queue: Queue, snapshot: Shared) -> Self {
+        let mut driver = Self {
+            engine,
+            shard,
+            reader,
+            queue,
+            snapshot,
+            links: HashMap::new(),
+            newcomers: HashMap::new(),
+            exchanges: HashMap::new(),
+            unsent: VecDeque::new(),
+            refreshed: Instant::now(),
+        };
+        driver.refresh();
+        driver
+    }
+
+    /// Runs until `stop`, which comes when every link is closed.
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut reports: mpsc::Receiver<Report>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let deadline = self.deadline();
+            tokio::select! {
+                biased;
+                Some(report) = reports.recv() => self.stored(report),
+                () = stop.cancelled(), if self.unsent.is_empty() => break,
+                () = tokio::time::sleep_until(deadline) => self.timeout(),
+                Some(input) = inputs.recv(), if self.unsent.is_empty() => self.input(input),
+            }
+            self.drain();
+            if self.refreshed.elapsed() >= SNAPSHOT_EVERY {
+                self.refresh();
+            }
+        }
+        self.refresh();
+    }
+
+    fn input(&mut self, input: Input) {
+        let now = clock::now();
+        match input {
+            Input::Hello(Newcomer { link, client, resume, welcome, handle }) => {
+                self.newcomers.insert(link, (welcome, handle));
+                self.engine.handle(now, engine::Event::Hello { link, client, resume });
+            }
+            Input::LinkDown(link) => {
+                self.newcomers.remove(&link);
+                self.links.remove(&link);
+                self.exchanges.retain(|(of, _), _| *of != link);
+                self.engine.handle(now, engine::Event::LinkDown(link));
+            }
+            Input::Document { link, exchange, intake, answer } => {
+                if self.links.contains_key(&link) {
+                    self.exchanges.insert((link, exchange), answer);
+                    self.engine.handle(now, engine::Event::Document { link, exchange, intake: *intake });
+                }
+            }
+            Input::Ready(link) => self.shard.handle(now, shard::Event::Ready(link)),
+            Input::Answered { link, position, outcomes } => {
+                self.shard.handle(now, shard::Event::Answered { link, position, outcomes });
+            }
+        }
+    }
+
+    fn stored(&mut self, report: Report) {
+        let ticket = Ticket(report.ticket);
+        let event = match report.outcome {
+            Ok(()) => engine::Event::Stored(ticket),
+            Err(error) => engine::Event::StoreFailed(ticket, error.to_string()),
+        };
+        self.engine.handle(clock::now(), event);
+    }
+
+    fn timeout(&mut self) {
+        let now = clock::now();
+        self.engine.handle_timeout(now);
+        self.shard.handle_timeout(now);
+    }
+
+    /// The machines' next deadline, or the next refresh.
+    fn deadline(&self) -> Instant {
+        let now = clock::now();
+        let (engine, _) = self.engine.poll_timeout();
+        let next = self.shard.poll_timeout().map_or(engine, |(shard, _)| shard.min(engine));
+        (Instant::now() + next.since(now)).min(self.refreshed + SNAPSHOT_EVERY)
+    }
+
+    /// Carries out everything that the machines want done.
+    fn drain(&mut self) {
+        loop {
+            if let Some(action) = self.engine.poll_action() {
+                self.engine_action(action);
+            } else if let Some(action) = self.shard.poll_action() {
+                self.shard_action(action);
+            } else {
+                break;
+            }
+        }
+        self.submit();
+    }
+
+    fn engine_action(&mut self, action: Action) {
+        match action {
+            Action::Store(ticket, writes) => self.unsent.push_back((ticket, writes)),
+            Action::Welcome(link, welcome) => self.welcome(link, welcome),
+            Action::Reply(reply) => {
+                if let Some(answer) = self.exchanges.remove(&(reply.link, reply.exchange)) {
+                    // Whoever waited may be gone with his link.
+                    drop(answer.send(reply));
+                }
+            }
+            Action::Behind(link, position) => {
+                if let Some(handle) = self.links.get(&link) {
+                    handle.behind.send_replace(position.0);
+                }
+            }
+            Action::Close(link, CloseReason::Replaced) => self.close(link, Closing::Replaced),
+            Action::Shard(_, event) => self.shard.handle(clock::now(), event),
+        }
+    }
+
+    fn shard_action(&mut self, action: shard::Action) {
+        let now = clock::now();
+        match action {
+            shard::Action::Need { link, after } => self.engine.handle(now, engine::Event::Need { link, after }),
+            shard::Action::Read { link, positions } => {
+                let items = positions.into_iter().map(|position| (position, self.reader.read(position.0))).collect();
+                self.shard.handle(now, shard::Event::Data { link, items });
+            }
+            shard::Action::Send { link, position, class: _, spelling, parts } => {
+                if let Some(handle) = self.links.get(&link) {
+                    // There is room: the shard waits for Ready. If not, the link is going, and this goes with it.
+                    drop(handle.lane.try_send(Bundle { position, spelling, parts }));
+                }
+            }
+            shard::Action::Cursors(reports) => self.engine.handle(now, engine::Event::Cursors(reports)),
+            shard::Action::Breach(link, why) => self.close(link, Closing::Breach(why)),
+        }
+    }
+
+    fn welcome(&mut self, link: LinkId, welcome: Welcome) {
+        let Some((answer, handle)) = self.newcomers.remove(&link) else { return };
+        self.links.insert(link, handle);
+        // If nobody waits any more, LinkDown is on its way.
+        let _ = answer.send(welcome);
+    }
+
+    fn close(&mut self, link: LinkId, closing: Closing) {
+        if let Some(handle) = self.links.remove(&link) {
+            drop(handle.close.send(closing));
+        }
+    }
+
+    fn submit(&mut self) {
+        while let Some((ticket, writes)) = self.unsent.pop_front() {
+            match self.queue.try_submit(ticket.0, writes.clone()) {
+                Ok(()) => {}
+                Err(SubmitError::Full) => {
+                    self.unsent.push_front((ticket, writes));
+                    break;
+                }
+                Err(SubmitError::Ended) => {
+                    let why = "the store has stopped".to_owned();
+                    self.engine.handle(clock::now(), engine::Event::StoreFailed(ticket, why));
+                }
+            }
+        }
+    }
+
+    fn refresh(&mut self) {
+        self.refreshed = Instant::now();
+        let snapshot = Snapshot {
+            connected: self.engine.connected(),
+            registered: self.engine.registered(),
+            items: self.engine.catalogue().len(),
+            head: self.engine.catalogue().head().0,
+            engine: self.engine.totals().clone(),
+            shard: self.shard.totals(),
+            broken: self.engine.broken().map(str::to_owned),
+        };
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+}

@@ -1,0 +1,124 @@
+//! One exchange: a document in, its answer out, then the items that were asked for.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use link::close::CloseCode;
+use link::error::SendError;
+use link::exchange::{Exchange, Incoming};
+use link::frame::{FrameHeader, Kind};
+use node::answer::Answer;
+use node::bundle::{self, Outer};
+use node::catalogue::{Due, Form};
+use node::engine::ReplyTo;
+use node::entry;
+use node::ids::{ExchangeId, LinkId};
+use node::intake::Intake;
+use schemas::error::Refused;
+use schemas::facts::Validated;
+use tokio::sync::oneshot;
+
+use super::session::Context;
+use crate::clock;
+use crate::driver::Input;
+
+/// Above this a document is read on a thread that may take its time.
+const INLINE_BYTES: usize = 256 << 10;
+
+/// Carries out one exchange.
+pub(crate) async fn run(context: Arc<Context>, link: LinkId, id: ExchangeId, incoming: Incoming) {
+    let exchange = match incoming.document().await {
+        Ok(exchange) => exchange,
+        Err(error) => return tracing::debug!(link = link.0, %error, "an exchange came to nothing"),
+    };
+    let body = exchange.document().body.clone();
+    context.metrics.documents_in.inc();
+    let done = match read(&context, body).await {
+        Ok(Some(intake)) => answer(&context, link, id, exchange, intake).await,
+        Ok(None) => {
+            exchange.abandon(CloseCode::Protocol);
+            Ok(())
+        }
+        Err(refused) => refuse(&context, link, exchange, &refused).await,
+    };
+    if let Err(error) = done {
+        tracing::debug!(link = link.0, %error, "the answer of an exchange did not arrive");
+    }
+}
+
+/// The only door from bytes to facts.
+async fn read(context: &Arc<Context>, body: Bytes) -> Result<Option<Intake>, Refused> {
+    let (limits, small) = (context.limits.clone(), body.len() <= INLINE_BYTES);
+    let decode = move || Validated::new(body, &limits).map(|facts| Intake::of(&facts));
+    if small {
+        return decode();
+    }
+    // The task is neither aborted nor panics: what it runs is total.
+    tokio::task::spawn_blocking(decode).await.unwrap_or(Ok(None))
+}
+
+async fn refuse(context: &Context, link: LinkId, mut exchange: Exchange, refused: &Refused) -> Result<(), SendError> {
+    context.metrics.refused(refused);
+    tracing::info!(link = link.0, error = %refused, "a document was refused");
+    let Some(answer) = Answer::to_refused(refused) else {
+        exchange.abandon(CloseCode::Protocol);
+        return Ok(());
+    };
+    let reply = answer.render(refused.spelling, clock::message_id(), &clock::sent_time(clock::now()));
+    exchange.reply(0, &[reply]).await?;
+    exchange.end().await
+}
+
+async fn answer(
+    context: &Context,
+    link: LinkId,
+    id: ExchangeId,
+    mut exchange: Exchange,
+    intake: Intake,
+) -> Result<(), SendError> {
+    let (sender, receiver) = oneshot::channel();
+    let input = Input::Document { link, exchange: id, intake: Box::new(intake), answer: sender };
+    if context.inputs.send(input).await.is_err() {
+        exchange.abandon(CloseCode::Drained);
+        return Ok(());
+    }
+    let Ok(reply) = receiver.await else {
+        exchange.abandon(CloseCode::Drained);
+        return Ok(());
+    };
+    let text = reply.answer.render(reply.spelling, clock::message_id(), &clock::sent_time(clock::now()));
+    exchange.reply(reply.snapshot.0, &[text]).await?;
+    deliver(context, &mut exchange, &reply).await?;
+    exchange.end().await
+}
+
+/// What was asked for, in bundles; waits for the asker, never for anybody else.
+async fn deliver(context: &Context, exchange: &mut Exchange, reply: &ReplyTo) -> Result<(), SendError> {
+    let limits = bundle::Limits::default();
+    let mut due = reply.due.as_slice();
+    while !due.is_empty() {
+        let count = limits.first(due.iter().map(|due| (due.bytes, due.spelling)));
+        let (now, later) = due.split_at(count);
+        due = later;
+        let parts: Vec<Bytes> = now.iter().filter_map(|due| bytes_of(context, due)).collect();
+        let (Some(last), false) = (now.last(), parts.is_empty()) else { continue };
+        let time = clock::now();
+        let sent_time = clock::sent_time(time);
+        let outer =
+            Outer { server: context.server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
+        context.metrics.items_answered.inc_by(parts.len() as u64);
+        let body = bundle::document(last.spelling, &outer, parts);
+        let header = FrameHeader::over(Kind::Delivery, &body).at(last.position.0).fresh(time.0);
+        exchange.deliver(&header, &body).await?;
+    }
+    Ok(())
+}
+
+/// `None` if the item was trimmed meanwhile: whoever may miss it is told that he is behind.
+fn bytes_of(context: &Context, due: &Due) -> Option<Bytes> {
+    let bytes = context.reader.read(due.position.0)?;
+    match due.form {
+        Form::Whole => Some(bytes),
+        Form::Derived => entry::derive(&bytes),
+    }
+}

@@ -1,0 +1,46 @@
+//! The lane of a link: bundles from the shard, one at a time, onto one long stream.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use link::connection::Link;
+use link::frame::{FrameHeader, Kind};
+use node::bundle::{self, Outer};
+use node::ids::{LinkId, Position};
+use schemas::class::Class;
+use schemas::names::Spelling;
+use tokio::sync::mpsc;
+
+use super::session::Context;
+use crate::clock;
+use crate::driver::Input;
+
+/// What a shard sends.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// Of the last item.
+    pub(crate) position: Position,
+    /// Of all items.
+    pub(crate) spelling: Spelling,
+    /// The items' bytes, shared with every other link that gets them.
+    pub(crate) parts: Vec<Bytes>,
+}
+
+/// Writes bundles until the link or the driver ends. One class is in use, and so one lane.
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut bundles: mpsc::Receiver<Bundle>) {
+    let Ok(mut lane) = link.open_lane(Class::Normal).await else { return };
+    while let Some(Bundle { position, spelling, parts }) = bundles.recv().await {
+        let time = clock::now();
+        let sent_time = clock::sent_time(time);
+        let outer =
+            Outer { server: context.server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
+        let body = bundle::document(spelling, &outer, parts);
+        let header = FrameHeader::over(Kind::Delivery, &body).in_class(Class::Normal).at(position.0).fresh(time.0);
+        if let Err(error) = lane.deliver(&header, &body).await {
+            return tracing::debug!(link = id.0, %error, "the lane ended");
+        }
+        if context.inputs.send(Input::Ready(id)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Links of clients: accepting them, reading what they say, writing what they get.
+
+mod accept;
+pub(crate) mod exchange;
+pub(crate) mod lane;
+mod replies;
+pub(crate) mod session;
+
+pub(crate) use accept::{Accepting, accept_links};

@@ -1,0 +1,43 @@
+//! The reply lane of a link: the client's answers to what was pushed.
+
+use std::sync::Arc;
+
+use link::close::CloseCode;
+use link::connection::Link;
+use node::answer;
+use node::ids::{LinkId, Position};
+use schemas::core::Root;
+use schemas::facts::Validated;
+
+use super::session::Context;
+use crate::driver::Input;
+
+/// Reads replies until the link ends.
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link) {
+    let Some(mut lane) = link.reply_lane() else { return };
+    while let Ok(frame) = lane.recv().await {
+        let position = Position(frame.header.position);
+        let outcomes = match Validated::new(frame.body, &context.limits) {
+            Ok(facts) => match &facts.document().root {
+                Root::Reply(reply) => answer::outcomes(reply),
+                Root::Message(_) => return breach(&link, id, "a message where a reply belongs (10.1.5)"),
+            },
+            Err(refused) => {
+                context.metrics.refused(&refused);
+                return breach(&link, id, &format!("an answer that cannot be read: {refused}"));
+            }
+        };
+        for outcome in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            tracing::warn!(link = id.0, position = position.0, outcome, "an item was not taken");
+        }
+        let outcomes = outcomes.iter().map(Result::is_ok).collect();
+        if context.inputs.send(Input::Answered { link: id, position, outcomes }).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn breach(link: &Link, id: LinkId, why: &str) {
+    tracing::warn!(link = id.0, why, "the client broke the protocol");
+    link.close(CloseCode::Protocol, why);
+}

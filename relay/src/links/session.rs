@@ -1,0 +1,153 @@
+//! One link's life: Hello, then exchanges, lane and reply lane side by side, until one of them ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use link::close::CloseCode;
+use link::connection::Link;
+use link::endpoint::Pending;
+use link::hello::{Hello, RequestPolicy, Resume as WireResume};
+use node::engine::Welcome;
+use node::ids::{ExchangeId, LinkId, Position, Resume};
+use schemas::class::Class;
+use schemas::digest::Digest;
+use schemas::guid::{Cid, ClientGuid, ServerGuid};
+use schemas::limits::Limits;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{exchange, lane, replies};
+use crate::driver::{Closing, Handle, Input, Newcomer};
+use crate::metrics::Metrics;
+use crate::store::Reader;
+
+/// What every link's tasks need.
+pub(crate) struct Context {
+    pub(crate) server: ServerGuid,
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) reader: Reader,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    /// Closes links in good order.
+    pub(crate) drain: CancellationToken,
+}
+
+/// Lives one link.
+pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
+    let client = ClientGuid(pending.peer().guid);
+    let (lane_sender, lane_receiver) = mpsc::channel(1);
+    let (behind_sender, behind) = watch::channel(0);
+    let (close, closing) = oneshot::channel();
+    let (welcome_sender, welcome) = oneshot::channel();
+    let handle = Handle { lane: lane_sender, behind: behind_sender, close };
+    let resume = resume_of(pending.hello());
+    let newcomer = Newcomer { link: id, client, resume, welcome: welcome_sender, handle };
+    if context.inputs.send(Input::Hello(newcomer)).await.is_err() {
+        return pending.refuse(CloseCode::Drained, "this server is stopping");
+    }
+    if let Ok(welcome) = welcome.await {
+        match pending.accept(hello(&welcome)).await {
+            Ok(link) => {
+                tracing::info!(link = id.0, behind = welcome.behind, start = welcome.start.position.0, "link up");
+                let ends = Ends { lane: lane_receiver, behind, closing };
+                live(context, id, &link, ends).await;
+                context.metrics.add_link(link.counters());
+                if let Some(reason) = link.close_reason() {
+                    tracing::info!(link = id.0, %reason, "link down");
+                }
+            }
+            Err(error) => tracing::info!(link = id.0, %error, "the client left during Hello"),
+        }
+    }
+    // The driver may be gone first when the server stops.
+    drop(context.inputs.send(Input::LinkDown(id)).await);
+}
+
+/// The link's ends of what the driver tells it.
+struct Ends {
+    lane: mpsc::Receiver<lane::Bundle>,
+    behind: watch::Receiver<u64>,
+    closing: oneshot::Receiver<Closing>,
+}
+
+async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(lane::run(context.clone(), id, link.clone(), ends.lane));
+    tasks.spawn(replies::run(context.clone(), id, link.clone()));
+    tasks.spawn(tell_behind(link.clone(), ends.behind));
+    let exchanges = accept_exchanges(context, id, link);
+    let mut closing = ends.closing;
+    tokio::select! {
+        () = exchanges => {}
+        reason = link.closed() => drop(reason),
+        told = &mut closing => match told {
+            Ok(Closing::Replaced) => link.close(CloseCode::Replaced, "a newer link of this GUID took its place"),
+            Ok(Closing::Breach(why)) => {
+                tracing::warn!(link = id.0, why, "the client broke the protocol");
+                link.close(CloseCode::Protocol, &why);
+            }
+            Err(_) => link.close(CloseCode::Internal, "the link was given up"),
+        },
+        () = context.drain.cancelled() => link.close(CloseCode::Drained, "this server is stopping"),
+    }
+}
+
+/// Each exchange runs by itself; QUIC's stream limit bounds how many do.
+async fn accept_exchanges(context: &Arc<Context>, id: LinkId, link: &Link) {
+    let next = AtomicU64::new(1);
+    let mut exchanges = JoinSet::new();
+    while let Ok(incoming) = link.accept_exchange().await {
+        while exchanges.try_join_next().is_some() {}
+        let exchange = ExchangeId(next.fetch_add(1, Ordering::Relaxed));
+        exchanges.spawn(exchange::run(context.clone(), id, exchange, incoming));
+    }
+}
+
+async fn tell_behind(link: Link, mut behind: watch::Receiver<u64>) {
+    while behind.changed().await.is_ok() {
+        let position = *behind.borrow_and_update();
+        if link.behind(position).await.is_err() {
+            break;
+        }
+    }
+}
+
+fn resume_of(hello: &Hello) -> Option<Resume> {
+    let resume = hello.resume_of(Class::Normal)?;
+    Some(Resume {
+        incarnation: hello.incarnation?,
+        position: Position(resume.position),
+        digest: Some(resume.digest).filter(|digest| *digest != Digest::default()),
+    })
+}
+
+fn hello(welcome: &Welcome) -> Hello {
+    let resume = WireResume {
+        class: Class::Normal,
+        position: welcome.start.position.0,
+        digest: welcome.start.digest.unwrap_or_default(),
+    };
+    Hello {
+        incarnation: Some(welcome.start.incarnation),
+        resume: vec![resume],
+        behind: welcome.behind,
+        generation: Some(welcome.generation),
+        policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts: REQUEST_POLICY.map(str::to_owned).to_vec() }],
+        ..Hello::default()
+    }
+}
+
+/// What may be asked of this server (R-8.2.2-6).
+const REQUEST_POLICY: [&str; 10] = [
+    "Register:",
+    "Register:Full",
+    "Register:Catalog",
+    "Register:End",
+    "Request:",
+    "Request:Full",
+    "Request:Catalog",
+    "Deliver:",
+    "Deliver:Full",
+    "Deliver:Catalog",
+];

@@ -1,0 +1,242 @@
+//! Starting and stopping a server. The whole order of both stands here.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use link::budget::Budget;
+use link::close::CloseCode;
+use link::endpoint::Server;
+use link::identity::Identity;
+use link::limits::LinkLimits;
+use node::engine::{self, Engine};
+use node::shard::{self, Shard};
+use schemas::guid::ServerGuid;
+use schemas::limits::Limits;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, Pages};
+use crate::clock;
+use crate::config::Config;
+use crate::driver::{Driver, Shared};
+use crate::links::session::Context;
+use crate::links::{Accepting, accept_links};
+use crate::metrics::Metrics;
+use crate::store::disk::Disk;
+use crate::store::thread::{self, StoreThread};
+use crate::store::{OpenError, Options, RealDisk, Store};
+
+/// Inputs that may wait for the driver, all links together.
+const INPUTS: usize = 1024;
+/// Store reports that may wait for the driver.
+const REPORTS: usize = 4096;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A PEM file cannot be read.
+    #[error("cannot read {path}: {source}; see distributary pki --help")]
+    Pem {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The certificate, key or authority is not usable.
+    #[error(transparent)]
+    Identity(#[from] link::identity::IdentityError),
+    /// The QUIC socket cannot be opened.
+    #[error(transparent)]
+    Bind(#[from] link::endpoint::BindError),
+    /// The admin socket cannot be opened.
+    #[error("cannot listen for HTTP on {addr}: {source}")]
+    Admin {
+        /// Where.
+        addr: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A record in it cannot be read.
+    #[error("the store in {directory} holds a {damage}; restore it from a backup")]
+    Damaged {
+        /// Which store.
+        directory: std::path::PathBuf,
+        /// What is wrong.
+        damage: node::records::Damaged,
+    },
+    /// A thread, socket or registry that the system refused.
+    #[error("cannot start: {0}")]
+    System(String),
+}
+
+/// A server that runs.
+pub struct Running {
+    server: Arc<Server>,
+    quic: SocketAddr,
+    admin: SocketAddr,
+    snapshot: Shared,
+    accepting: CancellationToken,
+    drain: CancellationToken,
+    stop: CancellationToken,
+    links: TaskTracker,
+    services: TaskTracker,
+    store: StoreThread,
+    grace: Duration,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Everything under way was finished.
+    Drained,
+    /// The grace time ended first; what was under way will be sent again.
+    Cut,
+}
+
+/// Reads the identity that a configuration names.
+///
+/// # Errors
+/// Names the file and what is wrong with it.
+pub fn identity(config: &Config) -> Result<Identity, StartError> {
+    let read = |path: &Path| std::fs::read(path).map_err(|source| StartError::Pem { path: path.to_owned(), source });
+    let files = &config.identity;
+    Ok(Identity::load(&read(&files.certificate)?, &read(&files.key)?, &read(&files.ca)?)?)
+}
+
+/// Starts a server on the disk that its configuration names.
+///
+/// # Errors
+/// See [`StartError`]; nothing listens then.
+pub async fn start(config: &Config) -> Result<Running, StartError> {
+    let disk = Arc::new(RealDisk::open(&config.store.directory)?);
+    start_on(config, disk).await
+}
+
+/// Starts a server on any disk.
+///
+/// # Errors
+/// See [`StartError`]; nothing listens then.
+pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, StartError> {
+    // Everything that can be refused is looked at before a port is open.
+    let identity = identity(config)?;
+    let guid = ServerGuid(identity.guid());
+    let options = Options { segment_bytes: config.store.segment_bytes, ..Options::default() };
+    let (store, recovered) = Store::open(disk, options, clock::random_128())?;
+    let reader = store.reader();
+    let engine_config =
+        engine::Config { items_max: config.limits.items_max, lease: config.lease(), ..engine::Config::new(guid) };
+    let engine = Engine::recover(engine_config, config.policy(), recovered, clock::now())
+        .map_err(|damage| StartError::Damaged { directory: config.store.directory.clone(), damage })?;
+    tracing::info!(
+        items = engine.catalogue().len(),
+        head = engine.catalogue().head().0,
+        clients = engine.registered(),
+        "store opened"
+    );
+    let metrics = Metrics::new().map_err(|error| StartError::System(error.to_string()))?;
+
+    let (report_sender, reports) = mpsc::channel(REPORTS);
+    let (store, queue) = StoreThread::start(store, thread::Limits::default(), move |report| {
+        // The driver is gone only when nobody waits for an answer any more.
+        drop(report_sender.blocking_send(report));
+    })
+    .map_err(|error| StartError::System(error.to_string()))?;
+
+    let admin_listener = TcpListener::bind(config.listen.admin)
+        .await
+        .map_err(|source| StartError::Admin { addr: config.listen.admin, source })?;
+    let admin_addr = admin_listener.local_addr().map_err(|error| StartError::System(error.to_string()))?;
+    let limits = LinkLimits { document_bytes_max: config.limits.document_bytes, ..LinkLimits::server() };
+    let budget = Budget::new(config.limits.inbound_bytes, config.limits.inbound_bytes / 4);
+    let server = Arc::new(Server::bind(config.listen.quic, &identity, limits, budget)?);
+    let quic = server.local_addr().map_err(|error| StartError::System(error.to_string()))?;
+
+    let (inputs_sender, inputs) = mpsc::channel(INPUTS);
+    let (accepting, drain, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let (links, services) = (TaskTracker::new(), TaskTracker::new());
+    let snapshot = Shared::default();
+    let pages = Pages {
+        metrics: metrics.clone(),
+        snapshot: snapshot.clone(),
+        store: store.counters().clone(),
+        draining: accepting.clone(),
+    };
+    services.spawn(admin::serve(admin_listener, pages, stop.clone()));
+    let shard = Shard::new(shard::Config::default());
+    let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone());
+    services.spawn(driver.run(inputs, reports, stop.clone()));
+    let document_limits = Limits { document_bytes: config.limits.document_bytes as usize, ..Limits::default() };
+    let context =
+        Context { server: guid, inputs: inputs_sender, reader, limits: document_limits, metrics, drain: drain.clone() };
+    let accept = Accepting {
+        server: server.clone(),
+        context: Arc::new(context),
+        links_max: config.limits.links_max,
+        stop: accepting.clone(),
+        tracker: links.clone(),
+    };
+    services.spawn(accept_links(accept));
+    tracing::info!(%quic, admin = %admin_addr, server = %guid, "listening");
+    let grace = Duration::from_secs(config.limits.drain_seconds);
+    Ok(Running { server, quic, admin: admin_addr, snapshot, accepting, drain, stop, links, services, store, grace })
+}
+
+impl Running {
+    /// Where X.1206 over QUIC is spoken.
+    pub fn quic_addr(&self) -> SocketAddr {
+        self.quic
+    }
+
+    /// Where HTTP is spoken.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// What the server says of itself.
+    pub fn snapshot(&self) -> Shared {
+        self.snapshot.clone()
+    }
+
+    /// Stops in stages: no new links, then what is under way gets its time, then links close with a code, then the store
+    /// writes what is left.
+    pub async fn stop(self) -> Stopped {
+        self.accepting.cancel();
+        self.server.stop_accepting();
+        let quiet = tokio::time::timeout(self.grace, self.quiet()).await.is_ok();
+        self.drain.cancel();
+        self.links.close();
+        let left = tokio::time::timeout(Duration::from_secs(5), self.links.wait()).await.is_ok();
+        self.server.close(CloseCode::Drained, "this server is stopping");
+        self.stop.cancel();
+        self.services.close();
+        self.services.wait().await;
+        let store = self.store;
+        let written = tokio::task::spawn_blocking(move || store.join()).await.unwrap_or(false);
+        // The peers' acknowledgement of the close is a courtesy.
+        drop(tokio::time::timeout(Duration::from_secs(1), self.server.wait_idle()).await);
+        if quiet && left && written { Stopped::Drained } else { Stopped::Cut }
+    }
+
+    /// Comes back when nothing that was pushed waits for an answer.
+    async fn quiet(&self) {
+        let mut tick = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            // The snapshot is at most a quarter of a second old.
+            tick.tick().await;
+            let unanswered = {
+                let snapshot = self.snapshot.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                snapshot.shard.unanswered
+            };
+            if unanswered == 0 {
+                break;
+            }
+        }
+    }
+}
