@@ -122,7 +122,7 @@ fn is_asset(interest: &Interest, node: &Node, one: &Affected) -> Option<By> {
     let by = anchor(interest, node, one)?;
     let fits = host_version(interest, node, one)
         && packed_alike(node, one)
-        && versions_meet(interest.asset_versions(node), node, one);
+        && versions_meet(asset_versions(interest, node, one), node, one);
     fits.then_some(by)
 }
 
@@ -132,7 +132,7 @@ fn is_wanted(interest: &Interest, node: &Node, one: &Affected) -> Option<By> {
     let spoken = spoken_by(node, one)?;
     let by = if host.product.is_some() || host.company.is_some() { anchor(interest, node, one)? } else { spoken };
     // The product's version says nothing about the version of a component in it.
-    let wanted = if one.name.is_some() { node.versions() } else { interest.asset_versions(node) };
+    let wanted = if one.name.is_some() { node.versions() } else { asset_versions(interest, node, one) };
     let fits = host_version(interest, node, one)
         && packed_alike(node, one)
         && (wanted.is_any() || versions_meet(wanted, node, one));
@@ -161,6 +161,12 @@ fn spoken_by(node: &Node, one: &Affected) -> Option<By> {
         same_id && spoken.source.as_ref().is_none_or(|source| named.source.as_ref() == Some(source))
     });
     said.then_some(if id.is_some() { By::Id } else { By::Source })
+}
+
+/// The version to compare with that of an item about the product as a whole. Product_Version stands in for an absent
+/// Version, unless the item gives both and each is compared with its own.
+fn asset_versions<'a>(interest: &'a Interest, node: &'a Node, one: &Affected) -> &'a Versions {
+    if one.product_version.is_some() { node.versions() } else { interest.asset_versions(node) }
 }
 
 fn host_version(interest: &Interest, node: &Node, one: &Affected) -> bool {
@@ -196,4 +202,4 @@ fn both(own: &Option<Box<str>>, its: &Option<Box<str>>) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
