@@ -55,7 +55,7 @@ pub enum Body {
     /// Independent parts.
     Parts(Vec<IntakePart>),
     /// Messages of one fate.
-    Orders(Orders),
+    Orders(Box<Orders>),
     /// A part that breaks the grammar: why.
     Bad(String),
 }
@@ -162,7 +162,7 @@ fn collect_items<'a>(part: &'a IntakePart, items: &mut Vec<Option<(&'a Hop, &'a 
 fn intake_part(facts: &Validated, core: &MessageCore) -> IntakePart {
     let body = match &core.payload {
         Payload::Bundle(parts) => Body::Parts(parts.iter().map(|part| nested(facts, part)).collect()),
-        Payload::Messages(messages) => Body::Orders(orders(facts, core, messages)),
+        Payload::Messages(messages) => Body::Orders(Box::new(orders(facts, core, messages))),
     };
     IntakePart { hop: hop(&core.header), body }
 }

@@ -182,7 +182,7 @@ impl Driver {
             Input::Document { link, exchange, intake, answer } => {
                 if self.links.contains_key(&link) {
                     self.exchanges.insert((link, exchange), answer);
-                    self.engine.handle(now, engine::Event::Document { link, exchange, intake: *intake });
+                    self.engine.handle(now, engine::Event::Document { link, exchange, intake });
                 }
             }
             Input::Ready(link) => self.shard.handle(now, shard::Event::Ready(link)),

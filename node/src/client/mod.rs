@@ -67,7 +67,7 @@ pub enum Event {
         /// On a lane or as an answer.
         via: Via,
         /// What it says.
-        intake: Intake,
+        intake: Box<Intake>,
     },
     /// The reply of an exchange came.
     Replied {
@@ -136,7 +136,7 @@ pub struct Client {
     registered: BTreeMap<String, VersionInfo>,
     sync: Sync,
     /// Pushed while an answer was under way.
-    held_back: VecDeque<(Position, Intake)>,
+    held_back: VecDeque<(Position, Box<Intake>)>,
     /// As journalled.
     resume: Option<Resume>,
     next_ticket: Ticket,

@@ -92,7 +92,7 @@ pub enum Event {
         /// To be answered here.
         exchange: ExchangeId,
         /// What it says.
-        intake: Intake,
+        intake: Box<Intake>,
     },
     /// The oldest unanswered `Store` is durable.
     Stored(Ticket),
@@ -294,7 +294,7 @@ impl Engine {
         usize::try_from(link.0 % self.config.shards as u64).unwrap_or(0)
     }
 
-    fn to_shard(&mut self, link: LinkId, event: shard::Event) {
+    fn tell_shard(&mut self, link: LinkId, event: shard::Event) {
         let shard = self.shard_of(link);
         self.actions.push_back(Action::Shard(shard, event));
     }

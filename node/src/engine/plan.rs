@@ -51,7 +51,7 @@ impl Engine {
         }
         for client in plan.ended {
             if let Some(link) = self.links.get(&client).copied() {
-                self.to_shard(link, shard::Event::Recheck(link));
+                self.tell_shard(link, shard::Event::Recheck(link));
             }
         }
         for item in plan.items {

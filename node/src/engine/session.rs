@@ -58,7 +58,7 @@ impl Engine {
         let digest = self.catalogue.get(start).map(|item| item.record.digest);
         let start = Resume { incarnation: self.incarnation, position: start, digest };
         self.actions.push_back(Action::Welcome(link, Welcome { generation, behind, start }));
-        self.to_shard(link, shard::Event::LinkUp { link, client, generation, start: start.position });
+        self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: start.position });
     }
 
     /// Where the lanes of a link begin, and whether the client must ask again for everything. The smaller of what it
@@ -94,14 +94,14 @@ impl Engine {
         if self.links.get(&session.client) == Some(&link) {
             self.links.remove(&session.client);
         }
-        self.to_shard(link, shard::Event::LinkDown(link));
+        self.tell_shard(link, shard::Event::LinkDown(link));
     }
 
     pub(super) fn need(&mut self, link: LinkId, after: Position) {
         let Some(session) = self.sessions.get(&link) else { return };
         let subscriptions = self.subscriptions.of(session.client);
         let stretch = self.catalogue.due(subscriptions, after, self.config.stretch_items);
-        self.to_shard(link, shard::Event::Due { link, stretch });
+        self.tell_shard(link, shard::Event::Due { link, stretch });
     }
 
     pub(super) fn cursors(&mut self, reports: &[CursorReport]) {
