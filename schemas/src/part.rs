@@ -1,5 +1,6 @@
 //! The intake form of a part (design decision 1): a document of its own, the same bytes wherever it is made.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -65,14 +66,15 @@ fn add_declarations(document: &Validated, element: Span, found: &mut Declaration
     let limits = unlimited();
     let mut reader = Reader::new(std::str::from_utf8(&bytes).unwrap_or_default(), &limits);
     if reader.read().is_ok() {
-        found.extend(declarations(reader.attributes()));
+        let owned = |(prefix, name): (&str, Cow<'_, str>)| (prefix.to_owned(), name.into_owned());
+        found.extend(declarations(reader.attributes()).map(owned));
     }
 }
 
-fn declarations(attributes: &[Attribute<'_>]) -> impl Iterator<Item = (String, String)> {
+fn declarations<'a>(attributes: &[Attribute<'a>]) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
     attributes.iter().filter_map(|attribute| {
         let prefix = declared_prefix(attribute.name)?;
-        Some((prefix.to_owned(), attribute_value(attribute.raw).into_owned()))
+        Some((prefix, attribute_value(attribute.raw)))
     })
 }
 
@@ -95,51 +97,67 @@ fn unlimited() -> Limits {
 
 /// Those of the inherited declarations that the part uses without declaring them.
 fn missing_declarations(text: &str, mut inherited: Declarations) -> Result<Declarations, Error> {
-    let limits = unlimited();
-    let mut missing = Declarations::new();
-    let mut reader = Reader::new(text, &limits);
-    let mut scope: Vec<(usize, String, String)> = Vec::new();
     inherited.retain(|_, name| !name.is_empty());
-    loop {
+    let limits = unlimited();
+    let mut reader = Reader::new(text, &limits);
+    let mut scope = Scope { inherited, missing: Declarations::new(), own: Vec::new() };
+    while !scope.inherited.is_empty() {
         match reader.read()?.kind {
-            TokenKind::Start(name) if !inherited.is_empty() => {
-                let depth = reader.depth();
-                scope.extend(declarations(reader.attributes()).map(|(prefix, name)| (depth, prefix, name)));
-                for prefix in used_prefixes(name, reader.attributes(), &scope, &inherited) {
-                    let declared = scope.iter().any(|(_, known, _)| *known == prefix);
-                    if !declared && let Some(name) = inherited.get(&prefix) {
-                        missing.insert(prefix, name.clone());
-                    }
-                }
-            }
-            TokenKind::End => scope.truncate(scope.partition_point(|(depth, ..)| *depth <= reader.depth())),
-            TokenKind::Eof => return Ok(missing),
+            TokenKind::Start(name) => scope.enter(reader.depth(), name, reader.attributes()),
+            TokenKind::End => scope.leave(reader.depth()),
+            TokenKind::Eof => break,
             _ => {}
         }
     }
+    Ok(scope.missing)
 }
 
-/// Prefixes of an element's name (empty: the default namespace), its attributes, and the value of `xsi:type`.
-fn used_prefixes(
-    element: &str,
-    attributes: &[Attribute<'_>],
-    scope: &[(usize, String, String)],
-    inherited: &Declarations,
-) -> Vec<String> {
-    let mut used = vec![split(element).0.to_owned()];
-    for attribute in attributes.iter().filter(|attribute| declared_prefix(attribute.name).is_none()) {
-        let (prefix, local) = split(attribute.name);
-        if prefix.is_empty() {
-            continue;
-        }
-        used.push(prefix.to_owned());
-        let own = scope.iter().rev().find(|(_, known, _)| known == prefix).map(|(.., name)| name);
-        let is_xsi = own.or_else(|| inherited.get(prefix)).is_some_and(|name| Place::of(name) == Place::Xsi);
-        if is_xsi && local == "type" {
-            used.push(split(attribute_value(attribute.raw).trim()).0.to_owned());
+/// Where a part has been read to.
+struct Scope<'a> {
+    /// Declared outside and not yet found to be used.
+    inherited: Declarations,
+    missing: Declarations,
+    /// Declared inside: depth, prefix, name.
+    own: Vec<(usize, &'a str, Cow<'a, str>)>,
+}
+
+impl<'a> Scope<'a> {
+    fn enter(&mut self, depth: usize, element: &str, attributes: &[Attribute<'a>]) {
+        self.own.extend(declarations(attributes).map(|(prefix, name)| (depth, prefix, name)));
+        // Without a prefix an element, but not an attribute, is in the default namespace.
+        self.use_prefix(split(element).0);
+        for attribute in attributes.iter().filter(|attribute| declared_prefix(attribute.name).is_none()) {
+            let (prefix, local) = split(attribute.name);
+            if prefix.is_empty() {
+                continue;
+            }
+            self.use_prefix(prefix);
+            if local == "type" && self.is_xsi(prefix) {
+                self.use_prefix(split(attribute_value(attribute.raw).trim()).0);
+            }
         }
     }
-    used
+
+    fn leave(&mut self, depth: usize) {
+        self.own.truncate(self.own.partition_point(|(declared, ..)| *declared <= depth));
+    }
+
+    fn own_name(&self, prefix: &str) -> Option<&str> {
+        self.own.iter().rev().find(|(_, known, _)| *known == prefix).map(|(.., name)| name.as_ref())
+    }
+
+    fn use_prefix(&mut self, prefix: &str) {
+        if self.own_name(prefix).is_none()
+            && let Some((prefix, name)) = self.inherited.remove_entry(prefix)
+        {
+            self.missing.insert(prefix, name);
+        }
+    }
+
+    fn is_xsi(&self, prefix: &str) -> bool {
+        let name = self.own_name(prefix).or_else(|| self.missing.get(prefix).map(String::as_str));
+        name.is_some_and(|name| Place::of(name) == Place::Xsi)
+    }
 }
 
 /// Where the header's own GUIDs stand, relative to the part.
@@ -180,3 +198,6 @@ fn splice(text: &str, missing: &Declarations, cuts: &[Range<usize>]) -> String {
     out.push_str(&text[at..]);
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,6 +157,30 @@ fn a_refusal_keeps_what_its_answer_needs() {
     assert_eq!(refused.spelling, crate::names::Spelling::Single);
 }
 
+/// The arithmetic of [`Limits`]: what a type takes, doubled for the growth of the vector it stands in, over the fewest
+/// elements that make one.
+#[test]
+fn p_6_types_take_no_more_memory_than_stated() {
+    use std::mem::size_of;
+    const STATED: usize = 512;
+    for (name, bytes, elements) in [
+        // Itself alone.
+        ("VersionInfo", size_of::<crate::version::VersionInfo>(), 1),
+        // Info, Container, Version.
+        ("Info", size_of::<crate::version::Info>(), 3),
+        // Message, CID, Major_Message.
+        ("Message", size_of::<crate::core::Message>(), 3),
+        // Reply, CID, ReplyStatus.
+        ("Reply", size_of::<crate::core::Reply>(), 3),
+        // Message_Core_Reply, Header, PID, Payload and a Reply.
+        ("MessageCoreReply", size_of::<crate::core::MessageCoreReply>(), 7),
+    ] {
+        assert!(2 * bytes <= STATED * elements, "{name}: {bytes} bytes for {elements} elements");
+    }
+    // A bad part may be one empty element; the limit on parts bounds them apart from the elements.
+    assert!(size_of::<Part>() <= 512);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 

@@ -28,7 +28,7 @@ fn optional_text() -> impl Strategy<Value = Option<ByteString>> {
 
 fn description() -> impl Strategy<Value = Option<Description>> {
     let reference = |uri: String| Description { reference: Some(uri.into()), ..Description::default() };
-    proptest::option::of("[a-z:/?#&'%é]{0,20}".prop_map(reference))
+    proptest::option::of("(https://)?[a-z/&'é]{0,20}([?][a-z]{0,3})?".prop_map(reference))
 }
 
 fn code(inner: BoxedStrategy<VersionInfo>) -> impl Strategy<Value = Code> {
@@ -40,7 +40,7 @@ fn code(inner: BoxedStrategy<VersionInfo>) -> impl Strategy<Value = Code> {
     });
     let bytes = proptest::collection::vec(any::<u8>(), 0..50);
     let kind = prop::sample::select(vec![CodeKind::Binary, CodeKind::Byte, CodeKind::Script]);
-    let reference = proptest::option::of("[a-z:/]{1,9}".prop_map(ByteString::from));
+    let reference = proptest::option::of("[a-z/]{1,9}".prop_map(ByteString::from));
     (kind, bytes, reference, proptest::option::of(control)).prop_map(|(kind, bytes, reference, version_control)| {
         let content = match kind {
             // A script goes by reference.

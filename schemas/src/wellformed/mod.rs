@@ -71,3 +71,6 @@ impl Fault {
         Error { line: line_at(text.as_bytes(), self.byte), kind: self.kind, byte: self.byte, clause }
     }
 }
+
+#[cfg(test)]
+mod tests;

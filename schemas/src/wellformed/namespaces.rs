@@ -41,7 +41,7 @@ struct Binding<'a> {
 
 impl<'a> Namespaces<'a> {
     /// Starts at the beginning of a document.
-    pub fn new(text: &'a str, limits: &'a Limits) -> Self {
+    pub fn new(text: &'a str, limits: &Limits) -> Self {
         Self { reader: Reader::new(text, limits), bindings: Vec::new(), steps: 0 }
     }
 
@@ -116,7 +116,7 @@ impl<'a> Namespaces<'a> {
 
     /// Brings the declarations of the start tag read last into scope.
     fn declare(&mut self) -> Result<(), Fault> {
-        let limits: &'a Limits = self.reader.limits();
+        let limits = self.reader.limits();
         for attribute in self.reader.attributes() {
             let Some(prefix) = declared_prefix(attribute.name) else { continue };
             if self.bindings.len() == limits.namespaces {

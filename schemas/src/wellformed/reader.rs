@@ -44,7 +44,7 @@ pub enum TokenKind<'a> {
 /// Pulls the tokens of one document. After an error nothing more may be read.
 pub struct Reader<'a> {
     text: &'a str,
-    limits: &'a Limits,
+    limits: Limits,
     tokens: quick_xml::Reader<&'a [u8]>,
     attributes: Vec<Attribute<'a>>,
     stage: Stage,
@@ -65,10 +65,10 @@ enum Stage {
 
 impl<'a> Reader<'a> {
     /// Starts at the beginning of a document in UTF-8 without a byte order mark.
-    pub fn new(text: &'a str, limits: &'a Limits) -> Self {
+    pub fn new(text: &'a str, limits: &Limits) -> Self {
         Self {
             text,
-            limits,
+            limits: limits.clone(),
             tokens: quick_xml::Reader::from_str(text),
             attributes: Vec::new(),
             stage: Stage::Prolog,
@@ -109,8 +109,8 @@ impl<'a> Reader<'a> {
         self.text
     }
 
-    pub(super) fn limits(&self) -> &'a Limits {
-        self.limits
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(super) fn next(&mut self) -> Result<Token<'a>, Fault> {
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
                 references::resolve(name).map(TokenKind::Reference).ok_or_else(unknown)
             }
             Event::Comment(_) => comment(raw, start),
-            Event::PI(_) => instruction(raw, start, self.limits),
+            Event::PI(_) => instruction(raw, start, &self.limits),
             Event::Decl(_) => declaration(raw, start),
             Event::DocType(_) => Err(Fault::syntax(start, "DOCTYPE is never accepted")),
             Event::Eof if self.stage == Stage::Epilog => Ok(TokenKind::Eof),
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     fn start(&mut self, tag: &'a str, name_length: usize, start: usize) -> Result<TokenKind<'a>, Fault> {
-        let limits = self.limits;
+        let limits = &self.limits;
         if self.stage == Stage::Epilog {
             return Err(Fault::syntax(start, "a second root element"));
         }

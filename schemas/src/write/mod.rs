@@ -3,6 +3,7 @@
 //! Every part declares its namespaces on its own root, with the prefixes `m` and `v`, so that its bytes can be put
 //! into any envelope. Signatures are never written: what is signed is spliced, byte for byte.
 
+mod uri;
 mod version;
 mod xml;
 

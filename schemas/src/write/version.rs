@@ -1,7 +1,6 @@
 //! `Version_InfoType` and all below it, in the order and spelling of the schema (S1, S2).
 
-use std::borrow::Cow;
-
+use super::uri;
 use super::xml::Xml;
 use crate::core::Description;
 use crate::version::{Code, CodeContent, CodeKind, Container, Info, VersionControl, VersionInfo};
@@ -82,13 +81,13 @@ fn code(xml: &mut Xml, code: &Code) {
 }
 
 fn code_content(xml: &mut Xml, content: &CodeContent) {
-    let reference = content.reference.as_deref().map(uri);
-    let attributes: Vec<(&str, &str)> = reference.iter().map(|uri| ("ref", uri.as_ref())).collect();
+    let reference = content.reference.as_deref().map(uri::repaired);
+    let attributes: Vec<(&str, &str)> = reference.iter().map(|uri| ("ref", uri.as_str())).collect();
     match content.kind {
         CodeKind::Binary => xml.text_with("v:Binary", &attributes, &content.text),
         CodeKind::Byte => xml.text_with("v:Byte", &attributes, &content.text),
         // D2: a script cannot be text in the published grammar.
-        CodeKind::Script if attributes.is_empty() => xml.reference("v:Script", &data_uri(&content.text)),
+        CodeKind::Script if attributes.is_empty() => xml.reference("v:Script", &uri::data(&content.text)),
         CodeKind::Script => xml.text_with("v:Script", &attributes, ""),
     }
 }
@@ -113,7 +112,7 @@ fn version_control(xml: &mut Xml, control: &VersionControl) {
 fn description(xml: &mut Xml, description: Option<&Description>) {
     let Some(description) = description else { return };
     match (&description.reference, &description.text) {
-        (Some(reference), _) => xml.reference("v:Description", &uri(reference)),
+        (Some(reference), _) => xml.reference("v:Description", &uri::repaired(reference)),
         (None, Some(text)) => xml.reference("v:Description", &text_uri(text)),
         (None, None) => xml.text("v:Description", ""),
     }
@@ -121,39 +120,5 @@ fn description(xml: &mut Xml, description: Option<&Description>) {
 
 /// A description's text as a `data:` URI, cut at 8 KiB.
 pub(super) fn text_uri(text: &str) -> String {
-    data_uri(&text[..text.floor_char_boundary(DESCRIPTION_BYTES_MAX)])
-}
-
-fn data_uri(text: &str) -> String {
-    let mut uri = String::with_capacity(text.len() + 64);
-    uri.push_str("data:text/plain;charset=utf-8,");
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            uri.push(char::from(byte));
-        } else {
-            percent(byte, &mut uri);
-        }
-    }
-    uri
-}
-
-/// A reference as `xs:anyURI` takes it: what no URI may hold is percent-encoded.
-fn uri(reference: &str) -> Cow<'_, str> {
-    let illegal = |c: char| c <= ' ' || c == '\u{7f}' || "<>\"{}|\\^`".contains(c);
-    if !reference.contains(illegal) {
-        return Cow::Borrowed(reference);
-    }
-    let mut uri = String::with_capacity(reference.len() + 16);
-    for c in reference.chars() {
-        match u8::try_from(c) {
-            Ok(byte) if illegal(c) => percent(byte, &mut uri),
-            _ => uri.push(c),
-        }
-    }
-    Cow::Owned(uri)
-}
-
-fn percent(byte: u8, out: &mut String) {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    out.extend(['%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    uri::data(&text[..text.floor_char_boundary(DESCRIPTION_BYTES_MAX)])
 }
