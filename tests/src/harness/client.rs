@@ -1,0 +1,204 @@
+//! A client that does what a test tells it, and nothing by itself.
+
+use bytes::Bytes;
+use link::budget::Budget;
+use link::connection::Link;
+use link::endpoint::{Client, ConnectError};
+use link::error::RecvError;
+use link::frame::FrameHeader;
+use link::hello::{Hello, Resume};
+use link::lane::{LaneReceiver, ReplySender};
+use link::limits::LinkLimits;
+use link::pki::Role;
+use schemas::class::Class;
+use schemas::core::ReplyStatus;
+use schemas::facts::Validated;
+use schemas::guid::ClientGuid;
+use schemas::limits::Limits;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::received::{Answered, Got, items, reply_to};
+use super::{Authority, TestServer, within};
+
+/// Bytes of frames that a test client holds at once.
+const FRAME_BYTES: usize = 256 << 20;
+/// Credit that a test client may grant.
+const CREDIT_BYTES: usize = 512 << 20;
+
+/// One link of one client.
+pub struct TestClient {
+    guid: ClientGuid,
+    link: Link,
+    // Dropped last: the endpoint drives the link.
+    endpoint: Client,
+    lane: OnceCell<Mutex<LaneReceiver>>,
+    replies: Mutex<ReplySender>,
+}
+
+/// A Delivery that came without being asked for.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// Its frame's header.
+    pub header: FrameHeader,
+    /// What it says.
+    pub document: Validated,
+}
+
+impl Pushed {
+    /// Its items.
+    pub fn items(&self) -> Vec<Got> {
+        items(&self.document)
+    }
+}
+
+impl TestClient {
+    /// A client that has never been here.
+    ///
+    /// # Panics
+    ///
+    /// If it is not let in.
+    pub async fn connect(server: &TestServer, guid: ClientGuid) -> Self {
+        Self::connect_with(server, guid, Hello::default()).await.expect("a link")
+    }
+
+    /// A client that holds everything up to the Delivery of `header`, whose last item has this digest.
+    ///
+    /// # Panics
+    ///
+    /// If it is not let in.
+    pub async fn resume(server: &TestServer, guid: ClientGuid, incarnation: u128, position: u64) -> Self {
+        let resume = vec![Resume { class: Class::Normal, position, digest: schemas::digest::Digest::default() }];
+        let hello = Hello { incarnation: Some(incarnation), resume, ..Hello::default() };
+        Self::connect_with(server, guid, hello).await.expect("a link")
+    }
+
+    /// Dials with any Hello.
+    ///
+    /// # Errors
+    ///
+    /// What the link says.
+    pub async fn connect_with(server: &TestServer, guid: ClientGuid, hello: Hello) -> Result<Self, ConnectError> {
+        let identity = Authority::shared().identity(guid.0, Role::Client, Authority::shared());
+        let local = Client::any_local(server.addr());
+        let budget = Budget::new(FRAME_BYTES, CREDIT_BYTES);
+        let endpoint = Client::bind(local, &identity, LinkLimits::device(), budget).expect("a socket");
+        let link = within("a link", endpoint.connect(server.addr(), server.guid(), hello)).await?;
+        let replies = Mutex::new(link.replies().expect("the reply lane is taken once"));
+        Ok(Self { guid, link, endpoint, lane: OnceCell::new(), replies })
+    }
+
+    /// Who it is.
+    pub fn guid(&self) -> ClientGuid {
+        self.guid
+    }
+
+    /// Its link.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// What the server said in its Hello.
+    pub fn hello(&self) -> &Hello {
+        self.link.peer_hello()
+    }
+
+    /// The life of the server's log.
+    ///
+    /// # Panics
+    ///
+    /// If the server did not name it.
+    pub fn incarnation(&self) -> u128 {
+        self.hello().incarnation.expect("a server names its log's incarnation")
+    }
+
+    /// Sends a document and reads the whole answer.
+    ///
+    /// # Panics
+    ///
+    /// If the answer breaks off.
+    pub async fn ask(&self, document: Bytes) -> Answered {
+        self.try_ask(document).await.expect("an answer")
+    }
+
+    /// Sends a document and reads the whole answer, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// How the answer broke off.
+    ///
+    /// # Panics
+    ///
+    /// If the document cannot be sent, or the answer is no document.
+    pub async fn try_ask(&self, document: Bytes) -> Result<Answered, RecvError> {
+        let mut exchange = within("an exchange", self.link.open_exchange(&[document])).await.expect("an exchange");
+        let mut reply = None;
+        let mut deliveries = Vec::new();
+        while let Some(frame) = within("an answer", exchange.recv()).await? {
+            let document = Validated::new(frame.body, &Limits::default()).expect("an answer that can be read");
+            match reply {
+                None => reply = Some((document, frame.header.position)),
+                Some(_) => deliveries.push(document),
+            }
+        }
+        let (reply, snapshot) = reply.expect("an answer begins with its reply");
+        Ok(Answered { reply, deliveries, snapshot })
+    }
+
+    /// The next Delivery of the lane, which stays unanswered.
+    ///
+    /// # Panics
+    ///
+    /// If the lane ends.
+    pub async fn pushed(&self) -> Pushed {
+        let lane = self.lane.get_or_init(|| async {
+            Mutex::new(within("a lane", self.link.accept_lane()).await.expect("a lane"))
+        });
+        let mut lane = lane.await.lock().await;
+        let frame = within("a Delivery", lane.recv()).await.expect("a Delivery").expect("a lane that goes on");
+        let document = Validated::new(frame.body, &Limits::default()).expect("a Delivery that can be read");
+        Pushed { header: frame.header, document }
+    }
+
+    /// Answers each item of a Delivery with the same status.
+    ///
+    /// # Panics
+    ///
+    /// If the link is gone.
+    pub async fn answer(&self, pushed: &Pushed, status: &ReplyStatus) {
+        let reply = reply_to(&pushed.document, status);
+        self.send_reply(&pushed.header, reply).await;
+    }
+
+    /// Sends any bytes as the answer of a Delivery.
+    ///
+    /// # Panics
+    ///
+    /// If the link is gone.
+    pub async fn send_reply(&self, delivery: &FrameHeader, reply: Bytes) {
+        within("room for a reply", self.replies.lock().await.reply(delivery, &[reply])).await.expect("a sent reply");
+    }
+
+    /// The next Delivery of the lane, answered Succeeded.
+    pub async fn take(&self) -> Pushed {
+        let pushed = self.pushed().await;
+        self.answer(&pushed, &ReplyStatus::Succeeded).await;
+        pushed
+    }
+
+    /// What is pushed up to and with the item of this ID; everything is answered Succeeded.
+    pub async fn take_until(&self, id: &str) -> Vec<Got> {
+        let mut got = Vec::new();
+        while !got.iter().any(|item: &Got| item.id == id) {
+            got.extend(self.take().await.items());
+        }
+        got
+    }
+
+    /// Closes the link in good order and waits until the other side can know it.
+    pub async fn leave(self) {
+        self.link.close(link::close::CloseCode::Done, "");
+        let Self { endpoint, link, lane, replies, .. } = self;
+        drop((link, lane, replies));
+        within("a quiet endpoint", endpoint.wait_idle()).await;
+    }
+}

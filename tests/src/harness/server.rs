@@ -1,0 +1,140 @@
+//! A whole server on port 0, with a real store in a temporary folder.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+
+use link::pki::Role;
+use relay::config::{Config, Guid, Identity, Listen};
+use relay::driver::Snapshot;
+use relay::run::{self, Running, Stopped};
+use relay::store::RealDisk;
+use schemas::guid::{ClientGuid, ServerGuid};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{Authority, within};
+
+/// A server that can be stopped and started again on the same folder.
+pub struct TestServer {
+    guid: ServerGuid,
+    config: Config,
+    folder: TempDir,
+    running: Option<Running>,
+}
+
+impl TestServer {
+    /// Starts a server of this GUID whose configuration is the default, changed by `change`.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn start(guid: ServerGuid, change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let authority = Authority::shared();
+        let files = authority.issue(guid.0, Role::Server);
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = Config {
+            listen: Listen { quic: loopback, admin: loopback },
+            identity: Identity { certificate: files.certificate, key: files.key, ca: authority.certificate() },
+            ..Config::default()
+        };
+        config.store.directory = folder.path().join("store");
+        // Who does not answer is not waited for: it gets its items again.
+        config.limits.drain_seconds = 0;
+        change(&mut config);
+        let mut server = Self { guid, config, folder, running: None };
+        server.run().await;
+        server
+    }
+
+    /// The same with these providers.
+    pub async fn with_providers(guid: ServerGuid, providers: &[ClientGuid]) -> Self {
+        let providers: BTreeSet<Guid> = providers.iter().copied().map(Guid).collect();
+        Self::start(guid, |config| config.policy.providers = providers).await
+    }
+
+    async fn run(&mut self) {
+        let disk = RealDisk::open(&self.config.store.directory).expect("a data directory");
+        let running = within("a server to start", run::start_on(&self.config, Arc::new(disk))).await;
+        self.running = Some(running.expect("a server that starts"));
+    }
+
+    /// Stops it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or does not stop.
+    pub async fn stop(&mut self) -> Stopped {
+        let running = self.running.take().expect("a server that runs");
+        within("a server to stop", running.stop()).await
+    }
+
+    /// Stops it and starts it on the same folder, with its configuration changed.
+    pub async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
+        self.stop().await;
+        change(&mut self.config);
+        self.run().await;
+    }
+
+    /// Stops it and starts it on the same folder.
+    pub async fn restart(&mut self) {
+        self.restart_with(|_| ()).await;
+    }
+
+    /// Who it is.
+    pub fn guid(&self) -> ServerGuid {
+        self.guid
+    }
+
+    /// Where it speaks X.1206.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run.
+    pub fn addr(&self) -> SocketAddr {
+        self.running().quic_addr()
+    }
+
+    /// Its folder, for a test that looks at what is kept.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("a server that runs")
+    }
+
+    /// What it says of itself, once `holds` holds; it is refreshed four times a second.
+    pub async fn snapshot_when(&self, holds: impl Fn(&Snapshot) -> bool) -> Snapshot {
+        let shared = self.running().snapshot();
+        let look = async {
+            let mut every = tokio::time::interval(std::time::Duration::from_millis(20));
+            loop {
+                every.tick().await;
+                let snapshot = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                if holds(&snapshot) {
+                    return snapshot;
+                }
+            }
+        };
+        within("a snapshot that shows what is expected", look).await
+    }
+
+    /// A page of its admin interface, with status line and headers.
+    ///
+    /// # Panics
+    ///
+    /// If it is not served.
+    pub async fn page(&self, path: &str) -> String {
+        let addr = self.running().admin_addr();
+        let fetch = async {
+            let mut stream = TcpStream::connect(addr).await?;
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+            let mut page = String::new();
+            stream.read_to_string(&mut page).await.map(|_| page)
+        };
+        within("a page", fetch).await.expect("a page")
+    }
+}
