@@ -205,4 +205,26 @@ mod tests {
             assert!(text.parse::<Cvss3>().is_err(), "{text}");
         }
     }
+
+    // Published vectors with their scores; the first of the three is the base score.
+    #[test]
+    fn v4_base_scores_agree_with_the_oracle() {
+        let Some(data) = std::env::var_os("DISTRIBUTARY_TEST_DATA") else {
+            assert!(std::env::var_os("CI").is_none(), "DISTRIBUTARY_TEST_DATA is not set");
+            eprintln!("not run: DISTRIBUTARY_TEST_DATA is not set");
+            return;
+        };
+        let mut checked = 0;
+        for file in ["vectors_simple3", "vectors_simple31", "vectors_calculator3", "vectors_cvsslib3"] {
+            let path = std::path::Path::new(&data).join("scoring/cvss").join(file);
+            for line in std::fs::read_to_string(path).unwrap().lines() {
+                let (vector, scores) = line.split_once(" - (").unwrap();
+                let expected = scores.split(',').next().unwrap();
+                let tenths = tenths(vector);
+                assert_eq!(format!("{}.{}", tenths / 10, tenths % 10), expected, "{vector}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 5_000, "{checked}");
+    }
 }
