@@ -4,5 +4,7 @@
 
 mod layout;
 mod rows;
+mod simulation;
 mod sources;
+mod two_nodes;
 mod validators;

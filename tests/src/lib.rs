@@ -2,6 +2,6 @@
 
 pub mod data;
 pub mod faults;
-pub mod sim;
 pub mod harness;
+pub mod sim;
 pub mod validators;

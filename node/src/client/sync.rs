@@ -53,9 +53,9 @@ impl Sync {
         self.lane = None;
     }
 
-    /// Whether an answer is under way.
+    /// Whether something is asked for, or about to be.
     pub(super) fn is_asking(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| matches!(running.step, Step::Ask { .. }))
+        self.wanted || self.running.is_some()
     }
 
     pub(super) fn is_done(&self) -> bool {

@@ -1,0 +1,32 @@
+//! The machines of `node` in virtual time: one server, a provider and devices over links that delay, cut and lose, on
+//! disks that lose what was not synced. A seed replays exactly.
+//!
+//! `world` is the clock and what happens, `network` the links, `disk` the server's store, `server`, `device` and
+//! `provider` the parties, `model` what must come out.
+
+mod device;
+mod disk;
+mod model;
+mod network;
+mod provider;
+mod server;
+mod world;
+
+pub use self::world::{Options, Report, run};
+
+/// What a run is made of. Counts are small so that a run takes milliseconds; seeds make the variety.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Devices.
+    pub devices: usize,
+    /// Deliveries by the provider.
+    pub deliveries: usize,
+    /// Crashes, cuts and changes of inventory.
+    pub faults: usize,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { devices: 12, deliveries: 40, faults: 16 }
+    }
+}

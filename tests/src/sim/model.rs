@@ -1,0 +1,160 @@
+//! The plain model: small numbers for versions, lists for tables, and what every journal must look like.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use node::client::Asset;
+use node::client::journal::{Entry, Event};
+use node::ids::Position;
+use schemas::digest::Digest;
+use schemas::guid::MessageId;
+use schemas::names::Spelling;
+use schemas::version::{Container, Info, Major, Minor, VersionInfo};
+use schemas::write::{self, HeaderFields, MessageDraft};
+
+use crate::faults::Random;
+
+/// Component names that devices and advisories share.
+const CRATES: u64 = 7;
+/// Advisories that are revised.
+const ADVISORIES: u64 = 14;
+
+/// What a device runs: component → version.
+pub(super) type Components = BTreeMap<u64, u64>;
+
+/// One publication.
+#[derive(Clone, Debug)]
+pub(super) struct Publication {
+    pub(super) advisory: u64,
+    component: u64,
+    /// Affected: versions below this; zero for a withdrawn one.
+    below: u64,
+    pub(super) digest: Digest,
+    pub(super) document: Bytes,
+}
+
+impl Publication {
+    pub(super) fn applies(&self, components: &Components) -> bool {
+        components.get(&self.component).is_some_and(|version| *version < self.below)
+    }
+}
+
+/// What a device may run.
+pub(super) fn components(random: &mut Random) -> Components {
+    let mut components = Components::new();
+    for component in 0..CRATES {
+        if random.one_in(3) {
+            components.insert(component, random.below(10));
+        }
+    }
+    components
+}
+
+/// The same as an asset.
+pub(super) fn asset(name: &str, components: &Components) -> Asset {
+    let infos = components.iter().map(|(component, version)| component_info(*component, format!("{version}.0.0")));
+    let contained = VersionInfo { info: infos.collect(), ..VersionInfo::default() };
+    let container = Container {
+        package: Some("generic".into()),
+        version: "1".into(),
+        file_name: Some(name.into()),
+        contained_versions: vec![contained],
+        ..Container::default()
+    };
+    let info = VersionInfo {
+        product_name: Some(name.into()),
+        product_version: Some("1".into()),
+        info: vec![Info { container, ..Info::default() }],
+        ..VersionInfo::default()
+    };
+    Asset::new(name, info)
+}
+
+fn component_info(component: u64, version: String) -> Info {
+    let container = Container {
+        package: Some("cargo".into()),
+        version: version.into(),
+        file_name: Some(format!("pkg:cargo/crate{component}").into()),
+        ..Container::default()
+    };
+    Info { container, ..Info::default() }
+}
+
+/// What a provider publishes, in order: revisions of a few advisories, some of them withdrawn at last.
+pub(super) fn publications(count: usize, random: &mut Random) -> Vec<Publication> {
+    let mut revisions: BTreeMap<u64, u64> = BTreeMap::new();
+    (0..count)
+        .map(|number| {
+            let advisory = random.below(ADVISORIES);
+            let revision = revisions.entry(advisory).or_default();
+            *revision += 1;
+            // An advisory keeps its component, as RustSec's do.
+            let component = advisory % CRATES;
+            let below = if *revision > 1 && random.one_in(4) { 0 } else { 1 + random.below(10) };
+            publication(number as u64, advisory, *revision, component, below)
+        })
+        .collect()
+}
+
+fn publication(number: u64, advisory: u64, revision: u64, component: u64, below: u64) -> Publication {
+    let range = if below == 0 { "vers:cargo/*".to_owned() } else { format!("vers:cargo/<{below}.0.0") };
+    let mut info = component_info(component, range);
+    let withdrawn = if below == 0 { "\nStatus: withdrawn" } else { "" };
+    info.source = Some("Simulated".into());
+    info.id = Some(format!("SIM-{advisory}").into());
+    info.container.author_comments = Some(format!("A hole.\nRevision: {revision}{withdrawn}").into());
+    let infos = [VersionInfo { info: vec![info], ..VersionInfo::default() }];
+    let header =
+        HeaderFields { message_id: Some(MessageId(0xadd0_0000 + u128::from(number))), ..HeaderFields::default() };
+    let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: Some(&infos) };
+    let document = write::message(Spelling::Double, &header, &[draft]);
+    Publication { advisory, component, below, digest: Digest::of(&document), document }
+}
+
+/// What a device must hold when everything has come to rest: of each advisory the last revision, if it applies.
+pub(super) fn expected(publications: &[Publication], components: &Components) -> BTreeSet<Digest> {
+    let mut last: BTreeMap<u64, &Publication> = BTreeMap::new();
+    for publication in publications {
+        last.insert(publication.advisory, publication);
+    }
+    last.values().filter(|publication| publication.applies(components)).map(|publication| publication.digest).collect()
+}
+
+/// Checks one device's journal: numbered without a gap, nothing twice, and in the order of the log unless the inventory
+/// changed in between.
+pub(super) fn check_journal(
+    entries: &[Entry],
+    position_of: impl Fn(Digest) -> Option<Position>,
+    inventory_changed: bool,
+) -> Result<(), String> {
+    let mut held = BTreeSet::new();
+    let mut ever = BTreeSet::new();
+    let mut last = Position(0);
+    for (index, entry) in entries.iter().enumerate() {
+        if entry.number != index as u64 + 1 {
+            return Err(format!("entry {} has number {}", index + 1, entry.number));
+        }
+        let (came, went) = match &entry.event {
+            Event::Gained { digest, .. } => (Some(*digest), None),
+            Event::Revised { digest, replaced, .. } => (Some(*digest), Some(*replaced)),
+            Event::Retracted { replaced, .. } => (None, Some(*replaced)),
+            Event::Left { digest } => (None, Some(*digest)),
+            Event::Rematched { .. } | Event::Registered { .. } | Event::Ended { .. } | Event::Noted => continue,
+        };
+        if let Some(went) = went
+            && !held.remove(&went)
+        {
+            return Err(format!("entry {}: {went} went without having come", entry.number));
+        }
+        let Some(came) = came else { continue };
+        if !held.insert(came) || (!ever.insert(came) && !inventory_changed) {
+            return Err(format!("entry {}: {came} came twice", entry.number));
+        }
+        let position = position_of(came).ok_or_else(|| format!("{came} is not in the log"))?;
+        if position < last && !inventory_changed {
+            return Err(format!("entry {}: position {position} came after {last}", entry.number));
+        }
+        last = position;
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! The provider: publishes in order, a few at a time, and repeats what was not answered.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use node::ids::{ExchangeId, LinkId};
+use schemas::core::ReplyStatus;
+use schemas::guid::ClientGuid;
+
+use super::model::Publication;
+
+/// Exchanges under way at once.
+const AT_ONCE: usize = 3;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Provider {
+    pub(super) guid: ClientGuid,
+    pub(super) link: Option<LinkId>,
+    /// Whether the server has answered the Hello.
+    pub(super) welcome: bool,
+    publications: Vec<Publication>,
+    /// How many of them may be sent by now.
+    released: usize,
+    answered: Vec<bool>,
+    under_way: BTreeMap<ExchangeId, usize>,
+    next: u64,
+}
+
+impl Provider {
+    pub(super) fn new(publications: Vec<Publication>) -> Self {
+        let answered = vec![false; publications.len()];
+        Self {
+            guid: ClientGuid(0xf00d),
+            link: None,
+            welcome: false,
+            publications,
+            released: 0,
+            answered,
+            under_way: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    pub(super) fn release(&mut self) {
+        self.released = (self.released + 1).min(self.publications.len());
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.answered.iter().all(|answered| *answered)
+    }
+
+    pub(super) fn disconnected(&mut self) {
+        self.link = None;
+        self.welcome = false;
+        self.under_way.clear();
+    }
+
+    /// The next document to send, if there is one. Revisions of one advisory go one after the other.
+    pub(super) fn next(&mut self) -> Option<(ExchangeId, Bytes)> {
+        if !self.welcome || self.under_way.len() >= AT_ONCE {
+            return None;
+        }
+        let blocked = |index: usize| {
+            let advisory = self.publications[index].advisory;
+            self.under_way.values().any(|other| *other == index || self.publications[*other].advisory == advisory)
+        };
+        let index = (0..self.released).find(|index| !self.answered[*index] && !blocked(*index))?;
+        self.next += 1;
+        self.under_way.insert(ExchangeId(self.next), index);
+        Some((ExchangeId(self.next), self.publications[index].document.clone()))
+    }
+
+    /// An answer came.
+    pub(super) fn answered(&mut self, exchange: ExchangeId, status: &ReplyStatus) -> Result<(), String> {
+        let Some(index) = self.under_way.remove(&exchange) else { return Ok(()) };
+        if *status != ReplyStatus::Succeeded {
+            return Err(format!("publication {index} was answered {status:?}"));
+        }
+        self.answered[index] = true;
+        Ok(())
+    }
+}
