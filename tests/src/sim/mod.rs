@@ -1,9 +1,11 @@
 //! The machines of `node` in virtual time: one server, a provider and devices over links that delay, cut and lose, on
 //! disks that lose what was not synced. A seed replays exactly.
 //!
-//! `world` is the clock and what happens, `network` the links, `disk` the server's store, `server`, `device` and
+//! `world` is the clock and what happens, `act` what the machines want done, `check` what must hold at the end, `network` the links, `disk` the server's store, `server`, `device` and
 //! `provider` the parties, `model` what must come out.
 
+mod act;
+mod check;
 mod device;
 mod disk;
 mod model;

@@ -2,21 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
-use node::bundle::{self, Outer};
-use node::catalogue::Form;
-use node::client::{self, Draft, Via};
-use node::engine::{self, ReplyTo};
-use node::ids::{LinkId, Position, Ticket, Time};
+use bytes::Bytes;
+use node::client::{self, Via};
+use node::engine;
+use node::ids::{LinkId, Ticket, Time};
 use node::intake::Intake;
-use node::{answer, entry, shard};
+use node::{answer, shard};
 use schemas::core::{ReplyPayload, ReplyStatus, Root};
-use schemas::digest::Digest;
 use schemas::facts::Validated;
-use schemas::guid::{MessageId, ServerGuid};
+use schemas::guid::ServerGuid;
 use schemas::limits::Limits;
-use schemas::names::Spelling;
-use schemas::write::{self, HeaderFields, MessageDraft};
 
 use super::Size;
 use super::device::Device;
@@ -24,7 +19,7 @@ use super::disk::Disk;
 use super::model;
 use super::network::{Message, Network, Way};
 use super::provider::Provider;
-use super::server::{Live, Server};
+use super::server::Server;
 use crate::faults::Random;
 
 /// How to run.
@@ -55,7 +50,7 @@ const BEGIN: u64 = 1_700_000_000_000;
 
 /// What can happen.
 #[derive(Debug)]
-enum Happening {
+pub(super) enum Happening {
     Arrives(LinkId, Message),
     ServerSynced(u64, Ticket),
     ServerFlushed(u64, Ticket),
@@ -72,19 +67,19 @@ enum Happening {
     Fault,
 }
 
-struct World {
-    now: u64,
-    sequence: u64,
-    happenings: BTreeMap<(u64, u64), Happening>,
-    random: Random,
-    network: Network,
-    server: Server,
+pub(super) struct World {
+    pub(super) now: u64,
+    pub(super) sequence: u64,
+    pub(super) happenings: BTreeMap<(u64, u64), Happening>,
+    pub(super) random: Random,
+    pub(super) network: Network,
+    pub(super) server: Server,
     /// Devices, then the provider.
-    devices: Vec<Device>,
-    provider: Provider,
-    publications: Vec<model::Publication>,
-    next_id: u128,
-    steps: u64,
+    pub(super) devices: Vec<Device>,
+    pub(super) provider: Provider,
+    pub(super) publications: Vec<model::Publication>,
+    pub(super) next_id: u128,
+    pub(super) steps: u64,
 }
 
 /// Runs one seed to its rest and checks every journal.
@@ -149,11 +144,11 @@ impl World {
         Ok(())
     }
 
-    fn time(&self) -> Time {
+    pub(super) fn time(&self) -> Time {
         Time(BEGIN + self.now)
     }
 
-    fn after(&mut self, wait: u64, happening: Happening) {
+    pub(super) fn after(&mut self, wait: u64, happening: Happening) {
         self.sequence += 1;
         self.happenings.insert((self.now + wait, self.sequence), happening);
     }
@@ -205,14 +200,14 @@ impl World {
         self.drain()
     }
 
-    fn to_engine(&mut self, event: engine::Event) {
+    pub(super) fn to_engine(&mut self, event: engine::Event) {
         let time = self.time();
         if let Some(live) = &mut self.server.live {
             live.engine.handle(time, event);
         }
     }
 
-    fn to_shard(&mut self, event: shard::Event) {
+    pub(super) fn to_shard(&mut self, event: shard::Event) {
         let time = self.time();
         if let Some(live) = &mut self.server.live {
             live.shard.handle(time, event);
@@ -312,7 +307,7 @@ impl World {
         self.send(link, Way::Up, Message::Hello(resume));
     }
 
-    fn send(&mut self, link: LinkId, way: Way, message: Message) {
+    pub(super) fn send(&mut self, link: LinkId, way: Way, message: Message) {
         if let Some(at) = self.network.arrival(self.now, link, way, &message, &mut self.random) {
             self.after(at - self.now, Happening::Arrives(link, message));
         }
@@ -414,174 +409,7 @@ impl World {
         }
         Ok(())
     }
-
-    fn engine_action(&mut self, action: engine::Action) {
-        match action {
-            engine::Action::Store(ticket, writes) => {
-                self.server.disk.write(ticket, writes);
-                let life = self.server.life;
-                let Some(live) = &mut self.server.live else { return };
-                live.written = ticket;
-                if !std::mem::replace(&mut live.syncing, true) {
-                    self.begin_sync(life, ticket);
-                }
-            }
-            engine::Action::Welcome(link, welcome) => self.send(link, Way::Down, Message::Welcome(welcome)),
-            engine::Action::Reply(reply) => self.reply(&reply),
-            engine::Action::Shard(_, event) => self.to_shard(event),
-            engine::Action::Close(link, _) => {
-                if let Some(party) = self.network.cut(link) {
-                    self.after(10, Happening::PartySeesDown(party, link));
-                    self.after(10, Happening::ServerSeesDown(self.server.life, link));
-                }
-            }
-            engine::Action::Behind(..) => {}
-        }
-    }
-
-    /// One sync at a time takes what was written until it began: group commit.
-    fn begin_sync(&mut self, life: u64, ticket: Ticket) {
-        let lies = self.server.disk.lies;
-        let wait = if lies { 1 } else { 1 + self.random.below(60) };
-        self.after(wait, Happening::ServerSynced(life, ticket));
-        if lies {
-            let wait = self.random.below(1_500);
-            self.after(wait, Happening::ServerFlushed(life, ticket));
-        }
-    }
-
-    fn server_synced(&mut self, through: Ticket) {
-        self.server.disk.sync(through);
-        let (time, life) = (self.time(), self.server.life);
-        let Some(live) = &mut self.server.live else { return };
-        while live.reported < through {
-            live.reported = Ticket(live.reported.0 + 1);
-            live.engine.handle(time, engine::Event::Stored(live.reported));
-        }
-        let (written, more) = (live.written, live.written > through);
-        live.syncing = more;
-        if more {
-            self.begin_sync(life, written);
-        }
-    }
-
-    fn reply(&mut self, reply: &ReplyTo) {
-        let text = reply.answer.render(reply.spelling, self.message_id(), SENT);
-        self.send(reply.link, Way::Down, Message::Reply(reply.exchange, text));
-        let limits = bundle::Limits { bundle_items_max: 3, ..bundle::Limits::default() };
-        let mut due = reply.due.as_slice();
-        while !due.is_empty() {
-            let count = limits.first(due.iter().map(|due| (due.bytes, due.spelling)));
-            let (now, later) = due.split_at(count);
-            due = later;
-            let parts: Vec<Bytes> = now.iter().filter_map(|due| self.item(due.position, due.form)).collect();
-            let document = self.document(parts);
-            self.send(reply.link, Way::Down, Message::Delivery(reply.exchange, document));
-        }
-        self.send(reply.link, Way::Down, Message::End(reply.exchange));
-    }
-
-    fn item(&self, position: Position, form: Form) -> Option<Bytes> {
-        let bytes = self.server.disk.read(position.0)?;
-        if form == Form::Whole { Some(bytes) } else { entry::derive(&bytes) }
-    }
-
-    fn document(&mut self, parts: Vec<Bytes>) -> Bytes {
-        let message_id = self.message_id();
-        let outer = Outer { server: self.server.guid, client: None, message_id, sent_time: SENT };
-        let mut document = BytesMut::new();
-        bundle::document(Spelling::Double, &outer, parts).iter().for_each(|slice| document.extend_from_slice(slice));
-        document.freeze()
-    }
-
-    fn message_id(&mut self) -> MessageId {
-        self.next_id += 1;
-        MessageId(self.next_id)
-    }
-
-    fn shard_action(&mut self, action: shard::Action) -> Result<(), String> {
-        match action {
-            shard::Action::Need { link, after } => self.to_engine(engine::Event::Need { link, after }),
-            shard::Action::Read { link, positions } => {
-                let items = positions.iter().map(|position| (*position, self.server.disk.read(position.0))).collect();
-                self.to_shard(shard::Event::Data { link, items });
-            }
-            shard::Action::Send { link, position, parts, .. } => {
-                let document = self.document(parts);
-                self.send(link, Way::Down, Message::Lane(position, document));
-                let wait = self.random.below(40);
-                self.after(wait, Happening::Ready(self.server.life, link));
-            }
-            shard::Action::Cursors(reports) => self.to_engine(engine::Event::Cursors(reports)),
-            shard::Action::Breach(link, why) => return Err(format!("{link:?} broke the protocol: {why}")),
-        }
-        Ok(())
-    }
-
-    fn device_action(&mut self, index: usize, action: client::Action) -> Result<(), String> {
-        let device = &mut self.devices[index];
-        match action {
-            client::Action::Store(ticket, entries) => {
-                foreign(&entries, &self.publications, device)?;
-                device.write(ticket, entries);
-                let life = device.life;
-                let wait = 1 + self.random.below(50);
-                self.after(wait, Happening::DeviceSynced(index, life));
-            }
-            client::Action::Open(exchange, drafts) => {
-                let Some(link) = device.link else { return Ok(()) };
-                let (client, server) = (device.guid, self.server.guid);
-                let header = HeaderFields {
-                    server_guid: Some(server),
-                    client_guid: Some(client),
-                    message_id: Some(self.message_id()),
-                    sent_time: Some(SENT),
-                };
-                let document = write::message(Spelling::Double, &header, &drafted(&drafts));
-                self.send(link, Way::Up, Message::Open(exchange, document));
-            }
-            client::Action::Answer { position, spelling, answer } => {
-                let Some(link) = device.link else { return Ok(()) };
-                let text = answer.render(spelling, self.message_id(), SENT);
-                self.send(link, Way::Up, Message::LaneReply(position, text));
-            }
-            client::Action::Stop(why) => return Err(format!("device {index} stopped: {why}")),
-        }
-        Ok(())
-    }
-
-    /// Everything is at rest: what must be true now?
-    fn check(mut self) -> Result<Report, String> {
-        if !self.provider.is_done() {
-            return Err("the provider has unanswered publications".into());
-        }
-        let Some(Live { engine, .. }) = self.server.live.take() else { return Err("the server is down".into()) };
-        let catalogue = engine.catalogue();
-        let mut entries = 0;
-        for (index, device) in self.devices.iter().enumerate() {
-            let client = device.client.as_ref().ok_or_else(|| format!("device {index} is down"))?;
-            let wrong = |what: String| format!("device {index}: {what}\n{:#?}", device.journal);
-            if !client.is_synchronised() {
-                return Err(wrong("is not synchronised".into()));
-            }
-            let expected = model::expected(&self.publications, &device.components);
-            let held: std::collections::BTreeSet<Digest> = client.holdings().iter().map(|(digest, _)| digest).collect();
-            if held != expected {
-                return Err(wrong(format!("holds {held:?} instead of {expected:?}")));
-            }
-            let again = client::Client::recover(device.guid, self.server.guid, device.journal.iter().cloned());
-            if again.holdings().iter().map(|(digest, _)| digest).ne(held.iter().copied()) {
-                return Err(wrong("the journal gives another state than the memory".into()));
-            }
-            let position_of = |digest| catalogue.position_of(digest);
-            model::check_journal(&device.journal, position_of, device.inventory_changed).map_err(wrong)?;
-            entries += device.journal.len();
-        }
-        Ok(Report { steps: self.steps, elapsed: self.now, entries })
-    }
 }
-
-const SENT: &str = "2026-01-15T09:30:00Z";
 
 fn read(document: &Bytes) -> Result<Intake, String> {
     let facts = Validated::new(document.clone(), &Limits::default()).map_err(|refused| refused.to_string())?;
@@ -607,34 +435,4 @@ fn collect(reply: &schemas::core::MessageCoreReply, outcomes: &mut Vec<(ReplySta
             outcomes.extend(replies.iter().map(|reply| (reply.status.clone(), Some(answer::description(reply)))));
         }
     }
-}
-
-fn drafted(drafts: &[Draft]) -> Vec<MessageDraft<'_>> {
-    drafts
-        .iter()
-        .map(|draft| MessageDraft {
-            major: draft.major.clone(),
-            minor: draft.minor.clone(),
-            data: (!draft.infos.is_empty()).then_some(draft.infos.as_slice()),
-        })
-        .collect()
-}
-
-/// Nothing is journalled as applying that does not apply to what the device runs when it writes.
-fn foreign(
-    entries: &[client::journal::Entry],
-    publications: &[model::Publication],
-    device: &Device,
-) -> Result<(), String> {
-    use client::journal::Event;
-    for entry in entries {
-        if let Event::Gained { digest, .. } | Event::Revised { digest, .. } = &entry.event {
-            let publication = publications.iter().find(|publication| publication.digest == *digest);
-            let publication = publication.ok_or_else(|| format!("{digest} was never published"))?;
-            if !publication.applies(&device.components) {
-                return Err(format!("{digest} does not concern {:?}", device.components));
-            }
-        }
-    }
-    Ok(())
 }
