@@ -1,1 +1,3 @@
-//! Benches live in benches/.
+//! Benches live in benches/; here are the inputs that they share.
+
+pub mod documents;

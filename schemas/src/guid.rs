@@ -163,4 +163,19 @@ mod tests {
             assert!(parse_128(text).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        // R-9.3-5: a GUID is a 16-byte value, read in every text form and written in one.
+        #[test]
+        fn c9_3_guids_parse_what_they_print_in_every_form(value: u128, zeros in 0_usize..8, upper: bool) {
+            let uuid = ClientGuid(value).to_string();
+            proptest::prop_assert_eq!(&uuid, &uuid.to_ascii_lowercase());
+            let digits = format!("{value:x}");
+            let padded = format!("{}{digits}", "0".repeat(zeros.min(32 - digits.len())));
+            for text in [uuid.clone(), format!("urn:uuid:{uuid}"), format!("{{{uuid}}}"), format!(" #h{padded}\t")] {
+                let text = if upper && !text.starts_with("urn") { text.to_ascii_uppercase() } else { text };
+                proptest::prop_assert_eq!(ClientGuid::parse(&text), Ok(ClientGuid(value)));
+            }
+        }
+    }
 }

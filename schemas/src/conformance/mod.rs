@@ -2,7 +2,9 @@
 
 mod attacks;
 mod c10_1;
+mod c10_1_5;
 mod c10_2;
+mod c10_2_5;
 mod c11;
 mod data;
 mod expected;

@@ -47,7 +47,7 @@ fn code(inner: BoxedStrategy<VersionInfo>) -> impl Strategy<Value = Code> {
             CodeKind::Script => CodeContent {
                 span: Span::default(),
                 kind,
-                reference: Some(reference.unwrap_or_else(|| "x:".into())),
+                reference: Some(reference.unwrap_or_else(|| "urn:x".into())),
                 text: ByteString::new(),
             },
             CodeKind::Binary | CodeKind::Byte => {

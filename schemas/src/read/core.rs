@@ -1,5 +1,7 @@
 //! The two roots and the header they share (10.1.1, 10.1.2).
 
+use bytestring::ByteString;
+
 use super::cursor::{Cursor, Element};
 use super::values::{identifier, is_date_time, trimmed};
 use super::{payload, reply};
@@ -73,7 +75,7 @@ struct Fields {
     server_guid: Option<Identifier<ServerGuid>>,
     client_guid: Option<Identifier<ClientGuid>>,
     message_id: Option<Identifier<MessageId>>,
-    sent_time: Option<bytestring::ByteString>,
+    sent_time: Option<ByteString>,
     signature: Option<Signature>,
     /// The highest place in the order of the schema so far, and whether one came after a higher one.
     reached: u8,
@@ -159,8 +161,8 @@ fn not_reserved(cursor: &mut Cursor<'_>, guid: u128, child: &Element<'_>) -> Res
     Err(cursor.grammar(child.start, "9.3", format!("{} is zero, which is reserved", child.name.local)))
 }
 
-fn sent_time<'a>(cursor: &mut Cursor<'a>, child: &Element<'a>) -> Result<bytestring::ByteString, Error> {
-    let text = trimmed(cursor.text(child, cursor.limits().text_bytes)?);
+fn sent_time<'a>(cursor: &mut Cursor<'a>, child: &Element<'a>) -> Result<ByteString, Error> {
+    let text = trimmed(cursor.text(child)?);
     if is_date_time(&text) {
         return Ok(text);
     }

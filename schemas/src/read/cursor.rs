@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use bytestring::ByteString;
 
+use super::text::{Piece, Text};
 use crate::core::{Identifier, Span};
 use crate::error::{Error, ErrorKind, Refused};
 use crate::guid::MessageId;
 use crate::limits::Limits;
 use crate::names::{self, Place, Spelling};
-use crate::wellformed::{self, LIMIT_CLAUSE, Namespaces, Resolved, TokenKind, attribute_value, is_blank_text};
+use crate::wellformed::{LIMIT_CLAUSE, Namespaces, Resolved, TokenKind, attribute_value, is_blank_text};
 
 /// An element whose start tag has been read.
 #[derive(Clone, Copy)]
@@ -117,17 +118,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The whole text of an element without children, at most `limit` bytes.
-    pub(super) fn text(&mut self, element: &Element<'a>, limit: usize) -> Result<ByteString, Error> {
+    /// The whole text of an element without children.
+    pub(super) fn text(&mut self, element: &Element<'a>) -> Result<ByteString, Error> {
+        self.bounded_text(element, "text_bytes", self.limits.text_bytes)
+    }
+
+    /// The same under another limit.
+    pub(super) fn bounded_text(
+        &mut self,
+        element: &Element<'a>,
+        name: &'static str,
+        limit: usize,
+    ) -> Result<ByteString, Error> {
         let mut text = Text::default();
         while let Some(piece) = self.piece(element)? {
             text.push(piece);
             if text.len() > limit {
-                let kind = ErrorKind::Limit { name: "text_bytes", limit };
-                return Err(self.error(kind, element.start, LIMIT_CLAUSE));
+                return Err(self.error(ErrorKind::Limit { name, limit }, element.start, LIMIT_CLAUSE));
             }
         }
-        Ok(self.own(text))
+        Ok(text.own(self.source))
     }
 
     /// The text of an element that may well hold something else, in a message set that is not known here: none if it
@@ -145,7 +155,7 @@ impl<'a> Cursor<'a> {
             }
             text = text.filter(|text| text.len() <= limit);
         }
-        Ok(text.map(|text| self.own(text)))
+        Ok(text.map(|text| text.own(self.source)))
     }
 
     /// The base64 text of an element: as it stands, carriage returns included, for they are blanks to base64.
@@ -154,11 +164,12 @@ impl<'a> Cursor<'a> {
         while let Some(piece) = self.piece(element)? {
             text.push(piece.raw());
         }
-        Ok(self.own(text))
+        Ok(text.own(self.source))
     }
 
     /// Character data, or, where there are child elements, the markup between the tags as it stands (D1).
-    pub(super) fn mixed(&mut self, element: &Element<'a>, limit: usize) -> Result<Option<ByteString>, Error> {
+    pub(super) fn mixed(&mut self, element: &Element<'a>) -> Result<Option<ByteString>, Error> {
+        let limit = self.limits.text_bytes;
         let mut text = Text::default();
         let mut markup = false;
         while !self.is_closed(element) {
@@ -173,9 +184,9 @@ impl<'a> Cursor<'a> {
             }
         }
         if markup {
-            text = Text { slice: &self.source[element.content..self.last.start], built: None };
+            text = Text::slice(&self.source[element.content..self.last.start]);
         }
-        Ok((text.len() > 0).then(|| self.own(text)))
+        Ok((text.len() > 0).then(|| text.own(self.source)))
     }
 
     /// Goes past the end of an element, wherever inside it reading has stopped.
@@ -278,79 +289,6 @@ impl<'a> Cursor<'a> {
                 }
             }
         }
-    }
-
-    fn own(&self, text: Text<'a>) -> ByteString {
-        match text.built {
-            Some(built) => built.into(),
-            None if text.slice.is_empty() => ByteString::new(),
-            None => self.source.slice_ref(text.slice),
-        }
-    }
-}
-
-/// A stretch of character data.
-#[derive(Clone, Copy)]
-enum Piece<'a> {
-    /// Whose line ends are to be normalised.
-    Lines(&'a str),
-    /// As it stands.
-    Raw(&'a str),
-    Char(char),
-}
-
-impl<'a> Piece<'a> {
-    fn of(kind: TokenKind<'a>) -> Option<Self> {
-        match kind {
-            TokenKind::Text(text) | TokenKind::Data(text) => Some(Self::Lines(text)),
-            TokenKind::Reference(c) => Some(Self::Char(c)),
-            _ => None,
-        }
-    }
-
-    fn raw(self) -> Self {
-        if let Self::Lines(text) = self { Self::Raw(text) } else { self }
-    }
-}
-
-/// Text as it is gathered: a slice of the document for as long as one will do.
-#[derive(Default)]
-struct Text<'a> {
-    slice: &'a str,
-    built: Option<String>,
-}
-
-impl<'a> Text<'a> {
-    fn as_str(&self) -> &str {
-        self.built.as_deref().unwrap_or(self.slice)
-    }
-
-    fn len(&self) -> usize {
-        self.as_str().len()
-    }
-
-    fn push(&mut self, piece: Piece<'a>) {
-        match piece {
-            Piece::Raw(text) => self.push_slice(text),
-            Piece::Lines(text) => match wellformed::line_ends(text) {
-                Cow::Borrowed(text) => self.push_slice(text),
-                Cow::Owned(text) => self.built().push_str(&text),
-            },
-            Piece::Char(c) => self.built().push(c),
-        }
-    }
-
-    fn push_slice(&mut self, text: &'a str) {
-        if self.len() == 0 {
-            *self = Self { slice: text, built: None };
-        } else {
-            self.built().push_str(text);
-        }
-    }
-
-    fn built(&mut self) -> &mut String {
-        let slice = self.slice;
-        self.built.get_or_insert_with(|| slice.to_owned())
     }
 }
 

@@ -12,6 +12,7 @@ mod cursor;
 mod opaque;
 mod payload;
 mod reply;
+mod text;
 mod values;
 mod version;
 

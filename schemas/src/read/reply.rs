@@ -78,7 +78,7 @@ fn reply<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Result<Reply, Er
             1 => fields.cid = Some(identifier(cursor, &child, CLAUSE, Cid::parse)?),
             2 => fields.uuid = Some(identifier(cursor, &child, CLAUSE, ModuleUuid::parse)?),
             3 => fields.reply_id = Some(identifier(cursor, &child, CLAUSE, MessageId::parse)?),
-            4 => fields.status = Some(status(cursor.text(&child, cursor.limits().text_bytes)?)),
+            4 => fields.status = Some(status(cursor.text(&child)?)),
             5 => fields.description = Some(description(cursor, &child)?),
             6 => fields.data = reply_data(cursor, &child)?,
             _ => fields.signature = Some(signature(cursor, &child)?),

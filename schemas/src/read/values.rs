@@ -4,10 +4,10 @@ use bytestring::ByteString;
 
 use super::cursor::{Cursor, Element};
 use crate::core::{Identifier, ReplyStatus};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::guid::NotA128BitValue;
 use crate::version::{Major, Minor};
-use crate::wellformed::{LIMIT_CLAUSE, trim_blanks};
+use crate::wellformed::trim_blanks;
 
 /// Reads a 128-bit value (R-10.1.2-10); one in any accepted notation, or an error.
 pub(super) fn identifier<'a, T>(
@@ -16,23 +16,11 @@ pub(super) fn identifier<'a, T>(
     clause: &'static str,
     parse: fn(&str) -> Result<T, NotA128BitValue>,
 ) -> Result<Identifier<T>, Error> {
-    let limit = cursor.limits().guid_bytes;
-    let text = cursor.text(element, limit).map_err(|error| named(error, "guid_bytes"))?;
-    let text = trimmed(text);
+    let text = trimmed(cursor.bounded_text(element, "guid_bytes", cursor.limits().guid_bytes)?);
     match parse(&text) {
         Ok(value) => Ok(Identifier { value, text, span: cursor.span_from(element) }),
         Err(fault) => Err(cursor.grammar(element.start, clause, format!("{}: {fault}", element.name.local))),
     }
-}
-
-fn named(mut error: Error, limit_name: &'static str) -> Error {
-    if let ErrorKind::Limit { name, .. } = &mut error.kind
-        && error.clause == LIMIT_CLAUSE
-        && *name == "text_bytes"
-    {
-        *name = limit_name;
-    }
-    error
 }
 
 /// Blanks cut off, without a copy.

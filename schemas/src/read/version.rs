@@ -1,7 +1,5 @@
 //! The version message set (10.2), down to `Update_Path`.
 
-use bytestring::ByteString;
-
 use super::core::signature;
 use super::cursor::{Cursor, Element};
 use super::values::{identifier, major, minor};
@@ -76,12 +74,11 @@ pub(super) fn message<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Res
             _ => return Err(cursor.unexpected(&child, "Message", CLAUSE)),
         };
         sequence.one(cursor, &child, place, CLAUSE)?;
-        let limit = cursor.limits().text_bytes;
         match place {
             1 => fields.cid = Some(identifier(cursor, &child, CLAUSE, Cid::parse)?),
             2 => fields.uuid = Some(identifier(cursor, &child, CLAUSE, ModuleUuid::parse)?),
-            3 => fields.major = Some(major(cursor.text(&child, limit)?)),
-            4 => fields.minor = minor(cursor.text(&child, limit)?),
+            3 => fields.major = Some(major(cursor.text(&child)?)),
+            4 => fields.minor = minor(cursor.text(&child)?),
             5 => fields.data = Some(message_data(cursor, &child)?),
             _ => fields.signature = Some(signature(cursor, &child)?),
         }
@@ -127,15 +124,15 @@ pub(super) fn version_info<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -
         match child.key() {
             (Place::Version, "Product_Name") => {
                 sequence.one(cursor, &child, 1, CLAUSE)?;
-                version.product_name = Some(text(cursor, &child)?);
+                version.product_name = Some(cursor.text(&child)?);
             }
             (Place::Version, "Product_Version") => {
                 sequence.one(cursor, &child, 2, CLAUSE)?;
-                version.product_version = Some(text(cursor, &child)?);
+                version.product_version = Some(cursor.text(&child)?);
             }
             (Place::Version, "Company") => {
                 sequence.one(cursor, &child, 3, CLAUSE)?;
-                version.company = Some(text(cursor, &child)?);
+                version.company = Some(cursor.text(&child)?);
             }
             (Place::Version, "Info") => {
                 sequence.many(cursor, &child, 4, CLAUSE)?;
@@ -169,9 +166,9 @@ fn info<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Result<Info, Erro
         };
         sequence.one(cursor, &child, place, CLAUSE)?;
         match place {
-            1 => info.source = Some(text(cursor, &child)?),
-            2 => info.id = Some(text(cursor, &child)?),
-            3 => info.date = Some(text(cursor, &child)?),
+            1 => info.source = Some(cursor.text(&child)?),
+            2 => info.id = Some(cursor.text(&child)?),
+            3 => info.date = Some(cursor.text(&child)?),
             4 => info.description = Some(description(cursor, &child)?),
             5 => contained = Some(container(cursor, &child)?),
             _ => info.signature = Some(signature(cursor, &child)?),
@@ -208,13 +205,13 @@ fn container<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Result<Conta
             sequence.one(cursor, &child, place, CLAUSE)?;
         }
         match place {
-            1 => container.package = Some(text(cursor, &child)?),
-            2 => container.format = Some(text(cursor, &child)?),
-            3 => version = Some(text(cursor, &child)?),
+            1 => container.package = Some(cursor.text(&child)?),
+            2 => container.format = Some(cursor.text(&child)?),
+            3 => version = Some(cursor.text(&child)?),
             4 => container.contained_versions.push(version_info(cursor, &child)?),
-            5 => container.file_name = Some(text(cursor, &child)?),
-            6 => container.language = Some(text(cursor, &child)?),
-            7 => container.author_comments = Some(text(cursor, &child)?),
+            5 => container.file_name = Some(cursor.text(&child)?),
+            6 => container.language = Some(cursor.text(&child)?),
+            7 => container.author_comments = Some(cursor.text(&child)?),
             8 => container.description = Some(description(cursor, &child)?),
             9 => container.code = Some(code(cursor, &child)?),
             _ => container.signature = Some(signature(cursor, &child)?),
@@ -257,7 +254,7 @@ fn code_content<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>, kind: CodeKi
     let reference = cursor.reference();
     let text = match kind {
         // D2: the published grammar has no room for text, the erratum has. The document's size bounds it.
-        CodeKind::Script => cursor.text(element, cursor.limits().document_bytes)?,
+        CodeKind::Script => cursor.bounded_text(element, "document_bytes", cursor.limits().document_bytes)?,
         CodeKind::Binary | CodeKind::Byte => cursor.raw_text(element)?,
     };
     if !matches!(kind, CodeKind::Script)
@@ -311,10 +308,6 @@ fn version_list<'a>(
 /// `Description_Type` (D1): text, CDATA, markup, `ref`, or both.
 pub(super) fn description<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Result<Description, Error> {
     let reference = cursor.reference();
-    let text = cursor.mixed(element, cursor.limits().text_bytes)?;
+    let text = cursor.mixed(element)?;
     Ok(Description { span: cursor.span_from(element), text, reference })
-}
-
-fn text<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Result<ByteString, Error> {
-    cursor.text(element, cursor.limits().text_bytes)
 }

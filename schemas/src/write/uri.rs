@@ -39,9 +39,9 @@ pub(super) fn repaired(reference: &str) -> String {
 }
 
 fn has_scheme(reference: &str) -> bool {
-    let (scheme, _) = reference.split_once(':').unwrap_or_default();
+    let (scheme, what) = reference.split_once(':').unwrap_or_default();
     let rest = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(rest)
+    !what.is_empty() && scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(rest)
 }
 
 fn is_escape(bytes: &[u8]) -> bool {
@@ -77,6 +77,7 @@ mod tests {
             ("%zz", "%25zz"),
             ("#a#b", "#a%23b"),
             (":x", "%3Ax"),
+            ("x:", "x%3A"),
             ("1:2/3:4", "1%3A2/3:4"),
             ("x[1]", "x%5B1%5D"),
             ("a\nb", "a%0Ab"),
