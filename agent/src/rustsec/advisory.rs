@@ -133,7 +133,8 @@ fn front_matter(text: &str) -> Result<(usize, usize), Fault> {
     let rest = text[start..].strip_prefix(FENCE).ok_or((start, format!("does not begin with {FENCE}")))?;
     let from = start + FENCE.len();
     let length = rest.find("\n```").ok_or((start, "the front matter does not end".to_owned()))?;
-    Ok((from, from + length))
+    // With its line end, which may be of two characters.
+    Ok((from, from + length + 1))
 }
 
 fn check(advisory: &Metadata) -> Result<(), Fault> {

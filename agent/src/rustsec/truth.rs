@@ -153,7 +153,7 @@ fn a_year_of_changes_moves_assets_as_cargo_audit_reported() {
     let mut steps = steps.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     assert_eq!(affected, pairs(&steps.next().unwrap()["matches"]));
     let (mut expected, mut found) = (BTreeSet::new(), BTreeSet::new());
-    for step in steps {
+    for step in steps.filter(|step| step["step"] == "event") {
         expected.extend(pairs(&step["added"]).into_iter().map(|pair| (true, pair)));
         expected.extend(pairs(&step["removed"]).into_iter().map(|pair| (false, pair)));
     }
@@ -166,9 +166,8 @@ fn a_year_of_changes_moves_assets_as_cargo_audit_reported() {
         found.extend(gained.into_iter().map(|pair| (true, pair)));
         found.extend(lost.into_iter().map(|pair| (false, pair)));
     }
-    // A placeholder lives between two commits only; what it gained it lost again under its number.
+    // A placeholder lives until it gets its number; cargo-audit was not asked for what it gains meanwhile.
     found.retain(|(_, (_, id))| !id.starts_with("RUSTSEC-0000-"));
-    expected.retain(|(_, (_, id))| !id.starts_with("RUSTSEC-0000-"));
     assert_eq!(found, expected);
 }
 

@@ -39,6 +39,11 @@ fn document_is_read() {
 }
 
 #[test]
+fn line_ends_of_either_kind_read_alike() {
+    assert_eq!(parse("p", &DOCUMENT.replace('\n', "\r\n")), parse("p", DOCUMENT));
+}
+
+#[test]
 fn malformed_field_is_refused_with_place_and_reason() {
     for (good, bad, line, reason) in [
         ("\"https://example.org/1\"", "[\"https://example.org/1\"]", 6, "invalid type: sequence, expected a string"),
