@@ -54,7 +54,8 @@ struct Body {
     header: FrameHeader,
     length: usize,
     bytes: Vec<u8>,
-    hasher: blake3::Hasher,
+    /// Boxed: it is 2 KiB, and every idle lane of every link would hold its place.
+    hasher: Box<blake3::Hasher>,
     permit: Permit,
 }
 
@@ -157,7 +158,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let limits = &self.rules.limits;
         self.deadline = Some(Instant::now() + limits.allowance(limits.frame_timeout, length));
         let length = length as usize;
-        Ok(Body { header, length, bytes: Vec::with_capacity(length), hasher: blake3::Hasher::new(), permit })
+        Ok(Body { header, length, bytes: Vec::with_capacity(length), hasher: Box::default(), permit })
     }
 
     async fn read_body(&mut self) -> Result<(), ReadFailure> {

@@ -1,1 +1,10 @@
-//! Links over real sockets.
+//! Links between two endpoints over loopback sockets.
+
+#![expect(clippy::large_futures, reason = "a test's future holds both ends of a link, and runs once")]
+
+mod closing;
+mod exchanges;
+mod handshake;
+mod hostile;
+mod lanes;
+mod pair;

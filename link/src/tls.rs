@@ -86,16 +86,21 @@ pub(crate) fn server(identity: &Identity) -> Result<QuicServerConfig, TlsError> 
 
 /// A client: takes only the server with this GUID.
 pub(crate) fn client(identity: &Identity, server: u128) -> Result<QuicClientConfig, TlsError> {
-    let verifier = PinnedServer { roots: Arc::clone(identity.roots()), guid: server };
+    let verifier = pinned(Arc::clone(identity.roots()), server);
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(provider()))
         .with_protocol_versions(&[&version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(verifier)
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(identity.certified()))));
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.enable_sni = false;
     config.resumption = Resumption::disabled();
     Ok(config.try_into()?)
+}
+
+/// What takes only the server with this GUID.
+pub(crate) fn pinned(roots: Arc<RootCertStore>, guid: u128) -> Arc<dyn ServerCertVerifier> {
+    Arc::new(PinnedServer { roots, guid })
 }
 
 /// Verifies a server by the CA's chain and by its GUID, in the place of a DNS name (row P-12).

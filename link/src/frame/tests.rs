@@ -1,1 +1,99 @@
+use super::*;
 
+/// BLAKE3 of `<a/>`, of nothing, and of a Hello that says version 1.
+const OF_A: &str = "c1259a287ddd17568e2284779ddc43eeb595db3754589bee069412e8c337c9eb";
+const OF_NOTHING: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+const OF_HELLO: &str = "0ede33ac464485443dd3a10d7334bb684b8771be61eaddae3bb50cb28e99080a";
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
+}
+
+/// The frame must be written so, and be read back from that.
+#[track_caller]
+fn check(header: &FrameHeader, body: &[u8], expected: &str) {
+    let mut bytes = header.encode(u32::try_from(body.len()).unwrap()).to_vec();
+    bytes.extend_from_slice(body);
+    assert_eq!(bytes, hex(expected));
+    let (read, length) = FrameHeader::decode(bytes.first_chunk().unwrap()).unwrap();
+    assert_eq!((&read, length as usize), (header, body.len()));
+}
+
+fn over_a(kind: Kind) -> FrameHeader {
+    FrameHeader::over(kind, &[Bytes::from_static(b"<a"), Bytes::from_static(b"/>")])
+}
+
+#[test]
+fn hello_on_the_wire() {
+    // length 8, kind 1, plain, normal, no flags; no position, no freshness; digest; field 1 of 2 bytes: version 1
+    let body = hex("0001 00000002 0001");
+    let expected = format!("00000008 01 00 01 00 0000000000000000 0000000000000000 {OF_HELLO} 0001 00000002 0001");
+    check(&FrameHeader::over(Kind::Hello, &[Bytes::from(body.clone())]), &body, &expected);
+}
+
+#[test]
+fn document_on_the_wire() {
+    // length 4, kind 2, plain, normal, no flags; no position, no freshness; digest; <a/>
+    let expected = format!("00000004 02 00 01 00 0000000000000000 0000000000000000 {OF_A} 3c612f3e");
+    check(&over_a(Kind::Document), b"<a/>", &expected);
+}
+
+#[test]
+fn delivery_on_the_wire() {
+    // length 4, kind 3, plain, critical, no flags; position 258; 2026-11-22T12:00:00Z in milliseconds; digest; <a/>
+    let expected = format!("00000004 03 00 00 00 0000000000000102 0000019eaba16a00 {OF_A} 3c612f3e");
+    let header = over_a(Kind::Delivery).in_class(Class::Critical).at(258).fresh(0x0000_019e_aba1_6a00);
+    check(&header, b"<a/>", &expected);
+}
+
+#[test]
+fn reply_on_the_wire() {
+    // length 4, kind 4, plain, bulk, no flags; position 258; no freshness; digest; <a/>
+    let expected = format!("00000004 04 00 02 00 0000000000000102 0000000000000000 {OF_A} 3c612f3e");
+    check(&over_a(Kind::Reply).in_class(Class::Bulk).at(258), b"<a/>", &expected);
+}
+
+#[test]
+fn end_lane_and_behind_on_the_wire() {
+    // no body, kind 5, plain, normal, no flags; position 258; no freshness; digest of nothing
+    let end = format!("00000000 05 00 01 00 0000000000000102 0000000000000000 {OF_NOTHING}");
+    check(&FrameHeader::over(Kind::End, &[]).at(258), b"", &end);
+    // no body, kind 6, plain, critical, no flags; no position, no freshness; digest of nothing
+    let lane = format!("00000000 06 00 00 00 0000000000000000 0000000000000000 {OF_NOTHING}");
+    check(&FrameHeader::over(Kind::Lane, &[]).in_class(Class::Critical), b"", &lane);
+    // no body, kind 7, plain, normal, no flags; position 65535; no freshness; digest of nothing
+    let behind = format!("00000000 07 00 01 00 000000000000ffff 0000000000000000 {OF_NOTHING}");
+    check(&FrameHeader::over(Kind::Behind, &[]).at(65535), b"", &behind);
+}
+
+#[track_caller]
+fn refused(at: usize, value: u8, expected: &FrameError) {
+    let mut bytes = over_a(Kind::Document).encode(4);
+    bytes[at] = value;
+    assert_eq!(FrameHeader::decode(&bytes).as_ref(), Err(expected));
+    assert_eq!(expected.code(), CloseCode::Protocol);
+}
+
+#[test]
+fn what_this_version_does_not_know_is_refused() {
+    refused(4, 0, &FrameError::Kind(0));
+    refused(4, 8, &FrameError::Kind(8));
+    refused(5, 1, &FrameError::Form(1));
+    refused(6, 3, &FrameError::Class(3));
+    refused(7, 0x80, &FrameError::Flags(0x80));
+    refused(4, 5, &FrameError::Body { kind: Kind::End, length: 4 });
+}
+
+#[test]
+fn any_56_bytes_are_a_header_or_an_error() {
+    for value in 0..=255u8 {
+        for at in 0..HEADER_BYTES {
+            let mut bytes = over_a(Kind::Delivery).encode(4);
+            bytes[at] = value;
+            if let Ok((header, length)) = FrameHeader::decode(&bytes) {
+                assert_eq!(header.encode(length), bytes);
+            }
+        }
+    }
+}

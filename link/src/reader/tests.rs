@@ -1,1 +1,142 @@
+use super::*;
+use crate::budget::Budget;
+use crate::frame::Kind;
+use schemas::class::Class;
 
+const BUDGET: usize = 1 << 20;
+
+fn rules(budget: &Budget, limits: LinkLimits) -> Rules {
+    let share = budget.share(limits.held_bytes_max);
+    Rules { limits: Arc::new(limits), share, traffic: Arc::default(), windows: None }
+}
+
+fn reader<R: AsyncRead + Unpin>(stream: R, limits: LinkLimits) -> FrameReader<R> {
+    FrameReader::new(stream, rules(&Budget::new(BUDGET, 0), limits))
+}
+
+fn frame_bytes(kind: Kind, body: &'static [u8]) -> Vec<u8> {
+    let header = FrameHeader::over(kind, &[Bytes::from_static(body)]).at(7).in_class(Class::Bulk);
+    let mut bytes = header.encode(u32::try_from(body.len()).unwrap()).to_vec();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// What a reader says of a whole stream, with the number of frames that it gave first.
+async fn read_all(bytes: &[u8]) -> (usize, Result<(), FrameError>) {
+    let mut reader = reader(bytes, LinkLimits::device());
+    let mut frames = 0;
+    loop {
+        match reader.next().await {
+            Ok(Some(_)) => frames += 1,
+            Ok(None) => return (frames, Ok(())),
+            Err(ReadFailure::Frame(error)) => return (frames, Err(error)),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_kind_comes_whole_and_cut_at_every_byte_is_an_error() {
+    let kinds = [Kind::Hello, Kind::Document, Kind::Delivery, Kind::Reply, Kind::End, Kind::Lane, Kind::Behind];
+    for kind in kinds {
+        let body: &[u8] = if matches!(kind, Kind::End | Kind::Lane | Kind::Behind) { b"" } else { b"<message/>" };
+        let mut bytes = frame_bytes(Kind::Delivery, b"<before/>");
+        let first = bytes.len();
+        bytes.extend_from_slice(&frame_bytes(kind, body));
+        for end in 0..=bytes.len() {
+            let (frames, result) = read_all(&bytes[..end]).await;
+            let whole = end == 0 || end == first || end == bytes.len();
+            assert_eq!(result.is_ok(), whole, "{kind:?} cut at {end}");
+            assert_eq!(frames, usize::from(end >= first) + usize::from(end == bytes.len()), "{kind:?} cut at {end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_frame_in_one_byte_pieces_is_the_same_frame() {
+    let (mut write, read) = tokio::io::duplex(1);
+    let bytes = frame_bytes(Kind::Reply, b"<message/>");
+    let writing = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut write, &bytes).await });
+    let frame = reader(read, LinkLimits::device()).next().await.unwrap().unwrap();
+    assert_eq!(&frame.body[..], b"<message/>");
+    assert_eq!((frame.header.kind, frame.header.position, frame.header.class), (Kind::Reply, 7, Class::Bulk));
+    writing.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_read_loses_nothing() {
+    let (mut write, read) = tokio::io::duplex(1024);
+    let mut reader = reader(read, LinkLimits::device());
+    for byte in frame_bytes(Kind::Document, b"<message/>") {
+        // Polled once and dropped, as a `select!` does.
+        let polled = tokio::time::timeout(Duration::ZERO, reader.next()).await;
+        assert!(polled.is_err(), "not whole yet");
+        tokio::io::AsyncWriteExt::write_all(&mut write, &[byte]).await.unwrap();
+    }
+    assert_eq!(&reader.next().await.unwrap().unwrap().body[..], b"<message/>");
+}
+
+/// P-6, at link level: the limit on a document's length.
+#[tokio::test]
+async fn p_6_a_frame_over_the_limit_is_refused_before_anything_is_allocated() {
+    let budget = Budget::new(BUDGET, 0);
+    let limits = LinkLimits { document_bytes_max: 1000, ..LinkLimits::device() };
+    for length in [1001, u32::MAX] {
+        // The header alone: with the body missing, an allocation would show as a wait for it.
+        let bytes = FrameHeader::over(Kind::Document, &[]).encode(length);
+        let error = FrameReader::new(&bytes[..], rules(&budget, limits.clone())).next().await.unwrap_err();
+        let ReadFailure::Frame(error) = error else { panic!("{error:?}") };
+        assert_eq!(error, FrameError::TooLong { length, limit: 1000 });
+        assert_eq!(error.code(), crate::close::CloseCode::TooLarge);
+        assert_eq!(budget.frame_bytes_left(), BUDGET);
+    }
+}
+
+#[tokio::test]
+async fn a_frame_that_the_budget_can_never_hold_is_refused_not_waited_for() {
+    let bytes = FrameHeader::over(Kind::Document, &[]).encode(u32::try_from(BUDGET).unwrap() + 1);
+    let error = reader(&bytes[..], LinkLimits::device()).next().await.unwrap_err();
+    assert!(matches!(error, ReadFailure::Frame(FrameError::TooLong { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_its_digest_is_refused() {
+    let mut bytes = frame_bytes(Kind::Delivery, b"<message/>");
+    *bytes.last_mut().unwrap() ^= 1;
+    assert_eq!(read_all(&bytes).await, (0, Err(FrameError::Digest(Kind::Delivery))));
+    let mut bytes = frame_bytes(Kind::End, b"");
+    bytes[24] ^= 1;
+    assert_eq!(read_all(&bytes).await, (0, Err(FrameError::Digest(Kind::End))));
+}
+
+/// P-6, at link level: the limit on what is held in memory.
+#[tokio::test]
+async fn p_6_a_body_stays_counted_until_its_last_slice_is_dropped() {
+    let budget = Budget::new(20, 0);
+    let bytes = [frame_bytes(Kind::Delivery, b"<message/>"), frame_bytes(Kind::Delivery, b"<another/>")].concat();
+    let third = frame_bytes(Kind::Delivery, b"<third/>");
+    let stream = [bytes, third].concat();
+    let mut reader = FrameReader::new(&stream[..], rules(&budget, LinkLimits::device()));
+    let first = reader.next().await.unwrap().unwrap();
+    let slice = first.body.slice(1..3);
+    let second = reader.next().await.unwrap().unwrap();
+    assert_eq!(budget.frame_bytes_left(), 0);
+    drop(first);
+    let waiting = tokio::time::timeout(Duration::from_millis(20), reader.next()).await;
+    assert!(waiting.is_err(), "the slice still holds the first body");
+    drop((slice, second));
+    assert_eq!(&reader.next().await.unwrap().unwrap().body[..], b"<third/>");
+    assert_eq!(budget.frame_bytes_left(), 20);
+}
+
+#[tokio::test]
+async fn a_frame_that_has_begun_must_end_in_time() {
+    let limits = LinkLimits { frame_timeout: Duration::from_millis(30), ..LinkLimits::device() };
+    for cut in [1, HEADER_BYTES, HEADER_BYTES + 3] {
+        let (mut write, read) = tokio::io::duplex(1024);
+        let bytes = frame_bytes(Kind::Delivery, b"<message/>");
+        tokio::io::AsyncWriteExt::write_all(&mut write, &bytes[..cut]).await.unwrap();
+        let error = reader(read, limits.clone()).next().await.unwrap_err();
+        assert!(matches!(error, ReadFailure::Timeout), "cut at {cut}: {error:?}");
+    }
+}
