@@ -23,7 +23,7 @@ pub struct Limits {
     pub text_bytes: usize,
     /// Bytes of the text of a 128-bit value.
     pub guid_bytes: usize,
-    /// Nested parts in a document, at whatever depth.
+    /// Nested parts in a document, at whatever depth; and as many messages.
     pub parts: usize,
 }
 

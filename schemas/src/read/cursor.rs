@@ -40,6 +40,7 @@ pub(super) struct Cursor<'a> {
     /// Span of the token read last.
     last: Span,
     parts: usize,
+    messages: usize,
     pub(super) spelling: Spelling,
     pub(super) is_reply: bool,
     /// `Message_ID` of the part being read, once its header has told it.
@@ -57,6 +58,7 @@ impl<'a> Cursor<'a> {
             lines: Lines { text: source.as_bytes(), byte: 0, line: 1 },
             last: Span::default(),
             parts: 0,
+            messages: 0,
             spelling: Spelling::default(),
             is_reply: false,
             message_id: None,
@@ -222,21 +224,35 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn namespace(&self, element: &Element<'a>) -> ByteString {
-        ByteString::from(self.xml.namespace(&element.name))
+        self.xml.namespace(&element.name)
+    }
+
+    pub(super) fn local_name(&self, element: &Element<'a>) -> ByteString {
+        self.source.slice_ref(element.name.local)
     }
 
     pub(super) fn spelling_of(&self, element: &Element<'a>) -> Spelling {
-        names::spelling_of(self.xml.namespace(&element.name))
+        names::spelling_of(&self.xml.namespace(&element.name))
     }
 
     /// Counts one more nested part.
     pub(super) fn count_part(&mut self, element: &Element<'a>) -> Result<(), Error> {
-        if self.parts == self.limits.parts {
-            let kind = ErrorKind::Limit { name: "parts", limit: self.limits.parts };
-            return Err(self.error(kind, element.start, LIMIT_CLAUSE));
-        }
         self.parts += 1;
-        Ok(())
+        self.check_count(self.parts, element)
+    }
+
+    /// Counts one more message.
+    pub(super) fn count_message(&mut self, element: &Element<'a>) -> Result<(), Error> {
+        self.messages += 1;
+        self.check_count(self.messages, element)
+    }
+
+    fn check_count(&mut self, count: usize, element: &Element<'a>) -> Result<(), Error> {
+        let limit = self.limits.parts;
+        if count <= limit {
+            return Ok(());
+        }
+        Err(self.error(ErrorKind::Limit { name: "parts", limit }, element.start, LIMIT_CLAUSE))
     }
 
     /// A fault of the grammar at a byte.

@@ -12,11 +12,11 @@ use crate::wellformed::TokenKind;
 /// Reads the heads of a message by their local names. What they are worth, its own set decides: nothing here is a
 /// fault, and a value that is no 128-bit one is as good as none.
 pub(super) fn message<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Result<OpaqueMessage, Error> {
-    let namespace = cursor.namespace(element);
+    cursor.count_message(element)?;
     let mut message = OpaqueMessage {
         span: Default::default(),
-        namespace,
-        name: element.name.local.into(),
+        namespace: cursor.namespace(element),
+        name: cursor.local_name(element),
         cid: None,
         uuid: None,
         major: None,

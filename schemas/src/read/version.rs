@@ -62,6 +62,7 @@ struct Fields {
 /// `version:Message` (10.2.1). Members of other sets may stand for its children (R-9.4-4, S20).
 pub(super) fn message<'a>(cursor: &mut Cursor<'a>, element: &Element<'a>) -> Result<VersionMessage, Error> {
     const CLAUSE: &str = "10.2.1";
+    cursor.count_message(element)?;
     let (mut fields, mut sequence) = (Fields::default(), Sequence::default());
     while let Some(child) = cursor.child(element)? {
         let place = match child.key() {

@@ -1,6 +1,6 @@
 //! Namespaces in XML 1.0 over the tokens of [`Reader`].
 
-use std::borrow::Cow;
+use bytestring::ByteString;
 
 use super::characters::is_ncname;
 use super::{Attribute, Fault, Reader, Token, TokenKind, attribute_value};
@@ -33,7 +33,8 @@ pub struct Resolved<'a> {
 /// A declaration in scope.
 struct Binding<'a> {
     prefix: &'a str,
-    name: Cow<'a, str>,
+    /// A copy, made once: whoever keeps it shares it, however many elements are in the namespace.
+    name: ByteString,
     place: Place,
     /// Depth of the element that declares it.
     depth: usize,
@@ -96,8 +97,8 @@ impl<'a> Namespaces<'a> {
     }
 
     /// The namespace name of an element that is still open, as its author wrote it.
-    pub fn namespace(&self, name: &Resolved<'a>) -> &str {
-        name.binding.and_then(|index| self.bindings.get(index)).map_or("", |binding| &binding.name)
+    pub fn namespace(&self, name: &Resolved<'a>) -> ByteString {
+        name.binding.and_then(|index| self.bindings.get(index)).map(|binding| binding.name.clone()).unwrap_or_default()
     }
 
     /// The value of an unqualified attribute of the start tag read last, as it stands.
@@ -128,7 +129,7 @@ impl<'a> Namespaces<'a> {
             let name = attribute_value(attribute.raw);
             check_declaration(prefix, &name).map_err(|what| Fault::syntax(attribute.byte, what))?;
             let place = Place::of(&name);
-            self.bindings.push(Binding { prefix, name, place, depth: self.reader.depth() });
+            self.bindings.push(Binding { prefix, name: name.as_ref().into(), place, depth: self.reader.depth() });
         }
         Ok(())
     }
@@ -182,7 +183,7 @@ impl<'a> Namespaces<'a> {
     }
 
     fn check_expanded(&self, mut expanded: Vec<(usize, &'a str)>, byte: usize) -> Result<(), Fault> {
-        let key = |(binding, local): &(usize, &'a str)| (self.bindings[*binding].name.as_ref(), *local);
+        let key = |(binding, local): &(usize, &'a str)| (&*self.bindings[*binding].name, *local);
         expanded.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
         match expanded.windows(2).any(|pair| key(&pair[0]) == key(&pair[1])) {
             true => Err(Fault::syntax(byte, "the same attribute twice, by two prefixes")),
