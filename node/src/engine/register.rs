@@ -49,12 +49,13 @@ impl Engine {
             return Ok(());
         }
         let after = scratch.of(client).to_vec();
-        if after != before || !known {
-            plan.writes.push(put_registration(client, now, subscriptions::encode(&after)));
-            plan.lists.push((client, after));
-            plan.contact = Some((client, now));
-            plan.ended.extend(ended.then_some(client));
+        if after == before && known {
+            return Ok(());
         }
+        plan.writes.push(put_registration(client, now, subscriptions::encode(&after)));
+        plan.lists.push((client, after));
+        plan.contact = Some((client, now));
+        plan.ended.extend(ended.then_some(client));
         if let Some(id) = &hop.message_id {
             let seen = Seen { digest: digest.0, at: now.0 };
             let key = (speaker.link_client, id.value);

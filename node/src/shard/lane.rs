@@ -280,6 +280,11 @@ impl Lane {
         self.window_items
     }
 
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(super) fn keeps_up(&self) -> bool {
         self.caught_up
     }

@@ -1,1 +1,199 @@
+//! One shard: windows, bundles, answers, cursors.
 
+use bytes::Bytes;
+use schemas::class::Class;
+use schemas::guid::ClientGuid;
+use schemas::names::Spelling;
+
+use super::{Action, Config, Event, Item, Shard};
+use crate::bundle;
+use crate::catalogue::{Due, Form, Stretch};
+use crate::ids::{LinkId, Position, Time};
+
+const NOW: Time = Time(1_000);
+const FAST: LinkId = LinkId(1);
+const SLOW: LinkId = LinkId(2);
+
+fn config() -> Config {
+    Config { window_items_max: 3, queue_items_max: 2, ..Config::default() }
+}
+
+/// A shard whose links are caught up.
+fn shard(config: Config, links: &[LinkId]) -> Shard {
+    let mut shard = Shard::new(config);
+    for link in links {
+        let client = ClientGuid(u128::from(link.0));
+        shard.handle(NOW, Event::LinkUp { link: *link, client, generation: 1, start: Position(0) });
+        let stretch = Stretch { due: Vec::new(), through: Position(0), complete: true };
+        shard.handle(NOW, Event::Due { link: *link, stretch });
+    }
+    drain(&mut shard);
+    shard
+}
+
+fn item(position: u64, class: Class) -> Item {
+    let bytes = Bytes::from(vec![b'x'; 10]);
+    Item { position: Position(position), replaces: None, class, spelling: Spelling::Double, bytes }
+}
+
+fn push(shard: &mut Shard, position: u64, links: &[LinkId]) {
+    push_as(shard, item(position, Class::Critical), links);
+}
+
+fn push_as(shard: &mut Shard, item: Item, links: &[LinkId]) {
+    let links = links.iter().map(|link| (*link, Form::Whole)).collect();
+    shard.handle(NOW, Event::Item { item, links });
+}
+
+fn drain(shard: &mut Shard) -> Vec<Action> {
+    std::iter::from_fn(|| shard.poll_action()).collect()
+}
+
+/// (link, position, items) of what is sent.
+fn sent(shard: &mut Shard) -> Vec<(LinkId, u64, usize)> {
+    let sent = |action| match action {
+        Action::Send { link, position, parts, .. } => Some((link, position.0, parts.len())),
+        _ => None,
+    };
+    drain(shard).into_iter().filter_map(sent).collect()
+}
+
+fn answer(shard: &mut Shard, link: LinkId, position: u64, outcomes: &[bool]) {
+    shard.handle(NOW, Event::Answered { link, position: Position(position), outcomes: outcomes.to_vec() });
+}
+
+#[test]
+fn a_full_window_waits_for_an_answer_whatever_it_is() {
+    let mut shard = shard(config(), &[FAST]);
+    for position in 1..=4 {
+        push(&mut shard, position, &[FAST]);
+        shard.handle(NOW, Event::Ready(FAST));
+    }
+    assert_eq!(sent(&mut shard), [(FAST, 1, 1), (FAST, 2, 1), (FAST, 3, 1)], "three stand unanswered");
+    answer(&mut shard, FAST, 1, &[false]);
+    assert_eq!(sent(&mut shard), [(FAST, 4, 1)], "Failed, too, takes its item out of the window");
+    assert_eq!((shard.totals().refused, shard.totals().unanswered), (1, 3));
+}
+
+#[test]
+fn a_client_that_does_not_read_costs_only_itself() {
+    let mut shard = shard(config(), &[FAST, SLOW]);
+    for position in 1..=20 {
+        push(&mut shard, position, &[FAST, SLOW]);
+        shard.handle(NOW, Event::Ready(FAST));
+        answer(&mut shard, FAST, position, &[true]);
+    }
+    let sent = sent(&mut shard);
+    assert_eq!(sent.iter().filter(|(link, ..)| *link == FAST).count(), 20);
+    assert_eq!(sent.iter().filter(|(link, ..)| *link == SLOW).count(), 1, "the transport took no second bundle");
+    assert_eq!(shard.totals().lagging, 1);
+    let queued = shard.lanes[&SLOW].queued();
+    assert!(queued <= config().queue_items_max, "what it has to catch up stands in the log: {queued} queued");
+}
+
+#[test]
+fn who_lags_is_read_from_the_log_and_loses_nothing() {
+    let mut shard = shard(config(), &[SLOW]);
+    for position in 1..=9 {
+        push(&mut shard, position, &[SLOW]);
+    }
+    let mut got = sent(&mut shard);
+    for _ in 0..40 {
+        shard.handle(NOW, Event::Ready(SLOW));
+        if let Some((_, position, items)) = got.last().copied() {
+            answer(&mut shard, SLOW, position, &vec![true; items]);
+        }
+        for action in drain(&mut shard) {
+            match action {
+                Action::Need { link, after } => {
+                    let due = (after.0 + 1..=9).map(|position| Due {
+                        position: Position(position),
+                        form: Form::Whole,
+                        bytes: 10,
+                        spelling: Spelling::Double,
+                    });
+                    let stretch = Stretch { due: due.collect(), through: Position(9), complete: true };
+                    shard.handle(NOW, Event::Due { link, stretch });
+                }
+                Action::Read { link, positions } => {
+                    let items = positions.into_iter().map(|at| (at, Some(Bytes::from_static(b"xxxxxxxxxx")))).collect();
+                    shard.handle(NOW, Event::Data { link, items });
+                }
+                Action::Send { link, position, parts, .. } => got.push((link, position.0, parts.len())),
+                Action::Cursors(_) | Action::Breach(..) => {}
+            }
+        }
+    }
+    assert_eq!(got.iter().map(|(_, _, items)| items).sum::<usize>(), 9);
+    assert_eq!(got.last().map(|(_, position, _)| *position), Some(9));
+}
+
+// P-7: superseded items are skipped.
+#[test]
+fn p_7_an_item_that_was_superseded_while_it_waited_is_not_sent() {
+    let mut shard = shard(config(), &[FAST]);
+    push(&mut shard, 1, &[FAST]);
+    push(&mut shard, 2, &[FAST]);
+    push_as(&mut shard, Item { replaces: Some(Position(2)), ..item(3, Class::Critical) }, &[FAST]);
+    shard.handle(NOW, Event::Ready(FAST));
+    shard.handle(NOW, Event::Ready(FAST));
+    assert_eq!(sent(&mut shard), [(FAST, 1, 1), (FAST, 3, 1)]);
+}
+
+#[test]
+fn normal_items_wait_for_company_and_critical_ones_do_not() {
+    let mut shard = shard(Config::default(), &[FAST]);
+    push_as(&mut shard, item(1, Class::Normal), &[FAST]);
+    push_as(&mut shard, item(2, Class::Normal), &[FAST]);
+    assert_eq!(sent(&mut shard), []);
+    let wait = bundle::Limits::default().bundle_wait_max;
+    assert_eq!(shard.poll_timeout().map(|(at, _)| at), Some(NOW.after(wait)));
+    shard.handle_timeout(NOW.after(wait));
+    assert_eq!(sent(&mut shard), [(FAST, 2, 2)], "one bundle");
+    shard.handle(NOW, Event::Ready(FAST));
+    push_as(&mut shard, item(3, Class::Normal), &[FAST]);
+    push_as(&mut shard, item(4, Class::Critical), &[FAST]);
+    assert_eq!(sent(&mut shard), [(FAST, 4, 2)], "what waits goes along");
+}
+
+#[test]
+fn answers_that_fit_no_bundle_are_a_breach() {
+    for (position, outcomes) in [(1, vec![true, true]), (2, vec![true])] {
+        let mut shard = shard(config(), &[FAST]);
+        push(&mut shard, 1, &[FAST]);
+        drain(&mut shard);
+        answer(&mut shard, FAST, position, &outcomes);
+        assert!(matches!(drain(&mut shard)[..], [Action::Breach(FAST, _)]), "{position} {outcomes:?}");
+    }
+}
+
+#[test]
+fn cursors_are_gathered_for_a_second_and_stand_below_the_oldest_unanswered() {
+    let mut shard = shard(config(), &[FAST]);
+    for position in 1..=3 {
+        push(&mut shard, position, &[FAST]);
+        shard.handle(NOW, Event::Ready(FAST));
+    }
+    answer(&mut shard, FAST, 2, &[true]);
+    answer(&mut shard, FAST, 1, &[true]);
+    drain(&mut shard);
+    let wait = config().cursor_wait_max;
+    shard.handle_timeout(NOW.after(wait));
+    let reports: Vec<_> = drain(&mut shard)
+        .into_iter()
+        .filter_map(|action| if let Action::Cursors(reports) = action { Some(reports) } else { None })
+        .flatten()
+        .collect();
+    assert_eq!(reports.iter().map(|report| report.position.0).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_waits_is_looked_up_again_when_a_subscription_ended() {
+    let mut shard = shard(config(), &[FAST]);
+    push(&mut shard, 1, &[FAST]);
+    push(&mut shard, 2, &[FAST]);
+    drain(&mut shard);
+    shard.handle(NOW, Event::Recheck(FAST));
+    let asked = drain(&mut shard);
+    assert!(matches!(asked[..], [Action::Need { link: FAST, after: Position(1) }]), "{asked:?}");
+}

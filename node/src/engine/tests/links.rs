@@ -1,0 +1,141 @@
+//! Links: where lanes begin, who is behind, whose cursor counts.
+
+use std::time::Duration;
+
+use schemas::digest::Digest;
+
+use super::bench::{Bench, DEVICE, OTHER, PROVIDER, advisory, config, deliver, request, runs};
+use crate::engine::{Action, CloseReason, CursorReport, Event};
+use crate::ids::{LinkId, Position, Resume};
+use crate::store::Recovered;
+
+/// Three items for the device; the bench, and where a client stands that has the first two.
+fn three_items() -> (Bench, Resume) {
+    let (mut bench, provider, device) = Bench::with_device();
+    for number in 1..=3_u64 {
+        let item = advisory(&format!("A-{number}"), 1, "serde", "vers:cargo/<2.0.0", "");
+        bench.send(provider, &deliver(u128::from(number), item));
+    }
+    answered(&mut bench, device, 3);
+    (bench, Resume { incarnation: 0x1c, position: Position(2), digest: None })
+}
+
+fn answered(bench: &mut Bench, link: LinkId, position: u64) {
+    let generation = bench.engine.generation(link).expect("live");
+    let report = CursorReport { client: DEVICE, generation, position: Position(position) };
+    bench.handle(Event::Cursors(vec![report]));
+    bench.settle();
+}
+
+#[test]
+fn the_smaller_of_both_positions_wins() {
+    let (mut bench, resume) = three_items();
+    let (_, welcome) = bench.connect(DEVICE, Some(resume));
+    assert_eq!((welcome.start.position, welcome.behind), (Position(2), false), "the client's is smaller");
+    let (_, welcome) = bench.connect(DEVICE, Some(Resume { position: Position(3), ..resume }));
+    assert_eq!((welcome.start.position, welcome.behind), (Position(3), false));
+    assert_eq!(welcome.generation, 3);
+}
+
+#[test]
+fn what_cannot_be_verified_is_behind() {
+    let (bench, resume) = three_items();
+    let mut bench = bench.restart();
+    let cases = [
+        ("another incarnation", Resume { incarnation: 0xbad, ..resume }),
+        ("past the head", Resume { position: Position(4), ..resume }),
+        ("another digest", Resume { digest: Some(Digest::of(b"something else")), ..resume }),
+    ];
+    for (why, resume) in cases {
+        let (_, welcome) = bench.connect(DEVICE, Some(resume));
+        assert_eq!((welcome.behind, welcome.start.position), (true, Position(3)), "{why}");
+    }
+    let (_, welcome) = bench.connect(DEVICE, None);
+    assert!(welcome.behind, "registered, and holds nothing any more");
+    let (_, welcome) = bench.connect(OTHER, None);
+    assert!(!welcome.behind, "never registered");
+}
+
+#[test]
+fn a_client_is_behind_if_something_of_its_own_was_trimmed() {
+    let mut small = config();
+    small.items_max = 2;
+    let mut bench = Bench::with(small, Recovered { incarnation: 0x1c, ..Recovered::default() });
+    let (provider, _) = bench.connect(PROVIDER, None);
+    for (client, name) in [(DEVICE, "serde"), (OTHER, "rand")] {
+        let (link, _) = bench.connect(client, None);
+        bench.send(link, &request(client.0, &[runs(name, "1.2.3")]));
+        bench.handle(Event::LinkDown(link));
+    }
+    for number in 1..=3_u64 {
+        let name = if number == 1 { "serde" } else { "rand" };
+        let item = advisory(&format!("A-{number}"), 1, name, "vers:cargo/<2.0.0", "");
+        bench.send(provider, &deliver(u128::from(number), item));
+    }
+    assert_eq!(bench.engine.catalogue().len(), 2);
+    let nothing = Resume { incarnation: 0x1c, position: Position(0), digest: None };
+    assert!(bench.connect(DEVICE, Some(nothing)).1.behind, "position 1 was for it, and is gone");
+    assert!(!bench.connect(OTHER, Some(nothing)).1.behind, "nothing of its own is gone");
+    let mut bench = bench.restart();
+    assert!(bench.connect(OTHER, Some(nothing)).1.behind, "after a restart it errs that way");
+}
+
+#[test]
+fn a_live_link_is_told_when_it_falls_behind() {
+    let mut small = config();
+    small.items_max = 1;
+    let mut bench = Bench::with(small, Recovered::default());
+    let (provider, _) = bench.connect(PROVIDER, None);
+    let (device, _) = bench.connect(DEVICE, None);
+    bench.send(device, &request(1, &[runs("serde", "1.2.3")]));
+    for number in 1..=2_u64 {
+        let item = advisory(&format!("A-{number}"), 1, "serde", "vers:cargo/<2.0.0", "");
+        bench.send(provider, &deliver(u128::from(number), item));
+    }
+    let told =
+        bench.actions.iter().any(|action| matches!(action, Action::Behind(link, Position(1)) if *link == device));
+    assert!(told, "it had not answered position 1 when that was trimmed");
+}
+
+#[test]
+fn the_newer_link_replaces_the_older_whose_cursor_counts_no_more() {
+    let (mut bench, resume) = three_items();
+    let (older, _) = bench.connect(DEVICE, Some(resume));
+    let generation = bench.engine.generation(older).expect("live");
+    let (newer, _) = bench.connect(DEVICE, Some(resume));
+    let closed = |action: &Action| matches!(action, Action::Close(link, CloseReason::Replaced) if *link == older);
+    assert!(bench.actions.iter().any(closed));
+    let stale = CursorReport { client: DEVICE, generation, position: Position(99) };
+    bench.handle(Event::Cursors(vec![stale]));
+    assert!(bench.asked.is_empty(), "an older generation writes nothing");
+    assert!(bench.engine.generation(newer).is_some());
+}
+
+#[test]
+fn a_hello_of_a_link_that_is_gone_is_not_answered() {
+    let mut bench = Bench::new();
+    bench.handle(Event::Hello { link: LinkId(9), client: DEVICE, resume: None });
+    bench.handle(Event::LinkDown(LinkId(9)));
+    bench.settle();
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Welcome(..))));
+    assert_eq!(bench.engine.connected(), 0);
+}
+
+#[test]
+fn a_registration_is_a_lease_that_contact_renews() {
+    let (mut bench, _, device) = Bench::with_device();
+    let day = Duration::from_secs(24 * 3600);
+    bench.handle(Event::LinkDown(device));
+    bench.now = bench.now.after(day * 80);
+    let (device, _) = bench.connect(DEVICE, None);
+    bench.handle(Event::LinkDown(device));
+    for (days, registered) in [(80, 1), (20, 0)] {
+        bench.now = bench.now.after(day * days);
+        bench.engine.handle_timeout(bench.now);
+        bench.drain();
+        bench.settle();
+        assert_eq!(bench.engine.registered(), registered, "after {days} more days");
+    }
+    assert!(bench.engine.subscriptions().of(DEVICE).is_empty());
+    assert_eq!(bench.restart().engine.registered(), 0);
+}
