@@ -1,6 +1,6 @@
 //! A link that stands: both certificates checked, both Hellos said.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -67,9 +67,11 @@ pub(crate) struct Inner {
     pub(crate) peer_hello: Hello,
     pub(crate) version: u16,
     pub(crate) rules: Rules,
-    /// The control stream's two halves, until somebody takes them. A server keeps the sending half for Behind.
+    /// The control stream's receiving half, until somebody takes it.
     pub(crate) control_in: Mutex<Option<FrameReader<RecvStream>>>,
-    pub(crate) control_out: tokio::sync::Mutex<Option<FrameWriter>>,
+    /// Its sending half stays here, because the stream must not end before the link does.
+    pub(crate) control_out: tokio::sync::Mutex<FrameWriter>,
+    pub(crate) replies_taken: AtomicBool,
     /// Classes whose lane is open towards us.
     pub(crate) lanes: Mutex<Vec<Class>>,
     /// What this side closed with.
@@ -190,13 +192,10 @@ impl Link {
         LaneReceiver::open(self.clone(), FrameReader::new(recv, self.0.rules.clone())).await
     }
 
-    /// Client: the reply lane. The first caller gets it; dropped, no Delivery can be answered any more.
+    /// Client: the reply lane. The first caller gets it.
     pub fn replies(&self) -> Option<ReplySender> {
-        if self.0.side == Side::Server {
-            return None;
-        }
-        let writer = self.0.control_out.try_lock().ok()?.take()?;
-        Some(ReplySender::new(self.clone(), writer))
+        let free = self.0.side == Side::Client && !self.0.replies_taken.swap(true, Ordering::Relaxed);
+        free.then(|| ReplySender::new(self.clone()))
     }
 
     /// Server: where replies to Deliveries arrive. The first caller gets it.
@@ -218,9 +217,8 @@ impl Link {
         if self.0.side == Side::Client {
             return Err(SendError::Side("a server says behind"));
         }
-        let mut control = self.0.control_out.lock().await;
-        let writer = control.as_mut().ok_or(SendError::Unfinished)?;
-        self.0.send(writer, &FrameHeader::over(Kind::Behind, &[]).at(position), &[]).await
+        let mut writer = self.0.control_out.lock().await;
+        self.0.send(&mut writer, &FrameHeader::over(Kind::Behind, &[]).at(position), &[]).await
     }
 
     /// Closes the link; the text is for people and is cut to [`crate::close::TEXT_BYTES_MAX`] bytes. What was sent and

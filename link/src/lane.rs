@@ -108,12 +108,11 @@ impl Drop for LaneReceiver {
 /// Client's end of the reply lane.
 pub struct ReplySender {
     link: Link,
-    writer: FrameWriter,
 }
 
 impl ReplySender {
-    pub(crate) fn new(link: Link, writer: FrameWriter) -> Self {
-        Self { link, writer }
+    pub(crate) fn new(link: Link) -> Self {
+        Self { link }
     }
 
     /// Answers a Delivery with a `Message_Core_Reply`; class and position are copied from the Delivery, so that the
@@ -124,7 +123,9 @@ impl ReplySender {
     /// Longer than the server takes, or the link is gone.
     pub async fn reply(&mut self, delivery: &FrameHeader, body: &[Bytes]) -> Result<(), SendError> {
         let header = FrameHeader::over(Kind::Reply, body).in_class(delivery.class).at(delivery.position);
-        self.link.inner().send(&mut self.writer, &header, body).await
+        let inner = self.link.inner();
+        let mut writer = inner.control_out.lock().await;
+        inner.send(&mut writer, &header, body).await
     }
 }
 
@@ -189,9 +190,12 @@ async fn control_frame(
     place: &'static str,
 ) -> Result<Frame, RecvError> {
     let inner = link.inner();
-    match inner.receive(reader, None, Scope::Link, "the rest of a frame on the control stream").await? {
-        Some(frame) if frame.header.kind == kind => Ok(frame),
-        Some(frame) => Err(inner.refuse(FrameError::Unexpected { kind: frame.header.kind, place })),
-        None => Err(inner.refuse(FrameError::Missing("on the control stream, which has no end"))),
+    match inner.receive(reader, None, Scope::Link, "the rest of a frame on the control stream").await {
+        Ok(Some(frame)) if frame.header.kind == kind => Ok(frame),
+        Ok(Some(frame)) => Err(inner.refuse(FrameError::Unexpected { kind: frame.header.kind, place })),
+        Ok(None) | Err(RecvError::Reset(_)) => {
+            Err(inner.refuse(FrameError::Missing("on the control stream, which ends with its link only")))
+        }
+        Err(error) => Err(error),
     }
 }

@@ -1,5 +1,6 @@
 //! What both sides do between TLS and the link: read the peer's GUID, grant credit, exchange Hellos.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -130,7 +131,8 @@ impl Opening {
             version,
             rules: self.rules,
             control_in: Mutex::new(Some(self.reader)),
-            control_out: tokio::sync::Mutex::new(Some(self.writer)),
+            control_out: tokio::sync::Mutex::new(self.writer),
+            replies_taken: AtomicBool::new(false),
             lanes: Mutex::new(Vec::new()),
             ours: OnceLock::new(),
         }))

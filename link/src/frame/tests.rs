@@ -10,12 +10,17 @@ fn hex(text: &str) -> Vec<u8> {
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
-/// The frame must be written so, and be read back from that.
+/// What other teams read.
+const PAGE: &str = include_str!("../../../docs/protocol.md");
+
+/// The frame must be written so, be read back from that, and stand so in the protocol's page.
 #[track_caller]
 fn check(header: &FrameHeader, body: &[u8], expected: &str) {
     let mut bytes = header.encode(u32::try_from(body.len()).unwrap()).to_vec();
     bytes.extend_from_slice(body);
     assert_eq!(bytes, hex(expected));
+    let squeeze = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    assert!(squeeze(PAGE).contains(&squeeze(expected)), "docs/protocol.md shows no such frame");
     let (read, length) = FrameHeader::decode(bytes.first_chunk().unwrap()).unwrap();
     assert_eq!((&read, length as usize), (header, body.len()));
 }
@@ -41,7 +46,7 @@ fn document_on_the_wire() {
 
 #[test]
 fn delivery_on_the_wire() {
-    // length 4, kind 3, plain, critical, no flags; position 258; 2026-11-22T12:00:00Z in milliseconds; digest; <a/>
+    // length 4, kind 3, plain, critical, no flags; position 258; 2026-06-09T09:05:42.912Z in milliseconds; digest; <a/>
     let expected = format!("00000004 03 00 00 00 0000000000000102 0000019eaba16a00 {OF_A} 3c612f3e");
     let header = over_a(Kind::Delivery).in_class(Class::Critical).at(258).fresh(0x0000_019e_aba1_6a00);
     check(&header, b"<a/>", &expected);

@@ -206,16 +206,20 @@ async fn garbage_in_a_lane_closes_the_link() {
 #[tokio::test]
 async fn what_belongs_elsewhere_on_the_control_stream_closes_the_link() {
     let pair = Pair::new().await;
-    let mut control = pair.up.inner().control_out.lock().await.take().unwrap();
+    let mut control = pair.up.inner().control_out.lock().await;
     let header = FrameHeader::over(Kind::Document, &body("<a/>"));
     control.write(&header, 4, &body("<a/>")).await.unwrap();
     let result = soon(pair.down.reply_lane().unwrap().recv()).await;
     refused(result.map(|_| ()), &pair, CloseCode::Protocol);
 
     let pair = Pair::new().await;
-    let mut control = pair.down.inner().control_out.lock().await.take().unwrap();
-    control.finish().unwrap();
+    pair.down.inner().control_out.lock().await.finish().unwrap();
     let result = soon(pair.up.control().unwrap().recv()).await;
+    refused(result.map(|_| ()), &pair, CloseCode::Protocol);
+
+    let pair = Pair::new().await;
+    pair.up.inner().control_out.lock().await.reset(CloseCode::Done);
+    let result = soon(pair.down.reply_lane().unwrap().recv()).await;
     refused(result.map(|_| ()), &pair, CloseCode::Protocol);
 }
 
@@ -223,7 +227,7 @@ async fn what_belongs_elsewhere_on_the_control_stream_closes_the_link() {
 async fn a_frame_that_stalls_on_the_reply_lane_closes_the_link() {
     let limits = LinkLimits { frame_timeout: Duration::from_millis(50), ..LinkLimits::server() };
     let pair = Pair::with(limits, LinkLimits::device()).await;
-    let mut control = pair.up.inner().control_out.lock().await.take().unwrap();
+    let mut control = pair.up.inner().control_out.lock().await;
     let header = FrameHeader::over(Kind::Reply, &body("<a/>"));
     // A length that the body does not have.
     control.write(&header, 5, &body("<a/>")).await.unwrap();

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use schemas::class::Class;
+use schemas::guid::ServerGuid;
 use tokio::time::timeout;
 
-use super::pair::{Pair, body, soon};
+use super::pair::{CLIENT, Pair, SERVER, Site, body, budget, client, soon};
+use crate::endpoint::ConnectError;
 use crate::error::{RecvError, SendError};
 use crate::frame::{FrameHeader, Kind};
+use crate::hello::Hello;
 use crate::lane::{ControlEvent, LaneReceiver, LaneSender};
 use crate::limits::LinkLimits;
+use crate::pki::Role;
 
 const KIB: usize = 1 << 10;
 
@@ -51,6 +55,20 @@ async fn deliveries_come_in_order_on_the_lane_of_their_class() {
         let large = soon(bulk_in.recv()).await.unwrap().unwrap();
         assert_eq!((large.header.position, large.header.class), (100 + position, Class::Bulk));
     }
+}
+
+/// R-3.1.3-1: a client that nobody can dial receives what the server pushes.
+#[tokio::test]
+async fn r_3_1_3_1_a_client_without_inbound_reachability_receives_pushes() {
+    let pair = Pair::new().await;
+    let site = Site::new();
+    let limits = LinkLimits { handshake_timeout: Duration::from_millis(300), ..LinkLimits::device() };
+    let stranger = client(&site.identity(SERVER, Role::Server), limits, budget());
+    let dialled = stranger.connect(pair.down.remote_addr(), ServerGuid(CLIENT), Hello::default()).await;
+    assert!(matches!(dialled, Err(ConnectError::Timeout(_))), "{dialled:?}");
+    let (mut normal, mut receiver) = lane(&pair, Class::Normal).await;
+    deliver(&mut normal, 1, &body("<item/>")).await.unwrap();
+    assert_eq!(&soon(receiver.recv()).await.unwrap().unwrap().body[..], b"<item/>");
 }
 
 #[tokio::test]
