@@ -92,7 +92,7 @@ pub fn wrapped(text: &str, width: usize) -> String {
 }
 
 fn numbered_advisory(number: usize, bytes: usize) -> Bytes {
-    const FRAME_BYTES: usize = 860;
+    const FRAME_BYTES: usize = 1_020;
     let comments = "A crafted archive makes the decoder read beyond its buffer. ".repeat(bytes / 60 + 1);
     let container = Container {
         package: Some("cargo".into()),
