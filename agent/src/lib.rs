@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The device's and the provider's side of X.1206: what runs here, what concerns it, what is published.
+//!
+//! An agent in order is [`run::run`]; the way of a delivery is `shell::lane` or `shell::exchange` (in), `shell::driver`
+//! with `node::client` (decide), [`journal`] (keep), and back to `shell::lane` (answer). A provider in order is
+//! [`publish::publish`].
+
+pub mod assets;
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod documents;
+pub mod inventory;
+pub mod journal;
+pub mod logging;
+pub mod publish;
+pub mod run;
+pub mod rustsec;
+mod shell;
+pub mod view;

@@ -95,6 +95,18 @@ impl State {
         run.plan
     }
 
+    /// Takes over what `planned`, the state after a plan, says of one item of that plan: for who keeps only what was
+    /// really published. What is not taken over is news again at the next plan, with the same revision.
+    pub fn adopt(&mut self, planned: &Self, item: &VersionInfo) {
+        let Some(info) = item.info.first() else { return };
+        let name = info.container.file_name.as_deref().unwrap_or_default();
+        let package = name.split_once('/').map_or(name, |(_, package)| package);
+        let id = info.id.as_deref().unwrap_or_default();
+        if let Some(published) = planned.items.get(package).and_then(|items| items.get(id)) {
+            self.items.entry(package.to_owned()).or_default().insert(id.to_owned(), published.clone());
+        }
+    }
+
     /// Which identity each present document has.
     fn paths(&self) -> BTreeMap<String, Identity> {
         let mut paths = BTreeMap::new();

@@ -1,0 +1,252 @@
+//! The commands of `distributary-agent`.
+
+mod import;
+mod publish;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Overrides};
+use crate::{logging, run};
+
+/// X.1206 agent: knows what this device runs, and is told of everything that concerns it. Also the provider's side.
+#[derive(Debug, Parser)]
+#[command(name = "distributary-agent", version, about, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  distributary-agent check-config --config agent.toml
+  distributary-agent run --config agent.toml
+  distributary-agent list --config agent.toml
+  distributary-agent explain RUSTSEC-2021-0003 --config agent.toml
+  distributary-agent import rustsec advisory-db
+  distributary-agent publish advisory-db --config provider.toml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the agent until SIGTERM; SIGHUP makes it look at the inventory at once
+    #[command(after_help = "Example:\n  distributary-agent run --config agent.toml --log-format json")]
+    Run(Configured),
+    /// Check a configuration and the files it names, and print what would be in force
+    CheckConfig {
+        #[command(flatten)]
+        configured: Configured,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the inventory as it is found now
+    #[command(after_help = "Example:\n  distributary-agent assets --config agent.toml --json")]
+    Assets {
+        #[command(flatten)]
+        configured: Configured,
+        /// As JSON, with every component
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what applies to this device now, and why; an agent may be running
+    #[command(after_help = "Examples:
+  distributary-agent list --config agent.toml
+  distributary-agent list --state /var/lib/distributary-agent --json
+  distributary-agent list --config agent.toml --journal")]
+    List {
+        #[command(flatten)]
+        at: StateAt,
+        /// Every event of the journal instead
+        #[arg(long)]
+        journal: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything about one advisory: why it applies, what mends it, its history here
+    #[command(after_help = "Example:\n  distributary-agent explain CVE-2021-25900 --config agent.toml")]
+    Explain {
+        /// An identifier or alias, such as RUSTSEC-2021-0003 or CVE-2021-25900
+        id: String,
+        #[command(flatten)]
+        at: StateAt,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read advisories without sending them
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Deliver what is new in a source to the server, and remember what it took
+    #[command(after_help = "Examples:
+  distributary-agent publish advisory-db --config provider.toml
+  distributary-agent publish changes.jsonl --config provider.toml --json")]
+    Publish {
+        /// An advisory tree, or JSON lines with path and text
+        source: PathBuf,
+        #[command(flatten)]
+        configured: Configured,
+        /// The summary as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ImportCommand {
+    /// RustSec's advisory database
+    #[command(after_help = "Examples:
+  distributary-agent import rustsec advisory-db
+  distributary-agent import rustsec advisories.jsonl --out documents --strict")]
+    Rustsec {
+        /// An advisory tree, or JSON lines with path and text
+        source: PathBuf,
+        /// Write one X.1206 document for each advisory here
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Fail if any document is refused
+        #[arg(long)]
+        strict: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A configuration file, and what stands above it.
+#[derive(Debug, Args)]
+struct Configured {
+    /// Configuration file; deploy/agent.toml is a commented one
+    #[arg(long, env = "DISTRIBUTARY_AGENT_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+impl Configured {
+    fn load(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(&self.config, &self.overrides)?)
+    }
+}
+
+/// Where a journal is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct StateAt {
+    /// Configuration file that names the state directory
+    #[arg(long, env = "DISTRIBUTARY_AGENT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// State directory
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl StateAt {
+    fn directory(self) -> anyhow::Result<PathBuf> {
+        match (self.state, self.config) {
+            (Some(state), _) => Ok(state),
+            (None, Some(config)) => Ok(Config::load(&config, &Overrides::default())?.state.directory),
+            // Clap asks for one of them.
+            (None, None) => anyhow::bail!("give --config or --state"),
+        }
+    }
+}
+
+/// Runs one command; errors go to standard error with a next step. The first of `args` is the program's name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let command = match Cli::try_parse_from(args) {
+        Ok(cli) => cli.command,
+        // Help and version are no faults; clap knows, and says so by stream and code.
+        Err(error) => {
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    carry_out(command).unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(configured) => serve(&configured.load()?),
+        Command::CheckConfig { configured, json } => check(&configured.config, &configured.load()?, json),
+        Command::Assets { configured, json } => show::inventory(&configured.load()?, json),
+        Command::List { at, journal, json } => show::list(&at.directory()?, journal, json),
+        Command::Explain { id, at, json } => show::explain(&at.directory()?, &id, json),
+        Command::Import(ImportCommand::Rustsec { source, out, strict, json }) => {
+            import::rustsec(&source, out.as_deref(), strict, json)
+        }
+        Command::Publish { source, configured, json } => {
+            let config = configured.load()?;
+            logging::start(&config.log);
+            publish::run(&source, &config, json)
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "what a command has to say beside its output, also when logging is off")]
+fn complain(text: &str) {
+    eprintln!("distributary-agent: {text}");
+}
+
+#[allow(clippy::print_stdout, reason = "the output of a command")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+fn serve(config: &Config) -> anyhow::Result<ExitCode> {
+    logging::start(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let signals = stop_on_signal(stop.clone())?;
+        let ended = run::run(config, stop).await;
+        signals.abort();
+        ended?;
+        tracing::info!("stopped; everything acknowledged is in the journal");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn stop_on_signal(stop: CancellationToken) -> std::io::Result<tokio::task::JoinHandle<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::spawn(async move {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal, "stopping");
+        stop.cancel();
+    }))
+}
+
+fn check(path: &Path, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let identity = run::identity(config)?;
+    let inventory = crate::assets::find(&config.assets)?;
+    let guid = schemas::guid::ClientGuid(identity.guid());
+    if json {
+        let report = serde_json::json!({
+            "client_guid": guid.to_string(),
+            "assets": inventory.len(),
+            "config": config,
+        });
+        say(&serde_json::to_string_pretty(&report)?);
+    } else {
+        let (path, assets) = (path.display(), inventory.len());
+        say(&format!(
+            "# {path} is good; this client's GUID is {guid}, {assets} assets are found\n{}",
+            toml::to_string(config)?
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}

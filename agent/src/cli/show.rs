@@ -1,0 +1,215 @@
+//! `assets`, `list` and `explain`: what is found, what applies, and why.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{ContentArrangement, Table};
+use topology::interest::Interest;
+use topology::name::Name;
+
+use super::say;
+use crate::assets;
+use crate::config::Config;
+use crate::inventory::Inventory;
+use crate::journal::Line;
+use crate::view::{Because, Item, View};
+
+/// The inventory as the files state it now.
+pub(super) fn inventory(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let inventory = assets::find(&config.assets)?;
+    if json {
+        say(&serde_json::to_string_pretty(&inventory_json(&inventory))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = table(["asset", "product", "version", "origin", "components"]);
+    for (name, asset) in inventory.assets() {
+        let info = &asset.info;
+        let text = |text: &Option<_>| text.as_ref().map(ToString::to_string).unwrap_or_default();
+        let components = components(&asset.info).len().to_string();
+        let version = text(&info.product_version);
+        table.add_row([name, &text(&info.product_name), &version, asset.origin.as_str(), &components]);
+    }
+    say(&table.to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn inventory_json(inventory: &Inventory) -> serde_json::Value {
+    let assets = inventory.assets().map(|(name, asset)| {
+        serde_json::json!({
+            "asset": name,
+            "origin": asset.origin.as_str(),
+            "product": asset.info.product_name.as_deref(),
+            "version": asset.info.product_version.as_deref(),
+            "company": asset.info.company.as_deref(),
+            "components": components(&asset.info),
+        })
+    });
+    assets.collect()
+}
+
+/// Everything that has a name, the asset's own first.
+fn components(info: &schemas::version::VersionInfo) -> Vec<serde_json::Value> {
+    let interest = Interest::from_version_info(info);
+    let named = interest.nodes().filter_map(|node| Some((node.name()?, node)));
+    let one = |(name, node): (&Name, &topology::interest::Node)| {
+        serde_json::json!({
+            "name": name.shown(),
+            "file_name": name.to_string(),
+            "version": node.versions().as_str(),
+            "package": node.packaging(),
+        })
+    };
+    named.map(one).collect()
+}
+
+/// What applies now, or every event.
+pub(super) fn list(state: &Path, journal: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let view = View::load(state)?;
+    match (journal, json) {
+        (true, true) => say(&serde_json::to_string_pretty(&view.lines)?),
+        (true, false) => say(&events(&view.lines).to_string()),
+        (false, true) => say(&serde_json::to_string_pretty(&view.items)?),
+        (false, false) if view.items.is_empty() => say("Nothing that is known here applies to this device."),
+        (false, false) => {
+            say(&items(&view.items).to_string());
+            let reasons: usize = view.items.iter().map(|item| item.reasons.len()).sum();
+            say(&format!(
+                "{} items for {reasons} reasons, all unverified: no signature has been checked. More: distributary-agent \
+                 explain ID",
+                view.items.len()
+            ));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn items(items: &[Item]) -> Table {
+    let mut table = table(["severity", "ID", "title", "asset", "component", "since", "source"]);
+    for item in items {
+        let ids = std::iter::once(&item.id).chain(&item.aliases);
+        let ids = ids.map(String::as_str).collect::<Vec<_>>().join("\n");
+        for (index, because) in item.reasons.iter().enumerate() {
+            // What several reasons share stands once.
+            let once = |text: &str| if index == 0 { text.to_owned() } else { String::new() };
+            table.add_row([
+                once(&severity(item)),
+                once(&ids),
+                once(&item.title),
+                because.asset.clone(),
+                component(because),
+                once(item.since.get(..10).unwrap_or(&item.since)),
+                once(&format!("{}\n{}", item.source, item.signature)),
+            ]);
+        }
+    }
+    table
+}
+
+fn severity(item: &Item) -> String {
+    match (item.severity, &item.score) {
+        (Some(severity), Some(score)) => format!("{severity} {score}"),
+        // A notice has no score, and its kind says more than its absence.
+        _ => item.kind.clone().filter(|kind| kind != "vulnerability").unwrap_or_else(|| "not rated".to_owned()),
+    }
+}
+
+fn component(because: &Because) -> String {
+    let own = format!("{} {}", because.component, because.version);
+    match because.path.as_slice() {
+        [] | [_] => own,
+        // The first is the asset, which stands beside it.
+        [_, inner @ ..] => format!("{own} (in {})", inner.join(" > ")),
+    }
+}
+
+fn events(lines: &[Line]) -> Table {
+    let mut table = table(["n", "at", "event", "what", "title", "position"]);
+    for line in lines {
+        let what = line.id.clone().or_else(|| line.asset.clone());
+        let what = what.or_else(|| line.item.as_ref().map(|item| item.chars().take(12).collect()));
+        let position = line.resume.as_ref().map(|resume| resume.position.to_string());
+        table.add_row([
+            line.n.to_string(),
+            line.at.clone(),
+            line.event.as_str().to_owned(),
+            what.unwrap_or_default(),
+            line.title.clone().unwrap_or_default(),
+            position.unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+/// Everything about one identifier.
+pub(super) fn explain(state: &Path, id: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let view = View::load(state)?;
+    let items = view.named(id);
+    // An alias leads to the item's own name, under which the journal keeps it.
+    let names: Vec<&str> =
+        if items.is_empty() { vec![id] } else { items.iter().map(|item| item.id.as_str()).collect() };
+    let mut history: Vec<&Line> = names.iter().flat_map(|name| view.history(name)).collect();
+    history.sort_by_key(|line| line.n);
+    history.dedup_by_key(|line| line.n);
+    if items.is_empty() && history.is_empty() {
+        bail!("{id} never concerned this device; distributary-agent list shows what does");
+    }
+    if json {
+        let report = serde_json::json!({ "id": id, "items": items, "history": history });
+        say(&serde_json::to_string_pretty(&report)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if items.is_empty() {
+        say(&format!("{id} does not apply here any more."));
+    }
+    for item in items {
+        say(&explained(item));
+    }
+    say("History:");
+    for line in history {
+        say(&format!("  {}  #{} {}", line.at, line.n, line.event.as_str()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explained(item: &Item) -> String {
+    let mut text = format!("{}  {}\n", item.id, item.title);
+    let mut fact = |name: &str, value: Option<&str>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            text.push_str(&format!("  {:<11} {value}\n", format!("{name}:")));
+        }
+    };
+    fact("severity", Some(&severity(item)));
+    fact("CVSS", item.cvss.as_deref());
+    fact("kind", item.kind.as_deref());
+    fact("aliases", Some(&item.aliases.join(", ")));
+    fact("source", Some(&item.source));
+    let signature = match item.signatures {
+        0 => format!("none: {}", item.signature),
+        count => format!("{count} carried, {}", item.signature),
+    };
+    fact("signature", Some(&signature));
+    fact("published", item.date.as_deref());
+    fact("revision", Some(&item.revision.to_string()));
+    fact("patched", item.patched.as_deref());
+    fact("reference", item.reference.as_deref());
+    fact("since", Some(&item.since));
+    fact("digest", Some(&item.digest));
+    text.push_str("Why it applies here:\n");
+    for because in &item.reasons {
+        let path = if because.path.is_empty() { String::new() } else { format!(", in {}", because.path.join(" > ")) };
+        text.push_str(&format!(
+            "  {}: {} {}{path}\n    affected: {}\n",
+            because.asset, because.component, because.version, because.affected
+        ));
+    }
+    text
+}
+
+/// A table that fits the terminal; as wide as it needs where there is none.
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table
+}

@@ -1,0 +1,133 @@
+//! The documents that an agent or a provider writes, and the one door by which it reads others'.
+
+use bytes::Bytes;
+use node::bundle::{self, Outer};
+use node::client::Draft;
+use schemas::error::Refused;
+use schemas::facts::Validated;
+use schemas::guid::{ClientGuid, MessageId, ServerGuid};
+use schemas::limits::Limits;
+use schemas::names::Spelling;
+use schemas::version::{Major, Minor, VersionInfo};
+use schemas::write::{self, HeaderFields, MessageDraft};
+
+use crate::clock;
+
+/// Above this a document is read on a thread that may take its time.
+const INLINE_BYTES: usize = 256 << 10;
+
+/// Client and server of the hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) client: ClientGuid,
+    pub(crate) server: ServerGuid,
+}
+
+/// Register and Request: messages of one fate in one Payload.
+pub(crate) fn ask(hop: Hop, message_id: MessageId, drafts: &[Draft]) -> Bytes {
+    let time = clock::text(clock::now());
+    let header = HeaderFields {
+        server_guid: Some(hop.server),
+        client_guid: Some(hop.client),
+        message_id: Some(message_id),
+        sent_time: Some(&time),
+    };
+    let messages: Vec<MessageDraft<'_>> = drafts
+        .iter()
+        .map(|draft| MessageDraft {
+            major: draft.major.clone(),
+            minor: draft.minor.clone(),
+            data: (!draft.infos.is_empty()).then_some(&draft.infos[..]),
+        })
+        .collect();
+    write::message(Spelling::Double, &header, &messages)
+}
+
+/// One item: a Deliver:Full of its own, the same bytes for the same content. Its `Message_ID` is taken from the content
+/// and there is no `Sent_Time`, so that a repeated delivery is known as one (R-10.1.2-6).
+pub(crate) fn item(infos: &[VersionInfo]) -> (MessageId, Bytes) {
+    let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: Some(infos) };
+    let content = write::message(Spelling::Double, &HeaderFields::default(), std::slice::from_ref(&draft));
+    let mut half = [0; 16];
+    half.copy_from_slice(&schemas::digest::Digest::of(&content).0[..16]);
+    let message_id = MessageId(u128::from_be_bytes(half));
+    let header = HeaderFields { message_id: Some(message_id), ..HeaderFields::default() };
+    (message_id, write::message(Spelling::Double, &header, &[draft]))
+}
+
+/// A bundle of items for the server, with a fresh outer header.
+pub(crate) fn bundle(hop: Hop, spelling: Spelling, items: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> {
+    let time = clock::text(clock::now());
+    let outer =
+        Outer { server: hop.server, client: Some(hop.client), message_id: clock::message_id(), sent_time: &time };
+    bundle::document(spelling, &outer, items)
+}
+
+/// The only door from bytes to facts.
+pub(crate) async fn read(body: Bytes) -> Result<Validated, Refused> {
+    if body.len() <= INLINE_BYTES {
+        return Validated::new(body, &Limits::default());
+    }
+    let again = body.clone();
+    let read = tokio::task::spawn_blocking(move || Validated::new(body, &Limits::default())).await;
+    // The runtime is stopping: whoever waits for the facts is too, and this thread may as well find them.
+    read.unwrap_or_else(|_| Validated::new(again, &Limits::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use node::intake::{Body, Intake, Meaning};
+    use schemas::version::{Container, Info};
+
+    use super::*;
+
+    const HOP: Hop = Hop { client: ClientGuid(7), server: ServerGuid(9) };
+
+    fn info(version: &str) -> VersionInfo {
+        let container = Container {
+            package: Some("cargo".into()),
+            file_name: Some("pkg:cargo/serde".into()),
+            version: version.into(),
+            ..Container::default()
+        };
+        let info = Info { id: Some("RUSTSEC-2026-0001".into()), container, ..Info::default() };
+        VersionInfo { product_name: Some("app".into()), info: vec![info], ..VersionInfo::default() }
+    }
+
+    fn intake(document: &[Bytes]) -> Intake {
+        let facts = Validated::new(document.concat().into(), &Limits::default()).expect("reads back");
+        Intake::of(&facts).expect("a message")
+    }
+
+    #[test]
+    fn what_is_asked_reads_back() {
+        let drafts = [
+            Draft { major: Major::Register, minor: Some(Minor::End), infos: vec![info("1.0.0")] },
+            Draft { major: Major::Register, minor: None, infos: vec![info("1.1.0")] },
+        ];
+        let intake = intake(&[ask(HOP, MessageId(5), &drafts)]);
+        let hop = &intake.part.hop;
+        assert_eq!((hop.server, hop.client), (Some(HOP.server), Some(HOP.client)));
+        assert_eq!(hop.message_id.as_ref().map(|id| id.value), Some(MessageId(5)));
+        let Body::Orders(orders) = &intake.part.body else { panic!("messages") };
+        let meanings: Vec<_> = orders.orders.iter().map(|order| order.meaning.clone().unwrap()).collect();
+        assert!(matches!(&meanings[..], [Meaning::End(_), Meaning::Subscribe { now: false, .. }]), "{meanings:?}");
+    }
+
+    #[test]
+    fn an_item_has_the_same_bytes_each_time() {
+        let (id, bytes) = item(&[info("1.0.0")]);
+        assert_eq!((id, bytes.clone()), item(&[info("1.0.0")]));
+        assert_ne!(id, item(&[info("1.0.1")]).0);
+        assert!(!bytes.windows(9).any(|window| window == b"Sent_Time"));
+    }
+
+    #[test]
+    fn items_come_out_of_a_bundle_as_they_went_in() {
+        let items = [item(&[info("1.0.0")]), item(&[info("2.0.0")])];
+        let document = bundle(HOP, Spelling::Double, items.iter().map(|(_, bytes)| bytes.clone()));
+        let intake = intake(&document);
+        let read: Vec<_> = intake.items().into_iter().map(|item| item.expect("a Deliver").1.bytes.clone()).collect();
+        assert_eq!(read, items.map(|(_, bytes)| bytes));
+    }
+}

@@ -1,0 +1,100 @@
+//! The two files of a journal and the directory that they lie in: append, make durable, cut.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::JournalError;
+
+/// A file that only grows, but for a torn end that is cut when it is opened.
+#[derive(Debug)]
+pub(super) struct Appender {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Appender {
+    /// Opens a file for appending behind its first `length` bytes; what stands after them is gone for good.
+    pub(super) fn open(path: &Path, length: u64) -> Result<Self, JournalError> {
+        let fault = |source| JournalError::File { path: path.to_owned(), source };
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(fault)?;
+        if file.metadata().map_err(fault)?.len() > length {
+            file.set_len(length).map_err(fault)?;
+        }
+        // Also what was found: a crash may have come between its writing and its sync.
+        file.sync_all().map_err(fault)?;
+        Ok(Self { path: path.to_owned(), file, length })
+    }
+
+    /// Where the next byte goes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Appends; durable only after [`Self::sync`].
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
+        self.file.write_all(bytes).map_err(|source| self.failed(source))?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Comes back when everything appended is durable.
+    pub(super) fn sync(&mut self) -> Result<(), JournalError> {
+        self.file.sync_data().map_err(|source| self.failed(source))
+    }
+
+    /// A file on a disk that is full.
+    #[cfg(test)]
+    pub(super) fn full() -> Self {
+        let path = PathBuf::from("/dev/full");
+        let file = OpenOptions::new().append(true).open(&path).expect("a Linux device");
+        Self { path, file, length: 0 }
+    }
+
+    fn failed(&self, source: io::Error) -> JournalError {
+        JournalError::Write { path: self.path.clone(), source }
+    }
+}
+
+/// The state directory, held by this process alone until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory with mode 0700 if it is not there, and takes its lock.
+    ///
+    /// # Errors
+    /// It cannot be made or written, or another process holds it.
+    pub(crate) fn claim(path: &Path) -> Result<Self, JournalError> {
+        let fault = |source| JournalError::File { path: path.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault)?;
+        let mode = std::fs::metadata(path).map_err(fault)?.mode();
+        if mode & 0o077 != 0 {
+            tracing::warn!(directory = %path.display(), "others can look into the state directory; chmod 700 it");
+        }
+        let at = path.join("lock");
+        let mut options = OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&at).map_err(fault)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(JournalError::File { path: at, source }),
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the names of new files durable.
+    pub(crate) fn sync(&self) -> Result<(), JournalError> {
+        let synced = File::open(&self.path).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| JournalError::File { path: self.path.clone(), source })
+    }
+}

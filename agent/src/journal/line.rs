@@ -1,0 +1,298 @@
+//! One line of `journal.jsonl`: an entry as JSON, for programs and for people with `less`.
+
+use node::client::journal::{Entry, Event, Reasons};
+use node::ids::{Position, Resume};
+use schemas::digest::Digest;
+use schemas::guid::parse_128;
+use serde::{Deserialize, Serialize};
+use topology::matching::{By, Reason};
+use topology::subject::Subject;
+
+use super::info;
+use crate::clock;
+
+/// An entry as it stands in the file. Fields that the event does not have are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Counts lines from 1, without a gap.
+    pub n: u64,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+    /// What happened.
+    pub event: Kind,
+    /// BLAKE3 digest of the item, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// The item whose place it takes, or that is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
+    /// Who speaks in the item. For people, like `id` and `title`: the document says it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The item's first identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// First line of its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Why it applies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<AssetLine>,
+    /// Where the provider's bytes stand in `documents.bin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<Place>,
+    /// Name of the asset that was registered or whose registration ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset: Option<String>,
+    /// The asset as it was registered: the Register message in X.1206.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub info: Option<String>,
+    /// With this line everything up to here is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<ResumeLine>,
+}
+
+/// The kinds of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An item that applies came.
+    Gained,
+    /// A newer revision came, and applies.
+    Revised,
+    /// A newer revision came, and does not apply any more.
+    Retracted,
+    /// The inventory changed: the item applies for other reasons.
+    Rematched,
+    /// The inventory changed: the item does not apply any more.
+    Left,
+    /// The server accepted an asset.
+    Registered,
+    /// The server ended an asset's registration.
+    Ended,
+    /// Only the position changed.
+    Noted,
+}
+
+impl Kind {
+    /// As it stands in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gained => "gained",
+            Self::Revised => "revised",
+            Self::Retracted => "retracted",
+            Self::Rematched => "rematched",
+            Self::Left => "left",
+            Self::Registered => "registered",
+            Self::Ended => "ended",
+            Self::Noted => "noted",
+        }
+    }
+}
+
+/// The reasons of one asset.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssetLine {
+    /// Its name on this device.
+    pub asset: String,
+    /// What in it is concerned.
+    pub because: Vec<ReasonLine>,
+}
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonLine {
+    /// What is concerned.
+    pub component: String,
+    /// Its version, empty if it is not known.
+    pub version: String,
+    /// From the asset down to what holds the component.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// The versions that the item means.
+    pub affected: String,
+    /// What the match hangs on.
+    #[serde(with = "ByName")]
+    pub by: By,
+}
+
+/// The names of [`By`] in the file.
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "By", rename_all = "lowercase")]
+enum ByName {
+    Product,
+    Company,
+    Component,
+    Id,
+    Source,
+    Everything,
+}
+
+/// A document's place in `documents.bin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// First byte.
+    pub offset: u64,
+    /// Without the newline after it.
+    pub length: u64,
+}
+
+impl Place {
+    /// One past the newline; `None` for a place that no file can have.
+    pub(super) fn end(self) -> Option<u64> {
+        self.offset.checked_add(self.length)?.checked_add(1)
+    }
+}
+
+/// A place in the server's log.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeLine {
+    /// The life of the log, as a UUID.
+    pub incarnation: String,
+    /// In it.
+    pub position: u64,
+    /// The item there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+}
+
+/// A line for an entry whose document, if it has one, stands at `document`. `subject` is what that says.
+pub(super) fn of_entry(entry: &Entry, document: Option<Place>, subject: Option<&Subject>) -> Result<Line, String> {
+    let identity = subject.and_then(|subject| subject.identity.as_ref());
+    let mut line = Line {
+        n: entry.number,
+        at: clock::text(entry.at),
+        event: Kind::Noted,
+        item: None,
+        replaced: None,
+        source: identity.map(|identity| identity.source.clone()),
+        id: identity.map(|identity| identity.id.clone()),
+        title: subject.map(|subject| subject.title.clone()),
+        reasons: Vec::new(),
+        document,
+        asset: None,
+        info: None,
+        resume: entry.resume.map(resume_line),
+    };
+    match &entry.event {
+        Event::Gained { digest, reasons, .. } => {
+            (line.event, line.item, line.reasons) = (Kind::Gained, Some(digest.to_string()), lines(reasons));
+        }
+        Event::Revised { digest, replaced, reasons, .. } => {
+            (line.event, line.item, line.reasons) = (Kind::Revised, Some(digest.to_string()), lines(reasons));
+            line.replaced = Some(replaced.to_string());
+        }
+        Event::Retracted { digest, replaced, .. } => {
+            (line.event, line.item) = (Kind::Retracted, Some(digest.to_string()));
+            line.replaced = Some(replaced.to_string());
+        }
+        Event::Rematched { digest, reasons } => {
+            (line.event, line.item, line.reasons) = (Kind::Rematched, Some(digest.to_string()), lines(reasons));
+        }
+        Event::Left { digest } => (line.event, line.item) = (Kind::Left, Some(digest.to_string())),
+        Event::Registered { name, info } => {
+            (line.event, line.asset) = (Kind::Registered, Some(name.clone()));
+            line.info = Some(info::write(info)?);
+        }
+        Event::Ended { name } => (line.event, line.asset) = (Kind::Ended, Some(name.clone())),
+        Event::Noted => {}
+    }
+    Ok(line)
+}
+
+/// The entry of a line. `document` reads what stands at a place, of which the digest is known.
+pub(super) fn to_entry(
+    line: &Line,
+    document: impl Fn(Place, Digest) -> Result<bytes::Bytes, String>,
+) -> Result<Entry, String> {
+    let at = clock::parse(&line.at).ok_or_else(|| format!("{:?} is no time", line.at))?;
+    let item = || digest(line.item.as_deref());
+    let replaced = || digest(line.replaced.as_deref());
+    let content = |digest| document(line.document.ok_or("the document is missing")?, digest);
+    let name = || line.asset.clone().ok_or("the asset's name is missing");
+    let event = match line.event {
+        Kind::Gained => {
+            let digest = item()?;
+            Event::Gained { digest, document: content(digest)?, reasons: reasons(line) }
+        }
+        Kind::Revised => {
+            let digest = item()?;
+            Event::Revised { digest, replaced: replaced()?, document: content(digest)?, reasons: reasons(line) }
+        }
+        Kind::Retracted => {
+            let digest = item()?;
+            Event::Retracted { digest, replaced: replaced()?, document: content(digest)? }
+        }
+        Kind::Rematched => Event::Rematched { digest: item()?, reasons: reasons(line) },
+        Kind::Left => Event::Left { digest: item()? },
+        Kind::Registered => {
+            let info = info::read(line.info.as_deref().ok_or("the description is missing")?)?;
+            Event::Registered { name: name()?, info: Box::new(info) }
+        }
+        Kind::Ended => Event::Ended { name: name()? },
+        Kind::Noted => Event::Noted,
+    };
+    let resume = line.resume.as_ref().map(resume).transpose()?;
+    Ok(Entry { number: line.n, at, event, resume })
+}
+
+fn lines(reasons: &Reasons) -> Vec<AssetLine> {
+    let one = |reason: &Reason| ReasonLine {
+        component: reason.component.clone(),
+        version: reason.version.clone(),
+        path: reason.path.clone(),
+        affected: reason.affected.clone(),
+        by: reason.by,
+    };
+    let all = reasons.iter();
+    all.map(|(asset, because)| AssetLine { asset: asset.clone(), because: because.iter().map(one).collect() }).collect()
+}
+
+fn reasons(line: &Line) -> Reasons {
+    let one = |reason: &ReasonLine| Reason {
+        component: reason.component.clone(),
+        version: reason.version.clone(),
+        path: reason.path.clone(),
+        affected: reason.affected.clone(),
+        by: reason.by,
+    };
+    let all = line.reasons.iter();
+    all.map(|AssetLine { asset, because }| (asset.clone(), because.iter().map(one).collect())).collect()
+}
+
+fn resume_line(resume: Resume) -> ResumeLine {
+    ResumeLine {
+        incarnation: uuid::Uuid::from_u128(resume.incarnation).to_string(),
+        position: resume.position.0,
+        item: resume.digest.map(|digest| digest.to_string()),
+    }
+}
+
+fn resume(line: &ResumeLine) -> Result<Resume, String> {
+    Ok(Resume {
+        incarnation: parse_128(&line.incarnation).map_err(|error| error.to_string())?,
+        position: Position(line.position),
+        digest: line.item.as_deref().map(|hex| digest(Some(hex))).transpose()?,
+    })
+}
+
+/// A digest from 64 hex digits.
+pub(super) fn digest(hex: Option<&str>) -> Result<Digest, String> {
+    let hex = hex.ok_or("the item is missing")?;
+    let mut bytes = [0; 32];
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    let whole = pairs.len() == bytes.len() && rest.is_empty() && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !whole {
+        return Err(format!("{hex:?} is no digest"));
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let pair = std::str::from_utf8(pair).map_err(|error| error.to_string())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|error| error.to_string())?;
+    }
+    Ok(Digest(bytes))
+}

@@ -1,0 +1,135 @@
+//! Reading a journal, also while an agent writes it.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use node::client::journal::Entry;
+use schemas::digest::Digest;
+
+use super::line::{self, Line, Place};
+use super::{DOCUMENTS, JOURNAL, JournalError, is_whole};
+
+/// A journal as it was read: every line, and the entry that it stands for.
+#[derive(Clone, Debug, Default)]
+pub struct Journalled {
+    /// As they stand in the file.
+    pub lines: Vec<Line>,
+    /// The same with their documents, for `Client::recover`.
+    pub entries: Vec<Entry>,
+}
+
+/// Reads the journal of a state directory without taking its lock. A line that is being written is not seen yet.
+///
+/// # Errors
+/// There is none, or it is damaged elsewhere than at its end.
+pub fn read(directory: &Path) -> Result<Journalled, JournalError> {
+    let scanned = scan(directory)?;
+    if !scanned.is_there {
+        return Err(JournalError::Missing(directory.to_owned()));
+    }
+    let entries = scanned.entries()?;
+    Ok(Journalled { lines: scanned.lines, entries })
+}
+
+/// What the two files hold.
+pub(super) struct Scanned {
+    journal: PathBuf,
+    documents: Option<File>,
+    /// Whether there is a journal at all.
+    pub(super) is_there: bool,
+    /// Whole lines.
+    pub(super) lines: Vec<Line>,
+    /// One past the last whole line.
+    pub(super) lines_end: u64,
+    /// Bytes behind it.
+    pub(super) torn: u64,
+    /// One past the last document that a line knows.
+    pub(super) documents_end: u64,
+}
+
+/// Reads the lines; the documents are read by [`Scanned::entries`].
+pub(super) fn scan(directory: &Path) -> Result<Scanned, JournalError> {
+    let journal = directory.join(JOURNAL);
+    let text = match std::fs::read(&journal) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(source) => return Err(JournalError::File { path: journal, source }),
+    };
+    // After the lines: whatever these know is in there by now.
+    let path = directory.join(DOCUMENTS);
+    let documents = match File::open(&path) {
+        Ok(file) => Some(file),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(source) => return Err(JournalError::File { path, source }),
+    };
+    let is_there = text.is_some();
+    let mut scanned =
+        Scanned { journal, documents, is_there, lines: Vec::new(), lines_end: 0, torn: 0, documents_end: 0 };
+    scanned.take(&text.unwrap_or_default())?;
+    Ok(scanned)
+}
+
+impl Scanned {
+    fn take(&mut self, text: &[u8]) -> Result<(), JournalError> {
+        let mut rest = text;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, after) = (&rest[..end], &rest[end + 1..]);
+            match serde_json::from_slice::<Line>(line) {
+                Ok(line) => self.push(line)?,
+                // A batch that was not synced may have reached the disk with holes; only its end can look so.
+                Err(_) if after.is_empty() => break,
+                Err(error) => return Err(self.damaged(self.lines.len(), error.to_string())),
+            }
+            rest = after;
+            self.lines_end += end as u64 + 1;
+        }
+        self.torn = rest.len() as u64;
+        Ok(())
+    }
+
+    fn push(&mut self, line: Line) -> Result<(), JournalError> {
+        let expected = self.lines.len() as u64 + 1;
+        if line.n != expected {
+            return Err(self.damaged(self.lines.len(), format!("it counts {} where {expected} follows", line.n)));
+        }
+        if let Some(place) = line.document {
+            let end = place.end().filter(|_| place.offset == self.documents_end);
+            let end = end.ok_or_else(|| self.damaged(self.lines.len(), "its document has another's place".into()))?;
+            self.documents_end = end;
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Reads every document and checks it.
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, JournalError> {
+        let entry = |(index, line): (usize, &Line)| {
+            line::to_entry(line, |place, digest| self.document(place, digest)).map_err(|what| self.damaged(index, what))
+        };
+        self.lines.iter().enumerate().map(entry).collect()
+    }
+
+    fn document(&self, place: Place, digest: Digest) -> Result<Bytes, String> {
+        let fault = |error: io::Error| format!("its document at byte {} of {DOCUMENTS}: {error}", place.offset);
+        let file = self.documents.as_ref().ok_or_else(|| fault(ErrorKind::NotFound.into()))?;
+        let length = file.metadata().map_err(fault)?.len();
+        // Before memory is spent on a length that nobody wrote.
+        if place.end().is_none_or(|end| end > length) {
+            return Err(fault(ErrorKind::UnexpectedEof.into()));
+        }
+        let mut bytes = vec![0; usize::try_from(place.length).map_err(|error| error.to_string())?];
+        file.read_exact_at(&mut bytes, place.offset).map_err(fault)?;
+        if is_whole(&bytes, digest) {
+            Ok(bytes.into())
+        } else {
+            Err(format!("its document at byte {} of {DOCUMENTS} is not what was written", place.offset))
+        }
+    }
+
+    fn damaged(&self, index: usize, what: String) -> JournalError {
+        JournalError::Damaged { path: self.journal.clone(), line: index + 1, what }
+    }
+}

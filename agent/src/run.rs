@@ -1,0 +1,124 @@
+//! Starting and stopping an agent. The whole order of both stands here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use link::budget::Budget;
+use link::close::CloseCode;
+use link::endpoint::Client as Endpoint;
+use link::identity::Identity;
+use link::limits::LinkLimits;
+use link::reconnect::Target;
+use node::client::Client;
+use schemas::guid::ClientGuid;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::assets::{self, AssetsError, Stamp};
+use crate::config::Config;
+use crate::documents::Hop;
+use crate::journal::{Journal, JournalError};
+use crate::shell::{self, Dialler, Driver, Store};
+
+/// Inputs that may wait for the driver.
+const INPUTS: usize = 16;
+/// How long the server may take to hear that the link is closed.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Why an agent did not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A PEM file cannot be read.
+    #[error("cannot read {path}: {source}; see distributary pki --help")]
+    Pem {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The certificate, key or authority is not usable.
+    #[error(transparent)]
+    Identity(#[from] link::identity::IdentityError),
+    /// The inventory cannot be read.
+    #[error(transparent)]
+    Assets(#[from] AssetsError),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// No UDP socket.
+    #[error(transparent)]
+    Bind(#[from] link::endpoint::BindError),
+    /// A thread or signal that the system refused.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+    /// It ran, and cannot go on: a full disk, a registration that was refused.
+    #[error("stopped: {0}")]
+    Stopped(String),
+}
+
+/// How an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to; everything acknowledged is in the journal.
+    Stopped,
+}
+
+/// Reads the identity that a configuration names.
+///
+/// # Errors
+/// Names the file and what is wrong with it.
+pub fn identity(config: &Config) -> Result<Identity, RunError> {
+    let read = |path: &Path| std::fs::read(path).map_err(|source| RunError::Pem { path: path.to_owned(), source });
+    let files = &config.identity;
+    Ok(Identity::load(&read(&files.certificate)?, &read(&files.key)?, &read(&files.ca)?)?)
+}
+
+/// Runs an agent until `stop` is cancelled.
+///
+/// # Errors
+/// See [`RunError`]. Nothing that is not in the journal was acknowledged.
+pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunError> {
+    // Everything that can be refused is looked at before the first packet.
+    let identity = identity(config)?;
+    let hop = Hop { client: ClientGuid(identity.guid()), server: config.server.guid.0 };
+    let stamp = Stamp::of(&config.assets);
+    let inventory = assets::find(&config.assets)?;
+    let (journal, entries) = Journal::open(&config.state.directory)?;
+    let client = Client::recover(hop.client, hop.server, entries);
+    let held = client.holdings().len();
+    tracing::info!(client = %hop.client, assets = inventory.len(), items = held, "journal opened");
+    let target = Target { addr: config.server.address, server: hop.server };
+    let endpoint = Arc::new(endpoint(&identity, target.addr, LinkLimits::device())?);
+
+    let (resume, resume_receiver) = watch::channel(client.resume());
+    let (store, reports) = Store::start(journal)?;
+    let (inputs, input_receiver) = mpsc::channel(INPUTS);
+    let first = assets::for_client(&inventory);
+    let every = Duration::from_secs(config.rescan_seconds);
+    let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), inputs.clone()));
+    let dialler = Dialler { endpoint: endpoint.clone(), target, hop, resume: resume_receiver, inputs };
+    let dialling = tokio::spawn(shell::dial(dialler, stop.child_token()));
+
+    let driver = Driver::new(client, store, resume);
+    let stopped = driver.run(first, input_receiver, reports, stop.clone()).await;
+    watching.abort();
+    // The driver has let go of the link; the dialler sees it closed, or that there is nobody to dial for.
+    if tokio::time::timeout(FAREWELL, dialling).await.is_err() {
+        tracing::debug!("the link did not close in time");
+    }
+    endpoint.close(CloseCode::Done, "this agent is stopping");
+    // The server's acknowledgement of the close is a courtesy.
+    drop(tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await);
+    stopped.map_or(Ok(Ended::Stopped), |why| Err(RunError::Stopped(why)))
+}
+
+/// A dialling endpoint with room for one link.
+pub(crate) fn endpoint(
+    identity: &Identity,
+    server: std::net::SocketAddr,
+    limits: LinkLimits,
+) -> Result<Endpoint, link::endpoint::BindError> {
+    let budget = Budget::new(limits.held_bytes_max as usize, 2 * limits.connection_window_max as usize);
+    Endpoint::bind(Endpoint::any_local(server), identity, limits, budget)
+}

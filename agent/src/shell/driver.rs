@@ -1,0 +1,266 @@
+//! The task that owns the client: mutate once, drain, wait.
+//!
+//! Links may wait for this task; it never waits for a link, and for the disk only by taking no new input. So nothing
+//! waits in a circle, and unread pushes stay in the server's window.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use node::client::journal::Entry;
+use node::client::{self, Action, Client, Via};
+use node::ids::{ExchangeId, Position, Resume, Ticket};
+use node::intake::Intake;
+use schemas::core::ReplyStatus;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::exchange::Asked;
+use super::lane::Answered;
+use super::store::{Refused, Report, Store};
+use crate::clock;
+
+/// How long what is under way may take when the agent stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What reaches the driver beside its link.
+pub(crate) enum Input {
+    /// A link stands.
+    Up(Live),
+    /// It is gone.
+    Down,
+    /// The inventory changed.
+    Assets(Vec<client::Asset>),
+    /// Nothing that could be repeated will help.
+    Hopeless(String),
+}
+
+/// The driver's end of a link.
+pub(crate) struct Live {
+    /// Whether the server says that everything must be asked for again.
+    pub(crate) behind: bool,
+    /// Where its lanes begin.
+    pub(crate) start: Resume,
+    /// Deliveries of the lane. Holds one; the rest waits in the server's window.
+    pub(crate) pushes: mpsc::Receiver<(Position, Box<Intake>)>,
+    /// Everything else that the server says.
+    pub(crate) said: mpsc::Receiver<Said>,
+    /// Answers to pushes. Dropped, the link closes when the last one is written.
+    pub(crate) answers: mpsc::Sender<Answered>,
+    /// Exchanges to be opened.
+    pub(crate) asks: mpsc::Sender<Asked>,
+}
+
+/// What a server says beside its lane.
+pub(crate) enum Said {
+    /// An exchange's reply.
+    Replied(ExchangeId, Vec<(ReplyStatus, Option<String>)>),
+    /// A delivery of its answer.
+    Delivered(ExchangeId, Box<Intake>),
+    /// Its end.
+    Ended(ExchangeId),
+    /// Items up to here may be missing.
+    Behind(Position),
+}
+
+/// See the module.
+pub(crate) struct Driver {
+    client: Client,
+    store: Store,
+    live: Option<Live>,
+    /// What the store's queue had no room for, in order.
+    unsent: VecDeque<(Ticket, Vec<Entry>)>,
+    /// Where each batch that is not durable yet leads.
+    undurable: VecDeque<Option<Resume>>,
+    /// For the next Hello: what is held durably.
+    resume: watch::Sender<Option<Resume>>,
+    stopped: Option<String>,
+}
+
+/// What the loop woke up for.
+enum Woken {
+    Stored(Report),
+    Input(Input),
+    Said(Option<Said>),
+    Pushed(Option<(Position, Box<Intake>)>),
+    Stop,
+}
+
+impl Driver {
+    pub(crate) fn new(client: Client, store: Store, resume: watch::Sender<Option<Resume>>) -> Self {
+        Self { client, store, live: None, unsent: VecDeque::new(), undurable: VecDeque::new(), resume, stopped: None }
+    }
+
+    /// Runs until `stop`, or until nothing more can be done: then says why. Either way everything journalled is durable
+    /// when it comes back, or was acknowledged to nobody.
+    pub(crate) async fn run(
+        mut self,
+        assets: Vec<client::Asset>,
+        mut inputs: mpsc::Receiver<Input>,
+        mut reports: mpsc::Receiver<Report>,
+        stop: CancellationToken,
+    ) -> Option<String> {
+        self.handle(client::Event::Assets(assets));
+        while self.stopped.is_none() {
+            match self.wake(&mut inputs, &mut reports, &stop).await {
+                Woken::Stored(report) => self.stored(report),
+                Woken::Input(input) => self.input(input),
+                Woken::Said(Some(said)) => self.said(said),
+                Woken::Pushed(Some((position, intake))) => {
+                    self.handle(client::Event::Delivery { via: Via::Lane(position), intake });
+                }
+                // The link is going, and `Down` is on its way.
+                Woken::Said(None) | Woken::Pushed(None) => self.down(),
+                Woken::Stop => break,
+            }
+        }
+        self.finish(reports).await
+    }
+
+    async fn wake(
+        &mut self,
+        inputs: &mut mpsc::Receiver<Input>,
+        reports: &mut mpsc::Receiver<Report>,
+        stop: &CancellationToken,
+    ) -> Woken {
+        let takes = self.unsent.is_empty();
+        let takes_pushes = takes && self.client.takes_pushes();
+        let (said, pushes) = match &mut self.live {
+            Some(live) => (Some(&mut live.said), Some(&mut live.pushes)),
+            None => (None, None),
+        };
+        tokio::select! {
+            biased;
+            Some(report) = reports.recv() => Woken::Stored(report),
+            () = stop.cancelled() => Woken::Stop,
+            Some(input) = inputs.recv(), if takes => Woken::Input(input),
+            said = next(said), if takes => Woken::Said(said),
+            pushed = next(pushes), if takes_pushes => Woken::Pushed(pushed),
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Up(live) => {
+                let event = client::Event::Connected { behind: live.behind, start: live.start };
+                self.live = Some(live);
+                self.handle(event);
+            }
+            Input::Down => self.down(),
+            Input::Assets(assets) => self.handle(client::Event::Assets(assets)),
+            Input::Hopeless(why) => self.stopped = Some(why),
+        }
+    }
+
+    fn down(&mut self) {
+        if self.live.take().is_some() {
+            self.handle(client::Event::Disconnected);
+        }
+    }
+
+    fn said(&mut self, said: Said) {
+        let was_synchronised = self.client.is_synchronised();
+        self.handle(match said {
+            Said::Replied(exchange, outcomes) => client::Event::Replied { exchange, outcomes },
+            Said::Delivered(exchange, intake) => client::Event::Delivery { via: Via::Exchange(exchange), intake },
+            Said::Ended(exchange) => client::Event::Ended(exchange),
+            Said::Behind(position) => {
+                tracing::info!(position = position.0, "the server says that items may be missing: asking again");
+                client::Event::Behind(position)
+            }
+        });
+        if !was_synchronised && self.client.is_synchronised() {
+            tracing::info!(items = self.client.holdings().len(), "synchronised");
+        }
+    }
+
+    fn stored(&mut self, Report { ticket, outcome }: Report) {
+        let resume = self.undurable.pop_front().flatten();
+        match outcome {
+            Ok(()) => {
+                if resume.is_some() {
+                    self.resume.send_replace(resume);
+                }
+                self.handle(client::Event::Stored(ticket));
+            }
+            Err(why) => self.handle(client::Event::StoreFailed(ticket, why)),
+        }
+    }
+
+    fn handle(&mut self, event: client::Event) {
+        self.client.handle(clock::now(), event);
+        while let Some(action) = self.client.poll_action() {
+            self.carry_out(action);
+        }
+        self.submit();
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Store(ticket, entries) => {
+                self.undurable.push_back(entries.iter().rev().find_map(|entry| entry.resume));
+                self.unsent.push_back((ticket, entries));
+            }
+            // There is room for all that a server may leave unanswered; one that sends more loses its link.
+            Action::Answer { position, spelling, answer } => {
+                self.say(|live| live.answers.try_send(Answered { position, spelling, answer }).is_ok())
+            }
+            Action::Open(exchange, drafts) => {
+                self.say(|live| live.asks.try_send(Asked { exchange, drafts }).is_ok());
+            }
+            Action::Stop(why) => self.stopped = Some(why),
+        }
+    }
+
+    /// What is said to a link that is gone is lost with it.
+    fn say(&mut self, say: impl FnOnce(&Live) -> bool) {
+        if self.live.as_ref().is_some_and(|live| !say(live)) {
+            // Not by `down`: the client is told between two events, when its receivers are seen to have ended.
+            if let Some(live) = &mut self.live {
+                live.said.close();
+                live.pushes.close();
+            }
+        }
+    }
+
+    fn submit(&mut self) {
+        while let Some((ticket, entries)) = self.unsent.pop_front() {
+            match self.store.try_submit(ticket, entries) {
+                Ok(()) => {}
+                Err(Refused::Full(entries)) => {
+                    self.unsent.push_front((ticket, entries));
+                    break;
+                }
+                Err(Refused::Ended) => self.stopped = Some("the journal's thread has ended".to_owned()),
+            }
+        }
+    }
+
+    /// Lets the disk finish, so that what was decided is also answered; then closes the link by dropping its ends.
+    async fn finish(mut self, mut reports: mpsc::Receiver<Report>) -> Option<String> {
+        let deadline = tokio::time::sleep(GRACE);
+        tokio::pin!(deadline);
+        while self.stopped.is_none() && !self.undurable.is_empty() {
+            tokio::select! {
+                report = reports.recv() => match report {
+                    Some(report) => self.stored(report),
+                    None => break,
+                },
+                () = &mut deadline => break,
+            }
+        }
+        self.live = None;
+        drop(reports);
+        let store = self.store;
+        // The task neither panics nor is aborted.
+        drop(tokio::task::spawn_blocking(move || store.join()).await);
+        self.stopped
+    }
+}
+
+/// The next of a receiver that may not be there.
+async fn next<T>(receiver: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
+    match receiver {
+        Some(receiver) => receiver.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,244 @@
+//! What a journal says now: the items that apply here, and the history of each. Reads only; an agent may be running.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use node::client::Client;
+use schemas::digest::Digest;
+use schemas::facts::Validated;
+use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::limits::Limits;
+use serde::Serialize;
+use topology::key::id_key;
+use topology::subject::Subject;
+
+use crate::journal::{self, JournalError, Line};
+
+/// A journal, folded.
+#[derive(Debug)]
+pub struct View {
+    /// Every event.
+    pub lines: Vec<Line>,
+    /// What applies now, the most severe first.
+    pub items: Vec<Item>,
+}
+
+/// An item that applies here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// BLAKE3 digest of the document, in hex.
+    pub digest: String,
+    /// Who speaks.
+    pub source: String,
+    /// The first identifier.
+    pub id: String,
+    /// The others.
+    pub aliases: Vec<String>,
+    /// First line of its text.
+    pub title: String,
+    /// By the rating scale of CVSS 3; `None` without a vector of that version.
+    pub severity: Option<&'static str>,
+    /// The base score, such as `9.8`.
+    pub score: Option<String>,
+    /// The vector, of whatever version.
+    pub cvss: Option<String>,
+    /// Such as `vulnerability` or `unmaintained`.
+    pub kind: Option<String>,
+    /// When the source published it, as it says.
+    pub date: Option<String>,
+    /// Counted by the source.
+    pub revision: u64,
+    /// Versions without the fault.
+    pub patched: Option<String>,
+    /// Where to read more.
+    pub reference: Option<String>,
+    /// Since when it applies here, RFC 3339.
+    pub since: String,
+    /// What is known of its signatures: nobody has looked, so nothing.
+    pub signature: &'static str,
+    /// Signatures that it carries.
+    pub signatures: usize,
+    /// Why it applies.
+    pub reasons: Vec<Because>,
+}
+
+/// One reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Because {
+    /// The asset on this device.
+    pub asset: String,
+    /// The component in it.
+    pub component: String,
+    /// Its version.
+    pub version: String,
+    /// From the asset down to what holds the component.
+    pub path: Vec<String>,
+    /// The versions that the item means.
+    pub affected: String,
+}
+
+impl View {
+    /// Reads the journal of a state directory.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn load(directory: &Path) -> Result<Self, JournalError> {
+        let journalled = journal::read(directory)?;
+        let since: BTreeMap<String, String> = journalled
+            .lines
+            .iter()
+            .filter(|line| line.document.is_some())
+            .filter_map(|line| Some((line.item.clone()?, line.at.clone())))
+            .collect();
+        // Folding asks for no name of the two.
+        let client = Client::recover(ClientGuid(0), ServerGuid(0), journalled.entries);
+        let mut items: Vec<Item> = client
+            .holdings()
+            .iter()
+            .map(|(digest, held)| {
+                let reasons = held.reasons.iter().flat_map(|(asset, reasons)| {
+                    reasons.iter().map(|reason| Because {
+                        asset: asset.clone(),
+                        component: reason.component.clone(),
+                        version: reason.version.clone(),
+                        path: reason.path.clone(),
+                        affected: reason.affected.clone(),
+                    })
+                });
+                let since = since.get(&digest.to_string()).cloned().unwrap_or_default();
+                Item::new(digest, &held.subject, &held.document, since, reasons.collect())
+            })
+            .collect();
+        let order = |item: &Item| (score_tenths(item), item.id.clone());
+        items.sort_by(|left, right| {
+            let ((left_score, left_id), (right_score, right_id)) = (order(left), order(right));
+            right_score.cmp(&left_score).then(left_id.cmp(&right_id))
+        });
+        Ok(Self { lines: journalled.lines, items })
+    }
+
+    /// Items that have this identifier, as their own or as an alias, whatever its case.
+    pub fn named(&self, id: &str) -> Vec<&Item> {
+        let key = id_key(id);
+        let has = |item: &&Item| std::iter::once(&item.id).chain(&item.aliases).any(|own| id_key(own) == key);
+        self.items.iter().filter(has).collect()
+    }
+
+    /// Events of items whose first identifier this is, and those that speak of the same items.
+    pub fn history(&self, id: &str) -> Vec<&Line> {
+        let key = id_key(id);
+        let own = self.lines.iter().filter(|line| line.id.as_deref().is_some_and(|own| id_key(own) == key));
+        let digests: Vec<&str> = own.filter_map(|line| line.item.as_deref()).collect();
+        let is_of = |line: &&Line| line.item.as_deref().is_some_and(|item| digests.contains(&item));
+        self.lines.iter().filter(is_of).collect()
+    }
+}
+
+impl Item {
+    fn new(digest: Digest, subject: &Subject, document: &Bytes, since: String, reasons: Vec<Because>) -> Self {
+        let identity = subject.identity.as_ref();
+        let signatures =
+            Validated::new(document.clone(), &Limits::default()).map_or(0, |facts| facts.signatures().len());
+        Self {
+            digest: digest.to_string(),
+            source: identity.map(|identity| identity.source.clone()).unwrap_or_default(),
+            id: identity.map(|identity| identity.id.clone()).unwrap_or_default(),
+            aliases: subject.aliases.clone(),
+            title: subject.title.clone(),
+            severity: subject.score_tenths.map(rating),
+            score: subject.score_tenths.map(|tenths| format!("{}.{}", tenths / 10, tenths % 10)),
+            cvss: subject.cvss.clone(),
+            kind: subject.kind.clone(),
+            date: subject.date.clone(),
+            revision: subject.revision,
+            patched: subject.patched.clone(),
+            reference: subject.reference.clone(),
+            since,
+            signature: "unverified",
+            signatures,
+            reasons,
+        }
+    }
+}
+
+fn score_tenths(item: &Item) -> Option<u32> {
+    let (whole, tenths) = item.score.as_ref()?.split_once('.')?;
+    Some(whole.parse::<u32>().ok()? * 10 + tenths.parse::<u32>().ok()?)
+}
+
+/// The qualitative rating scale of CVSS 3.
+fn rating(tenths: u8) -> &'static str {
+    match tenths {
+        0 => "none",
+        1..=39 => "low",
+        40..=69 => "medium",
+        70..=89 => "high",
+        _ => "critical",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use node::client::journal::{Entry, Event};
+    use node::ids::Time;
+    use schemas::version::{Container, Info, VersionInfo};
+    use topology::matching::{By, Reason};
+
+    use super::*;
+    use crate::documents;
+    use crate::journal::Journal;
+
+    fn document(ids: &[&str], revision: u64, cvss: &str) -> (Digest, Bytes) {
+        let info = |id: &&str| Info {
+            source: Some("RustSec".into()),
+            id: Some((*id).to_owned().into()),
+            container: Container {
+                package: Some("cargo".into()),
+                file_name: Some("pkg:cargo/serde".into()),
+                version: "vers:cargo/<1.2.3".into(),
+                author_comments: Some(format!("A fault\nCVSS3: {cvss}\nRevision: {revision}").into()),
+                ..Container::default()
+            },
+            ..Info::default()
+        };
+        let infos = VersionInfo { info: ids.iter().map(info).collect(), ..VersionInfo::default() };
+        let (_, document) = documents::item(&[infos]);
+        (Digest::of(&document), document)
+    }
+
+    #[test]
+    fn c7_1_what_applies_is_shown_with_its_reason_and_its_history() {
+        let reason = Reason {
+            component: "serde".into(),
+            version: "1.0.0".into(),
+            path: vec!["app".into()],
+            affected: "vers:cargo/<1.2.3".into(),
+            by: By::Component,
+        };
+        let reasons = vec![("billing".to_owned(), vec![reason])];
+        let (old, first) = document(&["A-1", "CVE-1"], 1, "none");
+        let (new, second) = document(&["A-1", "CVE-1"], 2, "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H");
+        let (other, third) = document(&["A-0"], 1, "none");
+        let events = [
+            Event::Gained { digest: old, document: first, reasons: reasons.clone() },
+            Event::Gained { digest: other, document: third, reasons: reasons.clone() },
+            Event::Revised { digest: new, replaced: old, document: second, reasons },
+        ];
+        let entry = |(event, number)| Entry { number, at: Time(1000 * number), event, resume: None };
+        let entries: Vec<Entry> = events.into_iter().zip(1..).map(entry).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(dir.path()).unwrap();
+        journal.append(&entries).unwrap();
+
+        let view = View::load(dir.path()).unwrap();
+        let ids: Vec<_> = view.items.iter().map(|item| (item.id.as_str(), item.severity)).collect();
+        assert_eq!(ids, [("A-1", Some("critical")), ("A-0", None)], "the most severe first");
+        let item = view.named("cve-1")[0];
+        assert_eq!((item.revision, item.score.as_deref(), item.signature), (2, Some("9.8"), "unverified"));
+        assert_eq!(item.since, "1970-01-01T00:00:03Z");
+        assert_eq!((item.reasons[0].asset.as_str(), item.reasons[0].version.as_str()), ("billing", "1.0.0"));
+        let history: Vec<_> = view.history("a-1").iter().map(|line| line.event.as_str()).collect();
+        assert_eq!(history, ["gained", "revised"]);
+    }
+}
