@@ -58,6 +58,13 @@ enum Command {
     },
     /// Show it all on this machine: a server, a provider, agents with real lock files, and a crash
     Demo(demo::Options),
+    /// An agent or provider inside this program, for the demo
+    #[command(hide = true, disable_help_flag = true)]
+    Agent {
+        /// As for `distributary-agent`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -106,7 +113,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::CheckConfig { config, overrides, json } => check(&config, &overrides, json),
         Command::Pki(command) => issue(command),
         Command::RenewLog { directory } => renew(&directory),
-        Command::Demo(options) => demo::main(options),
+        Command::Demo(options) => demo::main(&options),
+        Command::Agent { args } => Ok(demo::agent(args)),
     };
     outcome.unwrap_or_else(|error| {
         complain(&error);

@@ -1,9 +1,47 @@
-//! The demonstration.
+//! `distributary demo`: a server, a provider and one agent per lock file, as processes of their own on loopback.
+//!
+//! Two publications of real advisories: the first undisturbed, during the second the server is killed with SIGKILL and
+//! started again. What reached each agent is held against `cargo-audit`'s answers. Every node is this program started
+//! again, so a kill is a kill.
+
+mod checks;
+mod data;
+mod journals;
+mod processes;
+mod story;
+mod table;
+mod world;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
-/// Options.
+
+/// Flags of the demo.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Options {}
-/// Runs it.
-pub fn main(_options: Options) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not yet")
+pub struct Options {
+    /// Keep everything (keys, journals, logs) in this directory, which must not exist, to look at afterwards
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// The result as JSON instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the demo; success only if every check held.
+///
+/// # Errors
+/// Says what could not be started or did not come to its end.
+pub fn main(options: &Options) -> anyhow::Result<ExitCode> {
+    let held = story::tell(options)?;
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs an agent or a provider inside this program.
+pub fn agent(args: Vec<OsString>) -> ExitCode {
+    agent::cli::main(std::iter::once(OsString::from("distributary-agent")).chain(args))
+}
+
+#[allow(clippy::print_stdout, reason = "the demo is there to be read")]
+fn say(text: &str) {
+    println!("{text}");
 }

@@ -1,0 +1,218 @@
+//! The order of events of the demo.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use node::ids::Time;
+
+use super::checks::{self, Check};
+use super::data::{self, Reason};
+use super::journals::{self, Journal};
+use super::processes::{Process, metric, page, wait_for};
+use super::world::World;
+use super::{Options, say, table};
+use crate::clock;
+
+/// The whole demo; true if every check held.
+pub(super) fn tell(options: &Options) -> anyhow::Result<bool> {
+    let begun = Instant::now();
+    let mut stage = Stage::set(options)?;
+    stage.start()?;
+    let first = stage.publish(0)?;
+    stage.say(&table::agents(&stage.world, &first.journals));
+    stage.say(&format!(
+        "publication 1: {} advisories, {} deliveries, {} ms from the start of publishing to the last agent's journal\n",
+        stage.advisories(0)?,
+        first.items,
+        first.took.as_millis()
+    ));
+    let (second, mut held) = stage.publish_and_kill(1)?;
+    stage.say(&table::agents(&stage.world, &second.journals));
+    held.extend(checks::journals(&stage.world, &second.journals, &stage.expected));
+    stage.report(&first, &second, &held, begun.elapsed())
+}
+
+struct Stage {
+    world: World,
+    expected: BTreeMap<String, Vec<Reason>>,
+    json: bool,
+    server: Option<Process>,
+    agents: Vec<Process>,
+}
+
+/// What a publication came to.
+struct Outcome {
+    journals: Vec<Journal>,
+    /// Deliveries of this publication.
+    items: usize,
+    /// From its start to the last agent's journal.
+    took: Duration,
+}
+
+impl Stage {
+    fn set(options: &Options) -> anyhow::Result<Self> {
+        let world = World::make(options)?;
+        Ok(Self { world, expected: data::expected()?, json: options.json, server: None, agents: Vec::new() })
+    }
+
+    fn say(&self, text: &str) {
+        if !self.json {
+            say(text);
+        }
+    }
+
+    fn start(&mut self) -> anyhow::Result<()> {
+        self.say("Distributary: who runs what is registered once; what is published reaches exactly whom it concerns.\n");
+        self.start_server()?;
+        self.say(&format!("server     X.1206 over QUIC on {}, metrics on http://{}/metrics", self.world.quic, self.world.admin));
+        for product in &self.world.products {
+            let log = self.world.log(product.name);
+            let config = self.world.agent_config(product.name);
+            self.agents.push(Process::start(product.name, &["agent", "run"], &config, &log)?);
+        }
+        let count = self.agents.len();
+        self.say(&format!("agents     {count}, one for each lock file; each registers every component that it finds"));
+        self.check_processes()?;
+        wait_for("every agent to be registered", || {
+            self.check_processes()?;
+            Ok(journals::read_all(&self.world)?.iter().all(Journal::is_synchronised))
+        })?;
+        let registered = metric(self.world.admin, "distributary_registered_clients").unwrap_or_default();
+        self.say(&format!("registered {registered} clients at the server\n"));
+        Ok(())
+    }
+
+    fn start_server(&mut self) -> anyhow::Result<()> {
+        let (config, log) = (self.world.server_config(), self.world.log("server"));
+        self.server = Some(Process::start("server", &["run"], &config, &log)?);
+        wait_for("the server", || {
+            self.check_processes()?;
+            Ok(page(self.world.admin, "/readyz").is_some())
+        })
+    }
+
+    fn check_processes(&mut self) -> anyhow::Result<()> {
+        self.server.iter_mut().chain(&mut self.agents).try_for_each(Process::check)
+    }
+
+    /// Reasons and items of an agent that a publication must bring; both publications together bring everything.
+    fn wanted(&self, through: usize) -> anyhow::Result<usize> {
+        let mut published = String::new();
+        for index in 0..=through {
+            published.push_str(&std::fs::read_to_string(self.world.publication(index))?);
+        }
+        let items = self.expected.values().map(|reasons| {
+            let mut ids: Vec<&str> = reasons.iter().map(|(_, _, id)| id.as_str()).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids.into_iter().filter(|id| published.contains(&format!("{id}.md"))).count()
+        });
+        Ok(items.sum())
+    }
+
+    fn advisories(&self, index: usize) -> anyhow::Result<usize> {
+        Ok(std::fs::read_to_string(self.world.publication(index))?.lines().count())
+    }
+
+    fn provider(&self, index: usize) -> anyhow::Result<Process> {
+        let source = self.world.publication(index);
+        let source = source.to_string_lossy();
+        let args = ["agent", "publish", &source];
+        Process::start("provider", &args, &self.world.provider_config(), &self.world.log("provider"))
+    }
+
+    fn publish(&mut self, index: usize) -> anyhow::Result<Outcome> {
+        let (before, wanted) = (journals::items(&self.world)?, self.wanted(index)?);
+        let counts: Vec<usize> = journals::read_all(&self.world)?.iter().map(Journal::items).collect();
+        let bar = self.bar(wanted - before);
+        let begun = clock::now();
+        let mut provider = self.provider(index)?;
+        self.wait_for_items(&bar, before, wanted)?;
+        anyhow::ensure!(provider.wait()?, "the provider failed; see its log (--keep DIR keeps it)");
+        bar.finish_and_clear();
+        self.outcome(begun, &counts)
+    }
+
+    /// The same, with SIGKILL for the server while agents are being served.
+    fn publish_and_kill(&mut self, index: usize) -> anyhow::Result<(Outcome, Vec<Check>)> {
+        let (before, wanted) = (journals::items(&self.world)?, self.wanted(index)?);
+        let counts: Vec<usize> = journals::read_all(&self.world)?.iter().map(Journal::items).collect();
+        let bar = self.bar(wanted - before);
+        let begun = clock::now();
+        let mut provider = self.provider(index)?;
+        let enough = before + (wanted - before) / 4;
+        wait_for("the second publication to be under way", || Ok(journals::items(&self.world)? >= enough))?;
+        if let Some(server) = &mut self.server {
+            server.kill()?;
+        }
+        let reached = journals::items(&self.world)?;
+        bar.set_position((reached - before) as u64);
+        let killed = format!("publication 2: {} of {} deliveries made when the server was killed", reached - before, wanted - before);
+        self.say(&format!("{killed} with SIGKILL; starting it again"));
+        self.start_server()?;
+        self.wait_for_items(&bar, before, wanted)?;
+        anyhow::ensure!(provider.wait()?, "the provider failed; see its log (--keep DIR keeps it)");
+        bar.finish_and_clear();
+        // What is too much would come now: the server has nothing left to push.
+        wait_for("the server to have every answer", || {
+            Ok(metric(self.world.admin, "distributary_items_unanswered") == Some(0))
+        })?;
+        let outcome = self.outcome(begun, &counts)?;
+        self.say(&format!("publication 2: complete {} ms after it began, crash included\n", outcome.took.as_millis()));
+        Ok((outcome, vec![Check::new(killed, reached < wanted)]))
+    }
+
+    fn wait_for_items(&mut self, bar: &ProgressBar, before: usize, wanted: usize) -> anyhow::Result<()> {
+        wait_for("the last agent", || {
+            self.check_processes()?;
+            let items = journals::items(&self.world)?;
+            bar.set_position(items.saturating_sub(before) as u64);
+            Ok(items >= wanted)
+        })
+    }
+
+    fn outcome(&self, begun: Time, counts: &[usize]) -> anyhow::Result<Outcome> {
+        let journals = journals::read_all(&self.world)?;
+        let last = journals.iter().zip(counts).filter_map(|(journal, count)| journal.last_since(*count)).max();
+        let items = journals.iter().map(Journal::items).sum::<usize>() - counts.iter().sum::<usize>();
+        Ok(Outcome { journals, items, took: last.map_or(Duration::ZERO, |last| last.since(begun)) })
+    }
+
+    fn bar(&self, length: usize) -> ProgressBar {
+        let target = if self.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(length as u64), target);
+        let style = ProgressStyle::with_template("publishing {bar:40} {pos}/{len} deliveries").ok();
+        style.map_or(bar.clone(), |style| bar.with_style(style))
+    }
+
+    fn report(&self, first: &Outcome, second: &Outcome, held: &[Check], took: Duration) -> anyhow::Result<bool> {
+        let all = held.iter().all(|check| check.held);
+        if self.json {
+            let checks: Vec<_> =
+                held.iter().map(|check| serde_json::json!({ "what": check.what, "held": check.held })).collect();
+            let agents: BTreeMap<_, _> = self
+                .world
+                .products
+                .iter()
+                .zip(&second.journals)
+                .map(|(product, journal)| (product.name, journal.reasons()))
+                .collect();
+            let report = serde_json::json!({
+                "held": all,
+                "checks": checks,
+                "agents": agents,
+                "publish_to_last_agent_ms": first.took.as_millis() as u64,
+                "with_crash_ms": second.took.as_millis() as u64,
+                "seconds": took.as_secs_f64(),
+            });
+            say(&serde_json::to_string_pretty(&report)?);
+            return Ok(all);
+        }
+        for check in held {
+            self.say(&format!("{} {}", if check.held { "ok  " } else { "FAIL" }, check.what));
+        }
+        self.say(&format!("\n{} in {:.1} s", if all { "every check held" } else { "not every check held" }, took.as_secs_f64()));
+        Ok(all)
+    }
+}

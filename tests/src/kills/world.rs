@@ -1,0 +1,149 @@
+//! The files and processes of a run.
+
+use std::ffi::OsStr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use agent::journal::{self, Line};
+use anyhow::Context;
+use link::pki::{self, Role, Subject};
+use serde_json::json;
+
+use super::ServerFaults;
+use super::model::{self, Components};
+use super::process::Process;
+use crate::faults::Random;
+
+const SERVER: u128 = 0x5e00;
+const PROVIDER: u128 = 0xf00d;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct World {
+    root: tempfile::TempDir,
+    program: PathBuf,
+    quic: SocketAddr,
+    admin: SocketAddr,
+    pub(super) components: Vec<Components>,
+    pub(super) server: Option<Process>,
+    pub(super) agents: Vec<Option<Process>>,
+}
+
+impl World {
+    pub(super) fn make(program: &Path, agents: usize, random: &mut Random) -> anyhow::Result<Self> {
+        let world = Self {
+            root: tempfile::Builder::new().prefix("distributary-kills-").tempdir()?,
+            program: program.to_owned(),
+            quic: UdpSocket::bind("127.0.0.1:0")?.local_addr()?,
+            admin: TcpListener::bind("127.0.0.1:0")?.local_addr()?,
+            components: (0..agents).map(|_| model::components(random)).collect(),
+            server: None,
+            agents: (0..agents).map(|_| None).collect(),
+        };
+        world.write()?;
+        Ok(world)
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        let pki_dir = self.path("pki");
+        pki::init(&pki_dir, "test-ca")?;
+        let issue = |label: &str, role, guid| pki::issue(&pki_dir, &Subject { guid, role, label }, &pki_dir);
+        issue("server", Role::Server, SERVER)?;
+        issue("provider", Role::Client, PROVIDER)?;
+        let provider = schemas::guid::ClientGuid(PROVIDER).to_string();
+        let server = json!({
+            "listen": { "quic": self.quic, "admin": self.admin },
+            "identity": self.identity("server"),
+            // Small segments, so that several are sealed and mapped.
+            "store": { "directory": self.path("store"), "segment_bytes": 65536 },
+            "policy": { "providers": [provider] },
+            "log": { "filter": "warn" },
+        });
+        write_toml(&self.path("server.toml"), &server)?;
+        write_toml(&self.path("provider.toml"), &self.client("provider", &[]))?;
+        for (index, components) in self.components.iter().enumerate() {
+            let name = format!("agent-{index}");
+            issue(&name, Role::Client, 0xa000 + index as u128)?;
+            let lock = self.path(&format!("{name}.lock"));
+            std::fs::write(&lock, model::lock_file(components))?;
+            let asset = json!({ "name": name, "cargo_lock": lock });
+            write_toml(&self.path(&format!("{name}.toml")), &self.client(&name, &[asset]))?;
+        }
+        Ok(())
+    }
+
+    fn client(&self, name: &str, assets: &[serde_json::Value]) -> serde_json::Value {
+        json!({
+            "server": { "address": self.quic, "guid": schemas::guid::ServerGuid(SERVER).to_string() },
+            "identity": self.identity(name),
+            "state": { "directory": self.path(&format!("{name}-state")) },
+            "log": { "filter": "warn" },
+            "assets": assets,
+        })
+    }
+
+    fn identity(&self, label: &str) -> serde_json::Value {
+        let file = |name: String| self.path("pki").join(name);
+        json!({
+            "certificate": file(format!("{label}.pem")),
+            "key": file(format!("{label}.key")),
+            "ca": file("ca.pem".to_owned()),
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// For publishing from within the test.
+    pub(super) fn provider(&self) -> anyhow::Result<agent::config::Config> {
+        Ok(agent::config::Config::load(&self.path("provider.toml"), &agent::config::Overrides::default())?)
+    }
+
+    pub(super) fn start_server(&mut self, faults: ServerFaults) -> anyhow::Result<()> {
+        let faults = serde_json::to_string(&faults)?;
+        let config = self.path("server.toml");
+        let args = [OsStr::new("server"), config.as_os_str(), OsStr::new(&faults)];
+        self.server = Some(Process::start(&self.program, &args, &self.path("server.log"))?);
+        Ok(())
+    }
+
+    pub(super) fn start_agent(&mut self, index: usize) -> anyhow::Result<()> {
+        let config = self.path(&format!("agent-{index}.toml"));
+        let args = ["agent", "run", "--config"].map(OsStr::new);
+        let args: Vec<&OsStr> = args.into_iter().chain([config.as_os_str()]).collect();
+        self.agents[index] = Some(Process::start(&self.program, &args, &self.path(&format!("agent-{index}.log")))?);
+        Ok(())
+    }
+
+    pub(super) fn kill_server(&mut self) {
+        self.server.iter_mut().for_each(Process::kill);
+    }
+
+    pub(super) fn kill_agent(&mut self, index: usize) {
+        self.agents[index].iter_mut().for_each(Process::kill);
+    }
+
+    /// An agent's journal as it stands; empty if there is none yet.
+    pub(super) fn journal(&self, index: usize) -> anyhow::Result<Vec<Line>> {
+        let directory = self.path(&format!("agent-{index}-state"));
+        if !directory.join(journal::JOURNAL).exists() {
+            return Ok(Vec::new());
+        }
+        Ok(journal::read(&directory).with_context(|| format!("agent {index}"))?.lines)
+    }
+
+    /// What the parties said, for a failure's message.
+    pub(super) fn logs(&self) -> String {
+        let mut logs = String::new();
+        for name in ["server".to_owned()].into_iter().chain((0..self.agents.len()).map(|index| format!("agent-{index}"))) {
+            let text = std::fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
+            text.lines().rev().take(3).for_each(|line| logs.push_str(&format!("{name}: {line}\n")));
+        }
+        logs
+    }
+}
+
+fn write_toml(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
+    std::fs::write(path, toml::to_string(value)?).with_context(|| path.display().to_string())
+}
