@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod expected;
+mod kills;
 mod layout;
 mod rows;
 mod simulation;

@@ -3,5 +3,6 @@
 pub mod data;
 pub mod faults;
 pub mod harness;
+pub mod kills;
 pub mod sim;
 pub mod validators;

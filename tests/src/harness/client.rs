@@ -1,5 +1,7 @@
 //! A client that does what a test tells it, and nothing by itself.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use link::budget::Budget;
 use link::connection::Link;
@@ -13,7 +15,7 @@ use link::pki::Role;
 use schemas::class::Class;
 use schemas::core::ReplyStatus;
 use schemas::facts::Validated;
-use schemas::guid::ClientGuid;
+use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::limits::Limits;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -61,7 +63,7 @@ impl TestClient {
         Self::connect_with(server, guid, Hello::default()).await.expect("a link")
     }
 
-    /// A client that holds everything up to the Delivery of `header`, whose last item has this digest.
+    /// A client that holds everything up to a position of the log of this incarnation.
     ///
     /// # Panics
     ///
@@ -72,17 +74,30 @@ impl TestClient {
         Self::connect_with(server, guid, hello).await.expect("a link")
     }
 
+    /// The same by way of another address, behind which the server is.
+    ///
+    /// # Panics
+    ///
+    /// If it is not let in.
+    pub async fn connect_via(server: &TestServer, addr: SocketAddr, guid: ClientGuid) -> Self {
+        Self::dial(addr, server.guid(), guid, Hello::default()).await.expect("a link")
+    }
+
     /// Dials with any Hello.
     ///
     /// # Errors
     ///
     /// What the link says.
     pub async fn connect_with(server: &TestServer, guid: ClientGuid, hello: Hello) -> Result<Self, ConnectError> {
+        Self::dial(server.addr(), server.guid(), guid, hello).await
+    }
+
+    async fn dial(addr: SocketAddr, server: ServerGuid, guid: ClientGuid, hello: Hello) -> Result<Self, ConnectError> {
         let identity = Authority::shared().identity(guid.0, Role::Client, Authority::shared());
-        let local = Client::any_local(server.addr());
         let budget = Budget::new(FRAME_BYTES, CREDIT_BYTES);
-        let endpoint = Client::bind(local, &identity, LinkLimits::device(), budget).expect("a socket");
-        let link = within("a link", endpoint.connect(server.addr(), server.guid(), hello)).await?;
+        let endpoint =
+            Client::bind(Client::any_local(addr), &identity, LinkLimits::device(), budget).expect("a socket");
+        let link = within("a link", endpoint.connect(addr, server, hello)).await?;
         let replies = Mutex::new(link.replies().expect("the reply lane is taken once"));
         Ok(Self { guid, link, endpoint, lane: OnceCell::new(), replies })
     }
@@ -150,9 +165,9 @@ impl TestClient {
     ///
     /// If the lane ends.
     pub async fn pushed(&self) -> Pushed {
-        let lane = self.lane.get_or_init(|| async {
-            Mutex::new(within("a lane", self.link.accept_lane()).await.expect("a lane"))
-        });
+        let lane = self
+            .lane
+            .get_or_init(|| async { Mutex::new(within("a lane", self.link.accept_lane()).await.expect("a lane")) });
         let mut lane = lane.await.lock().await;
         let frame = within("a Delivery", lane.recv()).await.expect("a Delivery").expect("a lane that goes on");
         let document = Validated::new(frame.body, &Limits::default()).expect("a Delivery that can be read");

@@ -78,7 +78,6 @@ impl Answered {
     /// # Panics
     ///
     /// With what went wrong.
-    #[must_use]
     #[track_caller]
     pub fn succeeded(self) -> Self {
         let leaves = self.leaves();

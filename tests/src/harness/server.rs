@@ -131,7 +131,9 @@ impl TestServer {
         let addr = self.running().admin_addr();
         let fetch = async {
             let mut stream = TcpStream::connect(addr).await?;
-            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+            stream
+                .write_all(format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes())
+                .await?;
             let mut page = String::new();
             stream.read_to_string(&mut page).await.map(|_| page)
         };
