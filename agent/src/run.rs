@@ -98,11 +98,14 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let every = Duration::from_secs(config.rescan_seconds);
     let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), inputs.clone()));
     let dialler = Dialler { endpoint: endpoint.clone(), target, hop, resume: resume_receiver, inputs };
-    let dialling = tokio::spawn(shell::dial(dialler, stop.child_token()));
+    // Its own, since the driver may also end by itself.
+    let hang_up = stop.child_token();
+    let dialling = tokio::spawn(shell::dial(dialler, hang_up.clone()));
 
     let driver = Driver::new(client, store, resume);
     let stopped = driver.run(first, input_receiver, reports, stop.clone()).await;
     watching.abort();
+    hang_up.cancel();
     // The driver has let go of the link; the dialler sees it closed, or that there is nobody to dial for.
     if tokio::time::timeout(FAREWELL, dialling).await.is_err() {
         tracing::debug!("the link did not close in time");

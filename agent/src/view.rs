@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use node::client::Client;
+use node::client::journal::{Entry, Event};
 use schemas::digest::Digest;
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, ServerGuid};
@@ -22,6 +23,8 @@ pub struct View {
     pub lines: Vec<Line>,
     /// What applies now, the most severe first.
     pub items: Vec<Item>,
+    /// Every identifier of each item that ever concerned this device, by its digest in hex.
+    names: BTreeMap<String, Vec<Box<str>>>,
 }
 
 /// An item that applies here.
@@ -91,6 +94,7 @@ impl View {
             .filter(|line| line.document.is_some())
             .filter_map(|line| Some((line.item.clone()?, line.at.clone())))
             .collect();
+        let names = journalled.entries.iter().filter_map(names).collect();
         // Folding asks for no name of the two.
         let client = Client::recover(ClientGuid(0), ServerGuid(0), journalled.entries);
         let mut items: Vec<Item> = client
@@ -115,7 +119,7 @@ impl View {
             let ((left_score, left_id), (right_score, right_id)) = (order(left), order(right));
             right_score.cmp(&left_score).then(left_id.cmp(&right_id))
         });
-        Ok(Self { lines: journalled.lines, items })
+        Ok(Self { lines: journalled.lines, items, names })
     }
 
     /// Items that have this identifier, as their own or as an alias, whatever its case.
@@ -125,14 +129,26 @@ impl View {
         self.items.iter().filter(has).collect()
     }
 
-    /// Events of items whose first identifier this is, and those that speak of the same items.
+    /// Events of items that have, or had, this identifier.
     pub fn history(&self, id: &str) -> Vec<&Line> {
         let key = id_key(id);
-        let own = self.lines.iter().filter(|line| line.id.as_deref().is_some_and(|own| id_key(own) == key));
-        let digests: Vec<&str> = own.filter_map(|line| line.item.as_deref()).collect();
-        let is_of = |line: &&Line| line.item.as_deref().is_some_and(|item| digests.contains(&item));
-        self.lines.iter().filter(is_of).collect()
+        let names = |line: &Line| self.names.get(line.item.as_deref()?);
+        self.lines.iter().filter(|line| names(line).is_some_and(|names| names.contains(&key))).collect()
     }
+}
+
+/// The identifiers of the item that an entry brought.
+fn names(entry: &Entry) -> Option<(String, Vec<Box<str>>)> {
+    let (Event::Gained { digest, document, .. }
+    | Event::Revised { digest, document, .. }
+    | Event::Retracted { digest, document, .. }) = &entry.event
+    else {
+        return None;
+    };
+    let subject = journal::subject(document)?;
+    let own = subject.identity.iter().map(|identity| identity.id.as_str());
+    let names = own.chain(subject.aliases.iter().map(String::as_str)).map(id_key).collect();
+    Some((digest.to_string(), names))
 }
 
 impl Item {
@@ -180,7 +196,6 @@ fn rating(tenths: u8) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use node::client::journal::{Entry, Event};
     use node::ids::Time;
     use schemas::version::{Container, Info, VersionInfo};
     use topology::matching::{By, Reason};
@@ -238,7 +253,7 @@ mod tests {
         assert_eq!((item.revision, item.score.as_deref(), item.signature), (2, Some("9.8"), "unverified"));
         assert_eq!(item.since, "1970-01-01T00:00:03Z");
         assert_eq!((item.reasons[0].asset.as_str(), item.reasons[0].version.as_str()), ("billing", "1.0.0"));
-        let history: Vec<_> = view.history("a-1").iter().map(|line| line.event.as_str()).collect();
+        let history: Vec<_> = view.history("cve-1").iter().map(|line| line.event.as_str()).collect();
         assert_eq!(history, ["gained", "revised"]);
     }
 }

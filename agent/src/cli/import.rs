@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 
 use super::{complain, say};
 use crate::publish::Part;
@@ -46,7 +46,7 @@ pub(super) fn refusals(refusals: &[Refusal]) {
 
 /// One X.1206 document for each item, named after its source's path.
 fn write(out: &Path, plan: &Plan) -> anyhow::Result<usize> {
-    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    fs::create_dir_all(out).map_err(|error| anyhow!("cannot make {}: {error}", out.display()))?;
     let mut names = BTreeSet::new();
     for (path, info) in &plan.publish {
         let mut name = file_name(path);
@@ -56,7 +56,7 @@ fn write(out: &Path, plan: &Plan) -> anyhow::Result<usize> {
         }
         let file = out.join(format!("{name}.xml"));
         let part = Part::new(path, std::slice::from_ref(info));
-        fs::write(&file, part.bytes()).with_context(|| format!("cannot write {}", file.display()))?;
+        fs::write(&file, part.bytes()).map_err(|error| anyhow!("cannot write {}: {error}", file.display()))?;
     }
     Ok(names.len())
 }

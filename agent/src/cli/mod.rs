@@ -7,6 +7,7 @@ mod show;
 mod tests;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -169,7 +170,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     carry_out(command).unwrap_or_else(|error| {
-        complain(&format!("{error:#}"));
+        // Each error tells its cause itself.
+        complain(error.to_string().trim_end());
         ExitCode::FAILURE
     })
 }
@@ -197,9 +199,9 @@ fn complain(text: &str) {
     eprintln!("distributary-agent: {text}");
 }
 
-#[allow(clippy::print_stdout, reason = "the output of a command")]
+/// The output of a command. Whoever closes the pipe, such as `head`, has read enough.
 fn say(text: &str) {
-    println!("{text}");
+    drop(writeln!(std::io::stdout().lock(), "{text}"));
 }
 
 fn serve(config: &Config) -> anyhow::Result<ExitCode> {

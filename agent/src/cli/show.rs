@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{ContentArrangement, Table};
 use topology::interest::Interest;
 use topology::name::Name;
@@ -126,6 +126,8 @@ fn component(because: &Because) -> String {
 
 fn events(lines: &[Line]) -> Table {
     let mut table = table(["n", "at", "event", "what", "title", "position"]);
+    // Many short rows: lines between them would hide them.
+    table.load_preset(NOTHING);
     for line in lines {
         let what = line.id.clone().or_else(|| line.asset.clone());
         let what = what.or_else(|| line.item.as_ref().map(|item| item.chars().take(12).collect()));
@@ -146,12 +148,7 @@ fn events(lines: &[Line]) -> Table {
 pub(super) fn explain(state: &Path, id: &str, json: bool) -> anyhow::Result<ExitCode> {
     let view = View::load(state)?;
     let items = view.named(id);
-    // An alias leads to the item's own name, under which the journal keeps it.
-    let names: Vec<&str> =
-        if items.is_empty() { vec![id] } else { items.iter().map(|item| item.id.as_str()).collect() };
-    let mut history: Vec<&Line> = names.iter().flat_map(|name| view.history(name)).collect();
-    history.sort_by_key(|line| line.n);
-    history.dedup_by_key(|line| line.n);
+    let history = view.history(id);
     if items.is_empty() && history.is_empty() {
         bail!("{id} never concerned this device; distributary-agent list shows what does");
     }

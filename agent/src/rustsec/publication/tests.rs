@@ -93,3 +93,14 @@ fn foreign_state_is_refused() {
     assert!(State::from_json("{}").is_err());
     assert!(matches!(State::from_json("{\"format\": 9, \"items\": {}}"), Err(StateError::Format(9))));
 }
+
+#[test]
+fn what_was_not_published_is_news_again_with_the_same_revision() {
+    let both = || vec![put("p", "RUSTSEC-2024-0001", "a", "x"), put("q", "RUSTSEC-2024-0002", "b", "x")];
+    let mut planned = State::default();
+    let plan = planned.plan(both().into_iter(), true);
+    let mut kept = State::default();
+    kept.adopt(&planned, &plan.publish[0].1);
+    check(&mut kept, both(), true, &["RUSTSEC-2024-0002 b 1"]);
+    assert_eq!(kept, planned);
+}
