@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn c7_9_each_asset_says_who_stated_it() {
+    fn c7_each_asset_says_who_stated_it() {
         let dir = tempfile::tempdir().unwrap();
         let (lock, list) = (dir.path().join("Cargo.lock"), dir.path().join("list.toml"));
         fs::write(&lock, "version = 3\n[[package]]\nname = \"app\"\nversion = \"1.0.0\"\n").unwrap();

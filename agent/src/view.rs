@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn c7_1_what_applies_is_shown_with_its_reason_and_its_history() {
+    fn what_applies_is_shown_with_its_reason_and_its_history() {
         let reason = Reason {
             component: "serde".into(),
             version: "1.0.0".into(),

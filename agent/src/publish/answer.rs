@@ -57,7 +57,8 @@ mod tests {
     use super::*;
 
     fn leaf(id: u128, status: ReplyStatus) -> Answer {
-        let leaf = Leaf { status, ..Leaf::failed(Some(MessageId(id).to_string()), "not yours".to_owned()) };
+        // In another notation than the one that was sent.
+        let leaf = Leaf { status, ..Leaf::failed(Some(format!("#h{id:x}")), "not yours".to_owned()) };
         Answer { server: None, client: None, body: AnswerBody::Leaves(vec![leaf]) }
     }
 
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_gets_its_own_reply() {
+    fn c10_1_6_each_part_gets_its_own_reply_matched_by_value() {
         let parts = vec![leaf(1, ReplyStatus::Succeeded), leaf(2, ReplyStatus::Failed)];
         let answer = Answer { server: None, client: None, body: AnswerBody::Parts(parts) };
         let refused = Err("Failed: not yours".to_owned());

@@ -68,7 +68,7 @@ mod tests {
     use crate::documents::Hop;
 
     #[test]
-    fn c3_1_11_every_message_of_the_server_is_answered_once() {
+    fn every_message_of_the_server_is_answered_once() {
         let drafts = [
             Draft { major: Major::Register, minor: None, infos: Vec::new() },
             Draft { major: Major::Request, minor: Some(Minor::Other("Some".into())), infos: Vec::new() },
