@@ -14,6 +14,7 @@ mod c7;
 mod c8_2_2;
 mod c8_3;
 mod c9;
+mod limits;
 mod observed;
 mod project;
 

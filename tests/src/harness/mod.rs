@@ -6,6 +6,8 @@
 mod authority;
 mod client;
 pub mod draft;
+pub mod memory;
+pub mod raw;
 mod received;
 mod server;
 
