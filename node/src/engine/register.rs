@@ -49,16 +49,20 @@ impl Engine {
             return Ok(());
         }
         let after = scratch.of(client).to_vec();
+        let key = hop.message_id.as_ref().map(|id| (speaker.link_client, id.value));
         if after == before && known {
+            // Nothing to store; but a late copy must not undo what comes after it.
+            if let Some(key) = key {
+                self.remember(now, key, digest);
+            }
             return Ok(());
         }
         plan.writes.push(put_registration(client, now, subscriptions::encode(&after)));
         plan.lists.push((client, after));
         plan.contact = Some((client, now));
         plan.ended.extend(ended.then_some(client));
-        if let Some(id) = &hop.message_id {
+        if let Some(key) = key {
             let seen = Seen { digest: digest.0, at: now.0 };
-            let key = (speaker.link_client, id.value);
             plan.writes.push(Write::Put { table: Table::Seen, key: seen_key(key.0, key.1), value: seen.encode() });
             plan.seen.push((key, digest));
             self.remember(now, key, digest);

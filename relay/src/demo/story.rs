@@ -78,8 +78,10 @@ impl Stage {
             self.check_processes()?;
             Ok(journals::read_all(&self.world)?.iter().all(Journal::is_synchronised))
         })?;
-        let registered = metric(self.world.admin, "distributary_registered_clients").unwrap_or_default();
-        self.say(&format!("registered {registered} clients at the server\n"));
+        wait_for("the server to count them", || {
+            Ok(metric(self.world.admin, "distributary_registered_clients") == Some(count as u64))
+        })?;
+        self.say(&format!("registered {count} clients at the server\n"));
         Ok(())
     }
 
@@ -159,7 +161,8 @@ impl Stage {
             Ok(metric(self.world.admin, "distributary_items_unanswered") == Some(0))
         })?;
         let outcome = self.outcome(begun, &counts)?;
-        self.say(&format!("publication 2: complete {} ms after it began, crash included\n", outcome.took.as_millis()));
+        let took = outcome.took.as_millis();
+        self.say(&format!("publication 2: complete {took} ms after it began, crash included (an idle agent notices a lost server within 8 s)\n"));
         Ok((outcome, vec![Check::new(killed, reached < wanted)]))
     }
 

@@ -43,6 +43,8 @@ impl ServerFaults {
             return None;
         }
         let restart = match self.seed % 3 {
+            // What nothing was ever synced of is best lost whole: torn, the store notices by itself.
+            _ if self.lies => Restart::Discard,
             0 => Restart::Discard,
             1 => Restart::TornPrefix { seed: self.seed },
             _ => Restart::Sectors { seed: self.seed },

@@ -139,7 +139,7 @@ impl Run {
             }
             Kill::ServerAfterTheLastAnswer => {}
         }
-        self.runtime.block_on(publishing)??;
+        self.finish(publishing)?;
         match kill {
             Kill::ServerAfterTheLastAnswer => {
                 self.kill_server(next)?;
@@ -149,6 +149,16 @@ impl Run {
             Kill::Agents(_) if matches!(next, Some(Kill::Failpoint)) => self.kill_server(next),
             Kill::Agents(_) | Kill::Server(_) | Kill::Failpoint => Ok(()),
         }
+    }
+
+    /// Waits for a publication, unless the server cannot even start again.
+    fn finish(&mut self, publishing: tokio::task::JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+        while !publishing.is_finished() {
+            let alive = self.world.server.as_mut().is_some_and(Process::is_alive);
+            ensure!(alive, "the server ended by itself");
+            pause(Duration::from_millis(10));
+        }
+        self.runtime.block_on(publishing)?
     }
 
     fn publish(&self, parts: &[Part]) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<()>>> {
@@ -211,7 +221,8 @@ impl Run {
         ensure!(alive(&mut self.world.server), "the server ended by itself");
         for (index, expected) in expected.iter().enumerate() {
             ensure!(alive(&mut self.world.agents[index]), "agent {index} ended by itself");
-            model::check(&self.world.journal(index)?, expected).map_err(|why| anyhow::anyhow!("agent {index}: {why}"))?;
+            model::check(&self.world.journal(index)?, expected)
+                .map_err(|why| anyhow::anyhow!("agent {index}: {why}"))?;
         }
         Ok(())
     }

@@ -136,7 +136,9 @@ impl World {
     /// What the parties said, for a failure's message.
     pub(super) fn logs(&self) -> String {
         let mut logs = String::new();
-        for name in ["server".to_owned()].into_iter().chain((0..self.agents.len()).map(|index| format!("agent-{index}"))) {
+        for name in
+            ["server".to_owned()].into_iter().chain((0..self.agents.len()).map(|index| format!("agent-{index}")))
+        {
             let text = std::fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
             text.lines().rev().take(3).for_each(|line| logs.push_str(&format!("{name}: {line}\n")));
         }

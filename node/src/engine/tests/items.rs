@@ -35,6 +35,16 @@ fn a_repeated_register_is_answered_again_and_changes_nothing() {
 }
 
 #[test]
+fn a_register_that_changed_nothing_does_not_undo_an_end_when_it_is_repeated() {
+    let (mut bench, _, device) = Bench::with_device();
+    let idle = register(20, &[runs("serde", "1.2.3")]);
+    bench.send(device, &idle);
+    bench.send(device, &document(21, &[draft(Major::Register, Some(Minor::End), &[runs("serde", "1.2.3")])]));
+    bench.send(device, &idle);
+    assert!(bench.engine.subscriptions().of(DEVICE).is_empty());
+}
+
+#[test]
 fn the_same_message_id_for_another_message_is_failed() {
     let (mut bench, provider, _) = Bench::with_device();
     bench.send(provider, &deliver(7, advisory("A-1", 1, "serde", "vers:cargo/<2.0.0", "")));
