@@ -1,10 +1,8 @@
 //! Texts of elements, gathered from their pieces.
 
-use std::borrow::Cow;
-
 use bytestring::ByteString;
 
-use crate::wellformed::{TokenKind, line_ends};
+use crate::wellformed::{TokenKind, push_lines};
 
 /// A stretch of character data.
 #[derive(Clone, Copy)]
@@ -62,11 +60,8 @@ impl<'a> Text<'a> {
 
     pub(super) fn push(&mut self, piece: Piece<'a>) {
         match piece {
-            Piece::Raw(text) => self.push_slice(text),
-            Piece::Lines(text) => match line_ends(text) {
-                Cow::Borrowed(text) => self.push_slice(text),
-                Cow::Owned(text) => self.built().push_str(&text),
-            },
+            Piece::Lines(text) if text.contains('\r') => push_lines(self.built(), text),
+            Piece::Lines(text) | Piece::Raw(text) => self.push_slice(text),
             Piece::Char(c) => self.built().push(c),
         }
     }

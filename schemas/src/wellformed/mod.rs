@@ -20,7 +20,7 @@ pub(crate) use declaration::Declaration;
 pub use namespaces::{Namespaces, Resolved};
 pub(crate) use namespaces::{declared_prefix, split};
 pub use reader::{Reader, Token, TokenKind};
-pub(crate) use references::{attribute_value, line_ends};
+pub(crate) use references::{attribute_value, push_lines};
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;

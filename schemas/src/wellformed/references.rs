@@ -41,12 +41,15 @@ pub(super) fn check(raw: &str, base: usize) -> Result<(), Fault> {
     })
 }
 
-/// Line ends as an application sees them: every CR LF and every lone CR is one LF.
-pub(crate) fn line_ends(raw: &str) -> Cow<'_, str> {
-    if memchr::memchr(b'\r', raw.as_bytes()).is_none() {
-        return Cow::Borrowed(raw);
+/// Appends text as an application sees it: every CR LF and every lone CR is one LF. Nothing is copied twice.
+pub(crate) fn push_lines(text: &mut String, raw: &str) {
+    text.reserve(raw.len());
+    let mut stretches = raw.split('\r');
+    text.push_str(stretches.next().unwrap_or_default());
+    for stretch in stretches {
+        text.push('\n');
+        text.push_str(stretch.strip_prefix('\n').unwrap_or(stretch));
     }
-    Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 /// An attribute's value as an application sees it: references replaced, each blank a space. The value has passed
@@ -55,12 +58,12 @@ pub(crate) fn attribute_value(raw: &str) -> Cow<'_, str> {
     if memchr::memchr3(b'&', b'\r', b'\n', raw.as_bytes()).is_none() && !raw.contains('\t') {
         return Cow::Borrowed(raw);
     }
-    let lines = line_ends(raw);
-    let mut value = String::with_capacity(lines.len());
-    let mut rest = lines.as_ref();
-    while let Some(at) = rest.find(['&', '\t', '\n']) {
+    let mut value = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find(['&', '\t', '\n', '\r']) {
         value.push_str(&rest[..at]);
-        let reference = rest[at..].strip_prefix('&').and_then(|tail| tail.split_once(';'));
+        let found = &rest[at..];
+        let reference = found.strip_prefix('&').and_then(|tail| tail.split_once(';'));
         match reference {
             Some((name, tail)) => {
                 value.extend(resolve(name));
@@ -68,7 +71,7 @@ pub(crate) fn attribute_value(raw: &str) -> Cow<'_, str> {
             }
             None => {
                 value.push(' ');
-                rest = &rest[at + 1..];
+                rest = found.strip_prefix("\r\n").unwrap_or(&found[1..]);
             }
         }
     }
