@@ -7,6 +7,7 @@ mod expected;
 mod kills;
 mod layout;
 mod rows;
+mod shapes;
 mod simulation;
 mod sources;
 mod two_nodes;
