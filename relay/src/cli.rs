@@ -75,7 +75,7 @@ enum PkiCommand {
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
         /// Its name in certificates
-        #[arg(long, default_value = "Distributary private CA")]
+        #[arg(long, default_value = "distributary-ca")]
         label: String,
     },
     /// Issue a certificate with a GUID
@@ -124,7 +124,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 #[allow(clippy::print_stderr, reason = "errors of a command belong on standard error, also when logging is off")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("distributary: {error:#}");
+    let mut text = error.to_string();
+    // Some errors say their cause themselves.
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    eprintln!("distributary: {text}");
 }
 
 #[allow(clippy::print_stdout, reason = "the output of a command")]

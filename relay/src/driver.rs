@@ -92,6 +92,8 @@ pub struct Snapshot {
     pub connected: usize,
     /// Clients with a registration.
     pub registered: usize,
+    /// Their standing subscriptions.
+    pub subscriptions: usize,
     /// Items on offer.
     pub items: usize,
     /// The log's last position.
@@ -302,6 +304,7 @@ impl Driver {
         let snapshot = Snapshot {
             connected: self.engine.connected(),
             registered: self.engine.registered(),
+            subscriptions: self.engine.subscriptions().len(),
             items: self.engine.catalogue().len(),
             head: self.engine.catalogue().head().0,
             engine: self.engine.totals().clone(),

@@ -25,6 +25,7 @@ pub struct Metrics {
 struct State {
     links: IntGauge,
     clients: IntGauge,
+    subscriptions: IntGauge,
     items: IntGauge,
     head: IntGauge,
     unanswered: IntGauge,
@@ -66,6 +67,7 @@ impl Metrics {
         let state = State {
             links: gauge("links", "Live links.")?,
             clients: gauge("registered_clients", "Clients with a registration.")?,
+            subscriptions: gauge("subscriptions", "Standing subscriptions of all clients.")?,
             items: gauge("items", "Items on offer.")?,
             head: gauge("log_position", "Last position of the log.")?,
             unanswered: gauge("items_unanswered", "Items pushed and not answered yet.")?,
@@ -126,6 +128,7 @@ impl Metrics {
         let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&state.links, snapshot.connected as u64);
         set(&state.clients, snapshot.registered as u64);
+        set(&state.subscriptions, snapshot.subscriptions as u64);
         set(&state.items, snapshot.items as u64);
         set(&state.head, snapshot.head);
         set(&state.unanswered, snapshot.shard.unanswered);

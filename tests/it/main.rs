@@ -10,5 +10,6 @@ mod rows;
 mod shapes;
 mod simulation;
 mod sources;
+mod truth;
 mod two_nodes;
 mod validators;

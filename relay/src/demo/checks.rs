@@ -32,7 +32,10 @@ pub(super) fn journals(world: &World, journals: &[Journal], expected: &BTreeMap<
     }
     let total: usize = expected.values().map(Vec::len).sum();
     vec![
-        Check::new(format!("{reasons} of {total} reasons arrived as cargo-audit finds them: {missing} missing"), missing == 0),
+        Check::new(
+            format!("{reasons} of {total} reasons arrived as cargo-audit finds them: {missing} missing"),
+            missing == 0,
+        ),
         Check::new(format!("nobody was bothered with anything else: {extra} too many"), extra == 0),
         Check::new(format!("nothing arrived twice: {twice} repeated"), twice == 0),
         Check::new(format!("every journal is numbered without a gap: {gaps} with one"), gaps == 0),

@@ -63,9 +63,14 @@ impl Stage {
     }
 
     fn start(&mut self) -> anyhow::Result<()> {
-        self.say("Distributary: who runs what is registered once; what is published reaches exactly whom it concerns.\n");
+        self.say(
+            "Distributary: who runs what is registered once; what is published reaches exactly whom it concerns.\n",
+        );
         self.start_server()?;
-        self.say(&format!("server     X.1206 over QUIC on {}, metrics on http://{}/metrics", self.world.quic, self.world.admin));
+        self.say(&format!(
+            "server     X.1206 over QUIC on {}, metrics on http://{}/metrics",
+            self.world.quic, self.world.admin
+        ));
         for product in &self.world.products {
             let log = self.world.log(product.name);
             let config = self.world.agent_config(product.name);
@@ -150,7 +155,11 @@ impl Stage {
         }
         let reached = journals::items(&self.world)?;
         bar.set_position((reached - before) as u64);
-        let killed = format!("publication 2: {} of {} deliveries made when the server was killed", reached - before, wanted - before);
+        let killed = format!(
+            "publication 2: {} of {} deliveries made when the server was killed",
+            reached - before,
+            wanted - before
+        );
         self.say(&format!("{killed} with SIGKILL; starting it again"));
         self.start_server()?;
         self.wait_for_items(&bar, before, wanted)?;
@@ -215,7 +224,11 @@ impl Stage {
         for check in held {
             self.say(&format!("{} {}", if check.held { "ok  " } else { "FAIL" }, check.what));
         }
-        self.say(&format!("\n{} in {:.1} s", if all { "every check held" } else { "not every check held" }, took.as_secs_f64()));
+        self.say(&format!(
+            "\n{} in {:.1} s",
+            if all { "every check held" } else { "not every check held" },
+            took.as_secs_f64()
+        ));
         Ok(all)
     }
 }

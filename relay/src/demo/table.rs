@@ -18,7 +18,12 @@ pub(super) fn agents(world: &World, journals: &[Journal]) -> String {
     for (product, journal) in world.products.iter().zip(journals) {
         let installed = product.lock.matches("[[package]]").count();
         let number = |number: usize| Cell::new(number).set_alignment(CellAlignment::Right);
-        table.add_row([Cell::new(product.name), number(installed), number(journal.items()), Cell::new(through(journal))]);
+        table.add_row([
+            Cell::new(product.name),
+            number(installed),
+            number(journal.items()),
+            Cell::new(through(journal)),
+        ]);
     }
     table.to_string()
 }
