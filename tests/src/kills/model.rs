@@ -23,7 +23,13 @@ pub(super) struct Advisory {
 }
 
 pub(super) fn components(random: &mut Random) -> Components {
-    (0..CRATES).filter_map(|component| random.one_in(5).then(|| (component, random.below(10)))).collect()
+    let mut components = Components::new();
+    for component in 0..CRATES {
+        if random.one_in(5) {
+            components.insert(component, random.below(10));
+        }
+    }
+    components
 }
 
 pub(super) fn advisories(count: usize, random: &mut Random) -> Vec<Advisory> {

@@ -32,7 +32,7 @@ impl World {
             }
             engine::Action::Welcome(link, welcome) => self.send(link, Way::Down, Message::Welcome(welcome)),
             engine::Action::Reply(reply) => self.reply(&reply),
-            engine::Action::Shard(_, event) => self.to_shard(event),
+            engine::Action::Shard(_, event) => self.tell_shard(event),
             engine::Action::Close(link, _) => {
                 if let Some(party) = self.network.cut(link) {
                     self.after(10, Happening::PartySeesDown(party, link));
@@ -105,10 +105,10 @@ impl World {
 
     pub(super) fn shard_action(&mut self, action: shard::Action) -> Result<(), String> {
         match action {
-            shard::Action::Need { link, after } => self.to_engine(engine::Event::Need { link, after }),
+            shard::Action::Need { link, after } => self.tell_engine(engine::Event::Need { link, after }),
             shard::Action::Read { link, positions } => {
                 let items = positions.iter().map(|position| (*position, self.server.disk.read(position.0))).collect();
-                self.to_shard(shard::Event::Data { link, items });
+                self.tell_shard(shard::Event::Data { link, items });
             }
             shard::Action::Send { link, position, parts, .. } => {
                 let document = self.document(parts);
@@ -116,7 +116,7 @@ impl World {
                 let wait = self.random.below(40);
                 self.after(wait, Happening::Ready(self.server.life, link));
             }
-            shard::Action::Cursors(reports) => self.to_engine(engine::Event::Cursors(reports)),
+            shard::Action::Cursors(reports) => self.tell_engine(engine::Event::Cursors(reports)),
             shard::Action::Breach(link, why) => return Err(format!("{link:?} broke the protocol: {why}")),
         }
         Ok(())

@@ -160,7 +160,7 @@ impl World {
             Happening::ServerSynced(life, ticket) if life == self.server.life => self.server_synced(ticket),
             Happening::ServerFlushed(life, ticket) if life == self.server.life => self.server.disk.flush(ticket),
             Happening::Ready(life, link) if life == self.server.life => {
-                self.to_shard(shard::Event::Ready(link));
+                self.tell_shard(shard::Event::Ready(link));
             }
             Happening::ServerTimer(life) if life == self.server.life => {
                 if let Some(live) = &mut self.server.live {
@@ -168,7 +168,7 @@ impl World {
                 }
             }
             Happening::ServerSeesDown(life, link) if life == self.server.life => {
-                self.to_engine(engine::Event::LinkDown(link));
+                self.tell_engine(engine::Event::LinkDown(link));
             }
             Happening::DeviceSynced(index, life) if life == self.devices[index].life => {
                 self.devices[index].sync(time);
@@ -200,14 +200,14 @@ impl World {
         self.drain()
     }
 
-    pub(super) fn to_engine(&mut self, event: engine::Event) {
+    pub(super) fn tell_engine(&mut self, event: engine::Event) {
         let time = self.time();
         if let Some(live) = &mut self.server.live {
             live.engine.handle(time, event);
         }
     }
 
-    pub(super) fn to_shard(&mut self, event: shard::Event) {
+    pub(super) fn tell_shard(&mut self, event: shard::Event) {
         let time = self.time();
         if let Some(live) = &mut self.server.live {
             live.shard.handle(time, event);
@@ -319,16 +319,16 @@ impl World {
         match message {
             Message::Hello(resume) => {
                 let client = self.devices.get(party).map_or(self.provider.guid, |device| device.guid);
-                self.to_engine(engine::Event::Hello { link, client, resume });
+                self.tell_engine(engine::Event::Hello { link, client, resume });
             }
             Message::Open(exchange, document) => {
                 let intake = Box::new(read(&document)?);
-                self.to_engine(engine::Event::Document { link, exchange, intake });
+                self.tell_engine(engine::Event::Document { link, exchange, intake });
             }
             Message::LaneReply(position, document) => {
                 let outcomes =
                     outcomes(&document)?.iter().map(|(status, _)| *status == ReplyStatus::Succeeded).collect();
-                self.to_shard(shard::Event::Answered { link, position, outcomes });
+                self.tell_shard(shard::Event::Answered { link, position, outcomes });
             }
             Message::Reply(exchange, document) if party == self.devices.len() => {
                 for (status, _) in outcomes(&document)? {
