@@ -3,7 +3,7 @@
 //! An example that is a reply answers an exchange that our client opens; the test's server answers with the file, and
 //! the verdict is on the document as the client reads it. A verdict is checked by its meaning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -98,15 +98,15 @@ fn the_table_names_every_example() {
 /// Every server that an example names, and who may do what there.
 async fn servers(examples: &[Example]) -> BTreeMap<ServerGuid, TestServer> {
     let mut servers = BTreeMap::new();
-    for example in examples.iter().filter(|example| !example.is_reply()) {
-        if !servers.contains_key(&example.server) {
-            let started = TestServer::start(example.server, |config| {
-                config.policy.providers = examples.iter().map(|example| Guid(example.client)).collect();
-                let below = BELOW_IT.into_iter().map(Guid).collect();
-                config.policy.subtrees = [(Guid(LOCAL_SERVER), below)].into();
-            });
-            servers.insert(example.server, started.await);
-        }
+    let guids: BTreeSet<ServerGuid> =
+        examples.iter().filter(|example| !example.is_reply()).map(|example| example.server).collect();
+    for guid in guids {
+        let started = TestServer::start(guid, |config| {
+            config.policy.providers = examples.iter().map(|example| Guid(example.client)).collect();
+            let below = BELOW_IT.into_iter().map(Guid).collect();
+            config.policy.subtrees = [(Guid(LOCAL_SERVER), below)].into();
+        });
+        servers.insert(guid, started.await);
     }
     servers
 }

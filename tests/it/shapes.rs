@@ -156,7 +156,7 @@ async fn a_run(spelling: Spelling) -> Documents {
     keep_answer("Full", &client.ask(spelled(draft::request_full(&[whole]))).await.succeeded(), &mut documents);
     keep_answer(
         "Catalog",
-        &client.ask(spelled(draft::request_catalog(&[list.clone()]))).await.succeeded(),
+        &client.ask(spelled(draft::request_catalog(std::slice::from_ref(&list)))).await.succeeded(),
         &mut documents,
     );
     // One part, derived; then many, for who was asked for everything.

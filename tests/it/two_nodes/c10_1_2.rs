@@ -8,7 +8,7 @@ use schemas::version::Major;
 use schemas::write::{self, HeaderFields, MessageDraft};
 use tests::harness::{TestClient, draft, items};
 
-use super::{CLIENT, PROVIDER, Pair, REQUEST, SERVER, SIBLING, assert_status, by_hand};
+use super::{CLIENT, Pair, REQUEST, SERVER, SIBLING, assert_status, by_hand};
 
 fn register_under(header: &HeaderFields<'_>) -> Bytes {
     let data = [draft::product("P")];
@@ -125,7 +125,7 @@ async fn c10_1_2_sent_time_of_an_item_stays_and_that_of_its_envelope_is_new() {
     for document in [&pushed.document, &asked.deliveries[0]] {
         let (outer, inner) = times(document);
         assert_eq!((items(document).len(), inner), (1, vec![then.to_owned()]));
-        assert!(outer > "2026".to_owned() && outer.ends_with('Z'), "{outer}");
+        assert!(outer.as_str() > "2026" && outer.ends_with('Z'), "{outer}");
     }
 }
 
@@ -137,5 +137,4 @@ async fn c10_1_2_two_client_guids_are_refused() {
     let answered = pair.client.ask(by_hand(&format!("{guid}{guid}"), REQUEST)).await;
     assert_status(&answered, &ReplyStatus::Failed);
     assert!(answered.leaf().why.contains("10.1.2"), "{}", answered.leaf().why);
-    assert_eq!(pair.provider.guid(), PROVIDER);
 }

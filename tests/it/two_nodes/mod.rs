@@ -9,6 +9,7 @@ mod c10_1_4;
 mod c10_1_6;
 mod c10_2_1;
 mod c10_2_10;
+mod c10_2_5;
 mod c3;
 mod c7;
 mod c8_2_2;
