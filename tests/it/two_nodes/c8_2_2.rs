@@ -122,7 +122,7 @@ async fn c8_2_2_an_end_for_what_was_never_registered_is_harmless() {
     assert_eq!(pair.pushed_ids().await, ["item"]);
 }
 
-// R-8-1: subscriptions of each mode and origin outlive a restart.
+// R-8-1: subscriptions of each mode and origin outlive a restart, and the metric counts them.
 #[tokio::test]
 async fn c8_the_subscription_table_survives_a_restart() {
     let mut server = TestServer::with_providers(SERVER, &[PROVIDER]).await;
@@ -132,10 +132,16 @@ async fn c8_the_subscription_table_survives_a_restart() {
     for (number, ask) in asks.iter().enumerate() {
         TestClient::connect(&server, guid(number)).await.ask(ask.clone()).await.succeeded();
     }
+    let expected = asks.len() * data.len();
+    let counted = async |server: &TestServer| {
+        let snapshot = server.snapshot_when(|snapshot| snapshot.subscriptions == expected).await;
+        assert_eq!(snapshot.registered, asks.len());
+        let page = server.page("/metrics").await;
+        assert!(page.contains(&format!("\ndistributary_subscriptions {expected}\n")), "{page}");
+    };
+    counted(&server).await;
     server.restart().await;
-    let snapshot = server.snapshot_when(|snapshot| snapshot.registered == asks.len()).await;
-    let page = server.page("/metrics").await;
-    assert!(page.contains(&format!("distributary_registered_clients {}\n", snapshot.registered)), "{page}");
+    counted(&server).await;
     let mut clients = Vec::new();
     for (number, _) in asks.iter().enumerate() {
         clients.push(TestClient::connect(&server, guid(number)).await);
