@@ -79,16 +79,20 @@ async fn c10_1_2_a_repeated_message_has_one_effect_and_two_equal_replies() {
     let second = pair.deliver(document).await;
     assert_eq!(first.leaves(), second.leaves());
     assert_eq!(pair.pushed_ids().await, ["item"]);
-    pair.ask(draft::end(&[draft::product("P")])).await;
 
-    let header = draft::header();
-    let register = register_under(&header);
-    let first = pair.ask(register.clone()).await;
-    pair.ask(draft::end(&[draft::product("P")])).await;
-    let second = pair.ask(register).await;
-    assert_eq!(first.leaves(), second.leaves());
-    pair.publish(&[draft::item("later", "P")]).await;
-    assert!(pair.pushed().await.is_empty(), "the repeated Register did not undo the End");
+    // The first Register changes nothing, the second one does: neither undoes the End that came in between.
+    let mut header = draft::header();
+    for before in [draft::register(&[draft::product("P")]), draft::end(&[draft::product("P")])] {
+        pair.ask(before).await;
+        header = draft::header();
+        let register = register_under(&header);
+        let first = pair.ask(register.clone()).await;
+        pair.ask(draft::end(&[draft::product("P")])).await;
+        let second = pair.ask(register).await;
+        assert_eq!(first.leaves(), second.leaves());
+        pair.publish(&[draft::item(&format!("later-{:?}", header.message_id), "P")]).await;
+        assert!(pair.pushed().await.is_empty(), "the repeated Register undid the End");
+    }
 
     let data = [draft::product("Q")];
     let other = MessageDraft { major: Major::Register, minor: None, data: Some(&data) };

@@ -81,13 +81,13 @@ async fn c8_2_2_an_upgrade_loses_nothing_and_brings_nothing_old() {
 async fn c8_2_2_register_end_ends_what_request_began() {
     let pair = Pair::start().await;
     let data = [draft::product("P")];
-    for request in [draft::request_full(&data), draft::request_catalog(&data)] {
+    for (mode, request) in [("full", draft::request_full(&data)), ("catalog", draft::request_catalog(&data))] {
         pair.ask(request).await;
-        pair.publish(&[draft::item("before", "P")]).await;
+        pair.publish(&[draft::item(&format!("{mode}, before"), "P")]).await;
+        assert_eq!(pair.pushed_ids().await, [format!("{mode}, before")]);
         pair.ask(draft::end(&data)).await;
-        drop(pair.pushed().await);
-        pair.publish(&[draft::item("after", "P")]).await;
-        assert!(pair.pushed().await.is_empty());
+        pair.publish(&[draft::item(&format!("{mode}, after"), "P")]).await;
+        assert!(pair.pushed().await.is_empty(), "{mode}");
     }
 }
 
