@@ -24,6 +24,9 @@ pub struct Item {
     pub current: bool,
 }
 
+/// Keys of trimmed items that are told apart.
+const TRIMMED_KEYS_MAX: usize = 1_000_000;
+
 /// Content and catalogue entries of one thing replace their own kind only.
 type Slot = (ItemIdentity, bool);
 
@@ -155,6 +158,11 @@ impl Catalogue {
                 positions.remove(&position);
             }
             self.trimmed.insert(key, position);
+        }
+        if self.trimmed.len() > TRIMMED_KEYS_MAX {
+            // Errs towards behind, and stays small.
+            self.trimmed_before = position;
+            self.trimmed.clear();
         }
         if let Some(identity) = record.subject.identity.clone() {
             self.slots.remove(&(identity, record.is_entry));

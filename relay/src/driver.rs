@@ -247,6 +247,8 @@ impl Driver {
                 }
             }
             Action::Close(link, CloseReason::Replaced) => self.close(link, Closing::Replaced),
+            // Nobody but a newcomer is refused so: his Hello stays without an answer.
+            Action::Close(link, CloseReason::StoreFailed) => drop(self.newcomers.remove(&link)),
             Action::Shard(_, event) => self.shard.handle(clock::now(), event),
         }
     }

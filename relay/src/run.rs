@@ -86,6 +86,7 @@ pub struct Running {
     drain: CancellationToken,
     stop: CancellationToken,
     links: TaskTracker,
+    exchanges: TaskTracker,
     services: TaskTracker,
     store: StoreThread,
     grace: Duration,
@@ -160,7 +161,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
 
     let (inputs_sender, inputs) = mpsc::channel(INPUTS);
     let (accepting, drain, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-    let (links, services) = (TaskTracker::new(), TaskTracker::new());
+    let (links, exchanges, services) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
     let snapshot = Shared::default();
     let pages = Pages {
         metrics: metrics.clone(),
@@ -173,8 +174,16 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone());
     services.spawn(driver.run(inputs, reports, stop.clone()));
     let document_limits = Limits { document_bytes: config.limits.document_bytes as usize, ..Limits::default() };
-    let context =
-        Context { server: guid, inputs: inputs_sender, reader, limits: document_limits, metrics, drain: drain.clone() };
+    let context = Context {
+        server: guid,
+        inputs: inputs_sender,
+        reader,
+        limits: document_limits,
+        metrics,
+        exchanges: exchanges.clone(),
+        stopping: accepting.clone(),
+        drain: drain.clone(),
+    };
     let accept = Accepting {
         server: server.clone(),
         context: Arc::new(context),
@@ -185,7 +194,20 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     services.spawn(accept_links(accept));
     tracing::info!(%quic, admin = %admin_addr, server = %guid, "listening");
     let grace = Duration::from_secs(config.limits.drain_seconds);
-    Ok(Running { server, quic, admin: admin_addr, snapshot, accepting, drain, stop, links, services, store, grace })
+    Ok(Running {
+        server,
+        quic,
+        admin: admin_addr,
+        snapshot,
+        accepting,
+        drain,
+        stop,
+        links,
+        exchanges,
+        services,
+        store,
+        grace,
+    })
 }
 
 impl Running {
@@ -224,7 +246,7 @@ impl Running {
         if quiet && left && written { Stopped::Drained } else { Stopped::Cut }
     }
 
-    /// Comes back when nothing that was pushed waits for an answer.
+    /// Comes back when no exchange is under way and nothing that was pushed waits for an answer.
     async fn quiet(&self) {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
         loop {
@@ -234,7 +256,7 @@ impl Running {
                 let snapshot = self.snapshot.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 snapshot.shard.unanswered
             };
-            if unanswered == 0 {
+            if unanswered == 0 && self.exchanges.is_empty() {
                 break;
             }
         }

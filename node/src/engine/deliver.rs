@@ -33,6 +33,10 @@ impl Engine {
         repeated: bool,
         plan: &mut Plan,
     ) -> Result<(), Refusal> {
+        if let Some(why) = &self.broken {
+            // Also for what seems to be held: it may be what the store has lost.
+            return Err(refusal(ReplyStatus::Failed, &format!("not stored: {why}; nothing was changed")));
+        }
         if !self.policy.is_current(admitted) {
             return Err(refusal(ReplyStatus::Failed, "the policy changed meanwhile; send it again"));
         }

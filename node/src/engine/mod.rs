@@ -172,6 +172,8 @@ pub struct ReplyTo {
 pub enum CloseReason {
     /// The same GUID has connected again: the newer link replaces the older.
     Replaced,
+    /// The store failed, so that the link's generation could not be kept.
+    StoreFailed,
 }
 
 /// Counts for the operator; label sets are bounded by construction.

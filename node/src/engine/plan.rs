@@ -6,7 +6,7 @@ use schemas::guid::{ClientGuid, MessageId};
 use topology::subscriptions::{Mode, Subscription};
 
 use super::session::Joining;
-use super::{Action, Engine, ReplyTo, shard};
+use super::{Action, CloseReason, Engine, ReplyTo, shard};
 use crate::catalogue::Due;
 use crate::ids::{LinkId, Position, Ticket, Time};
 use crate::records::ItemRecord;
@@ -71,6 +71,9 @@ impl Engine {
     pub(super) fn fail(&mut self, plan: Plan) {
         for (key, _) in &plan.seen {
             self.seen.remove(key);
+        }
+        if let Some(joining) = plan.joining {
+            self.actions.push_back(Action::Close(joining.link, CloseReason::StoreFailed));
         }
         if let Some(mut reply) = plan.reply {
             let why = format!("not stored: {}; nothing was changed", self.broken.as_deref().unwrap_or("unknown"));
@@ -137,6 +140,10 @@ impl Engine {
             return;
         }
         let Some(trimmed) = self.catalogue.trim(keep) else { return };
+        let (catalogue, appending) = (&self.catalogue, &self.appending);
+        self.latest.retain(|_, latest| {
+            catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)
+        });
         let below = trimmed.0 + 1;
         let plan = Plan { writes: vec![Write::Trim { below }, super::recover::floor_row(trimmed)], ..Plan::default() };
         self.store(plan);

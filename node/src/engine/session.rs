@@ -19,7 +19,7 @@ pub(super) struct Session {
 /// A Hello whose link generation is on its way to the store.
 #[derive(Debug)]
 pub(super) struct Joining {
-    link: LinkId,
+    pub(super) link: LinkId,
     client: ClientGuid,
     resume: Option<Resume>,
     generation: u64,

@@ -16,6 +16,7 @@ use schemas::limits::Limits;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{exchange, lane, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
@@ -29,6 +30,10 @@ pub(crate) struct Context {
     pub(crate) reader: Reader,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Exchanges under way.
+    pub(crate) exchanges: TaskTracker,
+    /// No new exchange is taken.
+    pub(crate) stopping: CancellationToken,
     /// Closes links in good order.
     pub(crate) drain: CancellationToken,
 }
@@ -46,19 +51,22 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
     if context.inputs.send(Input::Hello(newcomer)).await.is_err() {
         return pending.refuse(CloseCode::Drained, "this server is stopping");
     }
-    if let Ok(welcome) = welcome.await {
-        match pending.accept(hello(&welcome)).await {
-            Ok(link) => {
-                tracing::info!(link = id.0, behind = welcome.behind, start = welcome.start.position.0, "link up");
-                let ends = Ends { lane: lane_receiver, behind, closing };
-                live(context, id, &link, ends).await;
-                context.metrics.add_link(link.counters());
-                if let Some(reason) = link.close_reason() {
-                    tracing::info!(link = id.0, %reason, "link down");
-                }
+    let Ok(welcome) = welcome.await else {
+        pending.refuse(CloseCode::Busy, "this server cannot store anything now");
+        drop(context.inputs.send(Input::LinkDown(id)).await);
+        return;
+    };
+    match pending.accept(hello(&welcome)).await {
+        Ok(link) => {
+            tracing::info!(link = id.0, behind = welcome.behind, start = welcome.start.position.0, "link up");
+            let ends = Ends { lane: lane_receiver, behind, closing };
+            live(context, id, &link, ends).await;
+            context.metrics.add_link(link.counters());
+            if let Some(reason) = link.close_reason() {
+                tracing::info!(link = id.0, %reason, "link down");
             }
-            Err(error) => tracing::info!(link = id.0, %error, "the client left during Hello"),
         }
+        Err(error) => tracing::info!(link = id.0, %error, "the client left during Hello"),
     }
     // The driver may be gone first when the server stops.
     drop(context.inputs.send(Input::LinkDown(id)).await);
@@ -97,10 +105,17 @@ async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
 async fn accept_exchanges(context: &Arc<Context>, id: LinkId, link: &Link) {
     let next = AtomicU64::new(1);
     let mut exchanges = JoinSet::new();
-    while let Ok(incoming) = link.accept_exchange().await {
+    loop {
+        let incoming = tokio::select! {
+            incoming = link.accept_exchange() => incoming,
+            // What is under way is finished; the link ends when the server closes it.
+            () = context.stopping.cancelled() => std::future::pending().await,
+        };
+        let Ok(incoming) = incoming else { break };
         while exchanges.try_join_next().is_some() {}
         let exchange = ExchangeId(next.fetch_add(1, Ordering::Relaxed));
-        exchanges.spawn(exchange::run(context.clone(), id, exchange, incoming));
+        let run = exchange::run(context.clone(), id, exchange, incoming);
+        exchanges.spawn(context.exchanges.track_future(run));
     }
 }
 

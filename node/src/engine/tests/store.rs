@@ -2,8 +2,9 @@
 
 use schemas::core::ReplyStatus;
 
-use super::bench::{Bench, DEVICE, advisory, deliver, request, runs, statuses};
-use crate::engine::Event;
+use super::bench::{Bench, DEVICE, OTHER, advisory, deliver, request, runs, statuses};
+use crate::engine::{Action, CloseReason, Event};
+use crate::ids::LinkId;
 
 // R-10.2.10-2: Succeeded only after the effect is durable.
 #[test]
@@ -32,6 +33,14 @@ fn a_failed_store_takes_every_good_word_back() {
         assert!(reply.answer.leaves()[0].why.as_deref().expect("a reason").contains("no space left"));
     }
     assert!(bench.pushed(device).is_empty());
+    let again = bench.send(provider, &deliver(7, advisory("A-1", 1, "serde", "vers:cargo/<2.0.0", "")));
+    assert_eq!(statuses(&again), [ReplyStatus::Failed], "what was lost is not taken for a repetition");
+    let link = LinkId(99);
+    bench.handle(Event::Hello { link, client: OTHER, resume: None });
+    let (ticket, _) = bench.asked.remove(0);
+    bench.handle(Event::StoreFailed(ticket, "no space left on device".into()));
+    let refused = |action: &Action| matches!(action, Action::Close(to, CloseReason::StoreFailed) if *to == link);
+    assert!(bench.actions.iter().any(refused), "a newcomer is not left waiting");
     assert_eq!(bench.engine.broken(), Some("no space left on device"));
 }
 
