@@ -70,7 +70,8 @@ async fn c1_any_vendor_is_served_by_configuration_alone() {
     .await;
 }
 
-// R-1-4: the provider's bytes, in the log, after a restart, pushed and asked for.
+// R-1-4 in part (one server and a test client; no relay behind a relay, no agent): the provider's bytes, in the log, after
+// a restart, pushed and asked for.
 #[tokio::test]
 async fn c1_the_inner_message_is_the_same_bytes_everywhere() {
     let mut pair = Pair::start().await;

@@ -42,7 +42,7 @@ async fn c8_2_2_a_request_for_the_catalog_is_a_subscription() {
     assert!(announced[0].is_entry);
 }
 
-// R-8.2.2-10: what is there, what comes, and what concerns a component.
+// R-8.2.2-10 in part (no installer speaks to an agent yet): what is there, what comes, and what concerns a component.
 #[tokio::test]
 async fn c8_2_2_request_full_brings_present_later_and_component_items() {
     let pair = Pair::start().await;
