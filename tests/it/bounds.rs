@@ -3,6 +3,7 @@
 //! Memory is counted by an allocator, beyond the document itself; steps by the reader. Nothing is timed.
 
 use bytes::Bytes;
+use schemas::error::ErrorKind;
 use schemas::facts::Validated;
 use schemas::limits::Limits;
 use schemas::names::{CORE, VERSION};
@@ -57,11 +58,29 @@ fn numbered(bytes: usize, one: fn(usize) -> String) -> String {
     text
 }
 
+/// Each entity is twice the one before; the message uses the last.
+fn bomb(bytes: usize) -> String {
+    let entities = numbered(bytes, |number| format!("<!ENTITY a{} '&a{number};&a{number};'>", number + 1));
+    let last = entities.matches("<!ENTITY").count();
+    format!("<!DOCTYPE a [<!ENTITY a0 'a'>{entities}]>{}", with_container(&format!("<v:Version>&a{last};</v:Version>")))
+}
+
+/// Files and addresses as an external subset, as parameter entities and as general ones, all of them used.
+fn external_entities(bytes: usize) -> String {
+    let entities = numbered(bytes, |number| {
+        format!(
+            "<!ENTITY a{number} SYSTEM 'file:///etc/passwd'><!ENTITY % p{number} SYSTEM 'http://127.0.0.1:1/x'>%p{number};"
+        )
+    });
+    let used = with_container("<v:Version>&a0;</v:Version>");
+    format!("<!DOCTYPE m:Message_Core SYSTEM 'http://127.0.0.1:1/x.dtd' [{entities}]>{used}")
+}
+
 const PART: &str = "<m:Message_Core><m:Header><m:PID>#h1</m:PID></m:Header><m:Payload>";
 const PART_END: &str = "</m:Payload></m:Message_Core>";
 
 /// Each is about as long as asked for; above some length each but the plain ones is refused.
-const SHAPES: [Shape; 22] = [
+const SHAPES: [Shape; 23] = [
     shape("envelopes in each other", |n| with_payload(&format!("{}{}", PART.repeat(n / 98), PART_END.repeat(n / 98)))),
     shape("elements in each other", |n| opaque(&format!("{}{}", "<a>".repeat(n / 7), "</a>".repeat(n / 7)))),
     shape("elements that never end", |n| opaque(&"<a>".repeat(n / 3))),
@@ -88,10 +107,8 @@ const SHAPES: [Shape; 22] = [
     shape("declarations on every element", |n| opaque(&"<a xmlns:a='u' xmlns:b='u'/>".repeat(n / 28))),
     shape("a long name", |n| opaque(&format!("<{}/>", "n".repeat(n)))),
     shape("an entity flood", |n| with_container(&format!("<v:Version>{}</v:Version>", "&amp;".repeat(n / 5)))),
-    shape("a bomb of entities", |n| {
-        let entities = numbered(n, |number| format!("<!ENTITY a{} '&a{number};&a{number};'>", number + 1));
-        format!("<!DOCTYPE a [<!ENTITY a0 'a'>{entities}]>{}", with_payload(""))
-    }),
+    shape("a bomb of entities", bomb),
+    shape("external entities", external_entities),
     shape("a huge text", |n| with_container(&format!("<v:Version>{}</v:Version>", "t".repeat(n)))),
     shape("a text of many lines", |n| with_container(&format!("<v:Version>{}</v:Version>", "t\r\n".repeat(n / 3)))),
     shape("a text of carriage returns", |n| with_container(&format!("<v:Version>{}</v:Version>", "\r".repeat(n)))),
@@ -145,6 +162,21 @@ fn p_6_no_document_takes_more_memory_than_stated() {
         }
     }
     assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+// R-9.6.1-1: entities, internal or external, are refused in constant memory, however many there are.
+#[test]
+fn c9_6_1_entities_are_refused_in_constant_memory() {
+    let bare_reference = |bytes: usize| with_container(&format!("<v:Version>{}</v:Version>", "&a;".repeat(bytes / 3)));
+    let makers: [(&str, &dyn Fn(usize) -> String); 3] =
+        [("a bomb", &bomb), ("external", &external_entities), ("undeclared", &bare_reference)];
+    for ((name, make), size) in makers.into_iter().flat_map(|maker| SIZES.map(|size| (maker, size))) {
+        let document = Bytes::from(make(size));
+        let refused = Validated::new(document.clone(), &Limits::default()).unwrap_err();
+        assert!(matches!(refused.error.kind, ErrorKind::NotWellFormed(_)), "{name}, {size}: {}", refused.error);
+        let taken = read(document);
+        assert!(taken.peak_bytes <= CONSTANT_BYTES, "{name}, {size}: {taken:?}");
+    }
 }
 
 fn steps(text: &str) -> usize {
