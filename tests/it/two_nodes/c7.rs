@@ -50,7 +50,10 @@ async fn c7_every_level_of_the_figure_is_a_filter() {
         product_name: Some(product.into()),
         product_version: Some(version.into()),
         company: Some(company.into()),
-        info: vec![said(id, draft::component(file, file_version))],
+        info: vec![Info {
+            source: Some(format!("{company} itself").into()),
+            ..said(id, draft::component(file, file_version))
+        }],
         ..VersionInfo::default()
     };
     pair.publish(&[
@@ -65,6 +68,9 @@ async fn c7_every_level_of_the_figure_is_a_filter() {
     let file =
         |name: &str, version: &str, filter| VersionInfo { info: vec![draft::component(name, version)], ..filter };
     let any = VersionInfo::default;
+    let of_source = Info { source: Some("X itself".into()), ..Info::default() };
+    let container = Container { version: "2".into(), ..Container::default() };
+    let of_any_version = Info { container, ..Info::default() };
     for (filter, expected) in [
         (draft::company("X"), &["1", "2", "3"][..]),
         (product("P"), &["1", "2", "4"]),
@@ -76,6 +82,8 @@ async fn c7_every_level_of_the_figure_is_a_filter() {
         (file("lib.so", "2", any()), &["4"]),
         (file("lib.so", "", product("Q")), &["3"]),
         (file("lib.so", "1", with_company("Y", any())), &[]),
+        (VersionInfo { info: vec![of_source], ..any() }, &["1", "2", "3"]),
+        (VersionInfo { info: vec![of_any_version], ..any() }, &["2", "4"]),
     ] {
         let found = pair.ask(draft::request(std::slice::from_ref(&filter))).await;
         assert_eq!(found.ids(), expected, "{filter:?}");

@@ -1,16 +1,22 @@
 //! Rows of the project itself: offline children, duplicates, link security, bounded labels.
 
+use bytes::Bytes;
 use link::close::CloseCode;
 use link::endpoint::{Client, ConnectError};
+use link::frame::Kind;
 use link::hello::Hello;
 use link::limits::LinkLimits;
 use link::pki::Role;
 use schemas::core::ReplyStatus;
 use schemas::guid::ServerGuid;
 use tests::harness::draft::{self, commented};
+use tests::harness::raw::{RawClient, frame};
 use tests::harness::{Authority, TestClient, within};
 
-use super::{CLIENT, Pair, SIBLING, assert_status, ids};
+use super::{CLIENT, PROVIDER, Pair, SIBLING, assert_status, ids};
+
+/// Code of `x1206/1` for a link whose client has come again.
+const REPLACED: u64 = 1;
 
 // P-7: who was away during three versions gets the last one, once.
 #[tokio::test]
@@ -39,18 +45,17 @@ async fn p_7_a_client_that_was_away_gets_the_latest_only() {
 async fn p_8_a_reconnect_in_mid_transfer_has_one_effect() {
     let mut pair = Pair::start().await;
     pair.ask(draft::register(&[draft::product("P")])).await;
-    // Up: the provider's link is cut between the document and its reply.
     let documents: Vec<_> =
         (0..8).map(|number| draft::deliver(&[draft::item(&format!("item-{number}"), "P")])).collect();
-    for document in &documents {
-        let exchange = within("an exchange", pair.provider.link().open_exchange(std::slice::from_ref(document))).await;
-        drop(exchange.unwrap());
-    }
-    pair.provider.link().close(CloseCode::Done, "cut");
-    pair.provider = TestClient::connect(&pair.server, super::PROVIDER).await;
+    // Up: all is sent again, whether it had arrived or not.
+    let arrived = cut_in_mid_transfer(&mut pair, &documents).await;
     for document in &documents {
         pair.deliver(document.clone()).await;
     }
+    let all = documents.len() as u64;
+    let judged = |totals: &node::engine::Totals| totals.accepted + totals.duplicates == all + arrived;
+    let totals = pair.server.snapshot_when(|snapshot| judged(&snapshot.engine)).await.engine;
+    assert_eq!((totals.accepted, totals.duplicates), (all, arrived));
     let held = pair.ask(draft::request(&[draft::product("P")])).await;
     assert_eq!(held.items().len(), documents.len());
     // Down: the client's link is cut before it has answered anything.
@@ -69,6 +74,28 @@ async fn p_8_a_reconnect_in_mid_transfer_has_one_effect() {
     // What was answered does not come a third time.
     pair.publish(&[draft::item("last", "P")]).await;
     assert_eq!(pair.pushed_ids().await, ["last"]);
+}
+
+/// Cuts the provider's link twice: when all documents but the last are held and no reply to them has been read, and in
+/// the middle of the last one. Answers how many have arrived; the provider is connected again.
+async fn cut_in_mid_transfer(pair: &mut Pair, documents: &[Bytes]) -> u64 {
+    let (last, first) = documents.split_last().unwrap();
+    let arrived = first.len() as u64;
+    let mut unread = Vec::new();
+    for document in first {
+        let exchange = within("an exchange", pair.provider.link().open_exchange(std::slice::from_ref(document))).await;
+        unread.push(exchange.unwrap());
+    }
+    pair.server.snapshot_when(|snapshot| snapshot.engine.accepted == arrived).await;
+    pair.provider.link().close(CloseCode::Done, "cut");
+
+    let half = RawClient::connect(&pair.server, PROVIDER).await;
+    let (mut stream, _answer) = half.connection.open_bi().await.unwrap();
+    let framed = frame(Kind::Document, u32::try_from(last.len()).unwrap(), last);
+    stream.write_all(&framed[..framed.len() - last.len() / 2]).await.unwrap();
+    pair.provider = TestClient::connect(&pair.server, PROVIDER).await;
+    assert_eq!(half.closed().await.0, REPLACED, "the newer link takes the place of the one in mid-document");
+    arrived
 }
 
 /// Dials as `guid` with a certificate of any CA, expecting any server.
