@@ -2,6 +2,7 @@
 //!
 //! Names begin with the clause; a comment names the rows of the conformance matrix that a test shows.
 
+mod agents;
 mod c1;
 mod c10_1_1;
 mod c10_1_2;
@@ -10,6 +11,7 @@ mod c10_1_6;
 mod c10_2_1;
 mod c10_2_10;
 mod c10_2_5;
+mod c11;
 mod c3;
 mod c7;
 mod c8_2_2;

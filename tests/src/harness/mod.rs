@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use authority::Authority;
 pub use client::{Pushed, TestClient};
 pub use received::{Answered, Got, Leaf, items, leaves};
-pub use server::TestServer;
+pub use server::{TestServer, page};
 
 /// As long as anything in a test may take; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);

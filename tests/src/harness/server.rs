@@ -128,15 +128,23 @@ impl TestServer {
     ///
     /// If it is not served.
     pub async fn page(&self, path: &str) -> String {
-        let addr = self.running().admin_addr();
-        let fetch = async {
-            let mut stream = TcpStream::connect(addr).await?;
-            stream
-                .write_all(format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes())
-                .await?;
-            let mut page = String::new();
-            stream.read_to_string(&mut page).await.map(|_| page)
-        };
-        within("a page", fetch).await.expect("a page")
+        page(self.running().admin_addr(), path).await
     }
+}
+
+/// A page of an admin interface, with status line and headers.
+///
+/// # Panics
+///
+/// If it is not served.
+pub async fn page(admin: SocketAddr, path: &str) -> String {
+    let fetch = async {
+        let mut stream = TcpStream::connect(admin).await?;
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n").as_bytes())
+            .await?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await.map(|_| page)
+    };
+    within("a page", fetch).await.expect("a page")
 }
