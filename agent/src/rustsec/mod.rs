@@ -14,4 +14,7 @@ pub use message::{SOURCE, to_version_info, withdrawal};
 pub use source::{Change, Refusal, Source, SourceError, read_source};
 
 #[cfg(test)]
+pub(crate) use advisory::tests::DOCUMENT;
+
+#[cfg(test)]
 mod truth;

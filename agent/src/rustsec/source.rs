@@ -33,19 +33,36 @@ pub enum Refusal {
     /// It could not be read at all.
     #[error("{path}: {reason}")]
     Unreadable {
-        /// The document, or the file and line that holds it.
+        /// The document.
         path: String,
+        /// Why.
+        reason: String,
+    },
+    /// A line that does not even say which document it holds.
+    #[error("{place}: {reason}")]
+    Line {
+        /// The file and the line.
+        place: String,
         /// Why.
         reason: String,
     },
 }
 
 impl Refusal {
-    /// The document.
+    /// The document, or the place where one was to be.
     pub fn path(&self) -> &str {
         match self {
             Self::Document(error) => &error.path,
             Self::Unreadable { path, .. } => path,
+            Self::Line { place, .. } => place,
+        }
+    }
+
+    /// The document; `None` if nobody knows which it was: then any of them may be in what could not be read.
+    pub fn document(&self) -> Option<&str> {
+        match self {
+            Self::Document(_) | Self::Unreadable { .. } => Some(self.path()),
+            Self::Line { .. } => None,
         }
     }
 }
@@ -170,12 +187,14 @@ fn document(root: &Path, file: &Path) -> Result<Change, Refusal> {
 }
 
 fn json_line(line: &str, place: &str) -> Result<Change, Refusal> {
-    let unreadable = |reason: String| Refusal::Unreadable { path: place.to_owned(), reason };
-    let line: Line = serde_json::from_str(line).map_err(|error| unreadable(error.to_string()))?;
+    let line: Line = serde_json::from_str(line)
+        .map_err(|error| Refusal::Line { place: place.to_owned(), reason: error.to_string() })?;
     match (line.op, line.text) {
         (Some(Op::Remove), _) => Ok(Change::Remove { path: line.path }),
         (Some(Op::Add | Op::Modify) | None, Some(text)) => Ok(Change::Put(Box::new(parse(&line.path, &text)?))),
-        (Some(Op::Add | Op::Modify) | None, None) => Err(unreadable(format!("{} has no text", line.path))),
+        (Some(Op::Add | Op::Modify) | None, None) => {
+            Err(Refusal::Unreadable { path: line.path, reason: format!("{place} has no text") })
+        }
     }
 }
 
@@ -236,6 +255,6 @@ mod tests {
         fs::write(&file, changes).unwrap();
         let source = read_source(&file).unwrap();
         assert!(!source.is_complete());
-        assert_eq!(paths(source), ["put p", "remove p", "refuse lines.jsonl:4", "refuse lines.jsonl:5"]);
+        assert_eq!(paths(source), ["put p", "remove p", "refuse lines.jsonl:4", "refuse q"]);
     }
 }

@@ -94,13 +94,99 @@ fn foreign_state_is_refused() {
     assert!(matches!(State::from_json("{\"format\": 9, \"items\": {}}"), Err(StateError::Format(9))));
 }
 
+/// Plans and offers, and answers only the given ones: what the next process finds after a crash.
+fn crash(state: &mut State, changes: Vec<Result<Change, Refusal>>, answered: &[usize]) {
+    let mut planned = state.clone();
+    let plan = planned.plan(changes.into_iter(), true);
+    state.offer(&planned);
+    for part in answered {
+        state.adopt(&planned, &plan.publish[*part].1);
+    }
+}
+
 #[test]
-fn what_was_not_published_is_news_again_with_the_same_revision() {
+fn what_was_not_answered_is_news_again_with_the_same_revision() {
     let both = || vec![put("p", "RUSTSEC-2024-0001", "a", "x"), put("q", "RUSTSEC-2024-0002", "b", "x")];
-    let mut planned = State::default();
-    let plan = planned.plan(both().into_iter(), true);
-    let mut kept = State::default();
-    kept.adopt(&planned, &plan.publish[0].1);
-    check(&mut kept, both(), true, &["RUSTSEC-2024-0002 b 1"]);
-    assert_eq!(kept, planned);
+    let mut state = State::default();
+    crash(&mut state, both(), &[0]);
+    check(&mut state, both(), true, &["RUSTSEC-2024-0002 b 1"]);
+    assert_eq!(check(&mut state, both(), true, &[]).unchanged, 2);
+}
+
+#[test]
+fn no_revision_stands_for_two_contents_whenever_a_process_dies() {
+    let content = |title| vec![put("p", "RUSTSEC-2024-0001", "a", title)];
+    let mut state = State::default();
+    crash(&mut state, content("A"), &[]);
+    crash(&mut state, content("B"), &[]);
+    crash(&mut state, content("A"), &[]);
+    check(&mut state.clone(), content("A"), true, &["RUSTSEC-2024-0001 a 3"]);
+    check(&mut state.clone(), content("D"), true, &["RUSTSEC-2024-0001 a 4"]);
+    // Answered, and then an update that nobody heard of: going back to what was answered is news.
+    check(&mut state, content("A"), true, &["RUSTSEC-2024-0001 a 3"]);
+    crash(&mut state, content("B"), &[]);
+    check(&mut state, content("A"), true, &["RUSTSEC-2024-0001 a 5"]);
+}
+
+#[test]
+fn what_may_have_been_taken_is_withdrawn_when_it_is_gone() {
+    let mut state = State::default();
+    crash(&mut state, vec![put("p", "RUSTSEC-2024-0001", "a", "x")], &[]);
+    crash(&mut state, vec![], &[]);
+    check(&mut state.clone(), vec![put("p", "RUSTSEC-2024-0001", "a", "x")], true, &["RUSTSEC-2024-0001 a 3"]);
+    check(&mut state, vec![], true, &["RUSTSEC-2024-0001 a 2 withdrawn"]);
+    check(&mut state, vec![], true, &[]);
+}
+
+#[test]
+fn only_the_last_of_several_changes_counts_as_answered() {
+    let twice = vec![put("p", "RUSTSEC-2024-0001", "a", "x"), put("p", "RUSTSEC-2024-0001", "a", "y")];
+    let mut state = State::default();
+    crash(&mut state, twice, &[0]);
+    check(&mut state, vec![put("p", "RUSTSEC-2024-0001", "a", "y")], false, &["RUSTSEC-2024-0001 a 2"]);
+}
+
+fn many(count: usize) -> Vec<Result<Change, Refusal>> {
+    (0..count).map(|n| put(&format!("p/{n}"), &format!("RUSTSEC-2024-{n:04}"), "a", "x")).collect()
+}
+
+#[test]
+fn source_that_lacks_much_of_what_stands_is_doubted() {
+    let mut state = State::default();
+    assert_eq!(state.plan(many(60).into_iter(), true).doubt(), None, "nothing stood before");
+    let plan = |count, is_complete| state.clone().plan(many(count).into_iter(), is_complete);
+    assert_eq!(plan(54, true).doubt(), None, "one in ten is missing");
+    assert_eq!(plan(53, true).doubt(), Some(Doubt::Missing { missing: 7, standing: 60 }));
+    assert_eq!(plan(53, false).doubt(), None, "changes do not mention what stands");
+    assert_eq!(plan(0, true).doubt(), Some(Doubt::Nothing));
+    let mut few = State::default();
+    few.plan(many(6).into_iter(), true);
+    assert_eq!(few.clone().plan(many(1).into_iter(), true).doubt(), None, "five");
+    let refused = vec![Err(Refusal::from(parse("p/0", "nonsense").unwrap_err()))];
+    assert_eq!(few.plan(refused.into_iter(), true).doubt(), Some(Doubt::Nothing), "a source of refusals only");
+}
+
+#[test]
+fn source_with_a_torn_line_withdraws_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("advisories.jsonl");
+    let line = |n: u8| {
+        let text = DOCUMENT.replace("RUSTSEC-2024-0001", &format!("RUSTSEC-2024-000{n}"));
+        serde_json::json!({ "path": format!("p{n}"), "text": text }).to_string()
+    };
+    let whole = format!("{}\n{}\n{}\n", line(1), line(2), line(3));
+    let mut state = State::default();
+    let mut plan = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let source = super::super::read_source(&file).unwrap();
+        let is_complete = source.is_complete();
+        state.plan(source, is_complete)
+    };
+    assert_eq!(plan(&whole).publish.len(), 3);
+    // Cut in the second line, as half a download is.
+    let torn = plan(&whole[..line(1).len() + 40]);
+    assert_eq!((torn.publish.len(), torn.unchanged, torn.refusals.len()), (0, 1, 1));
+    assert!(torn.is_partial);
+    let gone = plan(&format!("{}\n", line(1)));
+    assert_eq!((gone.publish.len(), gone.missing, gone.is_partial), (2, 2, false));
 }
