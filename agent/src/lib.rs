@@ -8,6 +8,7 @@ pub mod assets;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod contact;
 mod documents;
 pub mod inventory;
 pub mod journal;

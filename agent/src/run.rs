@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assets::{self, AssetsError, Stamp};
 use crate::config::Config;
+use crate::contact;
 use crate::documents::Hop;
 use crate::journal::{Journal, JournalError};
 use crate::shell::{self, Dialler, Driver, Store};
@@ -102,10 +103,15 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let hang_up = stop.child_token();
     let dialling = tokio::spawn(shell::dial(dialler, hang_up.clone()));
 
-    let driver = Driver::new(client, store, resume);
+    let (synchronised, synchronised_receiver) = watch::channel(false);
+    let noting = tokio::spawn(contact::keep(config.state.directory.clone(), synchronised_receiver));
+
+    let driver = Driver::new(client, store, resume, synchronised);
     let stopped = driver.run(first, input_receiver, reports, stop.clone()).await;
     watching.abort();
     hang_up.cancel();
+    // The driver has let go of what it notes.
+    drop(noting.await);
     // The driver has let go of the link; the dialler sees it closed, or that there is nobody to dial for.
     if tokio::time::timeout(FAREWELL, dialling).await.is_err() {
         tracing::debug!("the link did not close in time");

@@ -14,7 +14,8 @@ use serde::Serialize;
 use topology::key::id_key;
 use topology::subject::Subject;
 
-use crate::journal::{self, JournalError, Line};
+use crate::contact::Contact;
+use crate::journal::{self, JournalError, Kind, Line};
 
 /// A journal, folded.
 #[derive(Debug)]
@@ -23,8 +24,31 @@ pub struct View {
     pub lines: Vec<Line>,
     /// What applies now, the most severe first.
     pub items: Vec<Item>,
+    /// How old this answer is.
+    pub standing: Standing,
     /// Every identifier of each item that ever concerned this device, by its digest in hex.
     names: BTreeMap<String, Vec<Box<str>>>,
+}
+
+/// Up to when, and up to where in the server's log, everything that concerns this device is here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// When the agent was synchronised last, RFC 3339; `None` if it never was.
+    pub as_of: Option<String>,
+    /// What it holds durably; `None` if nothing of the server's log.
+    pub position: Option<u64>,
+    /// Whether it still was when it said so last.
+    pub synchronised: bool,
+}
+
+/// What applies, and as of when: the answer of a list, for programs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Now<'a> {
+    /// How old it is.
+    #[serde(flatten)]
+    pub standing: &'a Standing,
+    /// The most severe first.
+    pub items: &'a [Item],
 }
 
 /// An item that applies here.
@@ -56,7 +80,7 @@ pub struct Item {
     pub patched: Option<String>,
     /// Where to read more.
     pub reference: Option<String>,
-    /// Since when it applies here, RFC 3339.
+    /// Since when it applies here as it reads now, RFC 3339.
     pub since: String,
     /// What is known of its signatures: nobody has looked, so nothing.
     pub signature: &'static str,
@@ -87,13 +111,11 @@ impl View {
     /// # Errors
     /// There is none, or it is damaged.
     pub fn load(directory: &Path) -> Result<Self, JournalError> {
+        // Before the journal: that may be newer than this says, but not older.
+        let contact = Contact::read(directory);
         let journalled = journal::read(directory)?;
-        let since: BTreeMap<String, String> = journalled
-            .lines
-            .iter()
-            .filter(|line| line.document.is_some())
-            .filter_map(|line| Some((line.item.clone()?, line.at.clone())))
-            .collect();
+        let standing = Standing::of(contact, &journalled.lines);
+        let since = since(&journalled.lines);
         let names = journalled.entries.iter().filter_map(names).collect();
         // Folding asks for no name of the two.
         let client = Client::recover(ClientGuid(0), ServerGuid(0), journalled.entries);
@@ -110,7 +132,7 @@ impl View {
                         affected: reason.affected.clone(),
                     })
                 });
-                let since = since.get(&digest.to_string()).cloned().unwrap_or_default();
+                let since = since.get(digest.to_string().as_str()).copied().unwrap_or_default().to_owned();
                 Item::new(digest, &held.subject, &held.document, since, reasons.collect())
             })
             .collect();
@@ -119,7 +141,12 @@ impl View {
             let ((left_score, left_id), (right_score, right_id)) = (order(left), order(right));
             right_score.cmp(&left_score).then(left_id.cmp(&right_id))
         });
-        Ok(Self { lines: journalled.lines, items, names })
+        Ok(Self { lines: journalled.lines, items, standing, names })
+    }
+
+    /// What a list answers.
+    pub fn now(&self) -> Now<'_> {
+        Now { standing: &self.standing, items: &self.items }
     }
 
     /// Items that have this identifier, as their own or as an alias, whatever its case.
@@ -135,6 +162,23 @@ impl View {
         let names = |line: &Line| self.names.get(line.item.as_deref()?);
         self.lines.iter().filter(|line| names(line).is_some_and(|names| names.contains(&key))).collect()
     }
+}
+
+impl Standing {
+    /// A position is journalled only once everything up to it is here, so that also dates it if nothing else does.
+    fn of(contact: Option<Contact>, lines: &[Line]) -> Self {
+        let last = lines.iter().rev().find_map(|line| Some((line.at.clone(), line.resume.as_ref()?.position)));
+        let Some((at, position)) = last else { return Self::default() };
+        let (as_of, synchronised) = contact.map_or((at, false), |contact| (contact.at, contact.synchronised));
+        Self { as_of: Some(as_of), position: Some(position), synchronised }
+    }
+}
+
+/// When each item began to apply as it reads now, by its digest in hex. One that left is forgotten: if it applies again,
+/// it comes as a gain of its own.
+fn since(lines: &[Line]) -> BTreeMap<&str, &str> {
+    let begins = lines.iter().filter(|line| matches!(line.event, Kind::Gained | Kind::Revised));
+    begins.filter_map(|line| Some((line.item.as_deref()?, line.at.as_str()))).collect()
 }
 
 /// The identifiers of the item that an entry brought.
@@ -196,7 +240,7 @@ fn rating(tenths: u8) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use node::ids::Time;
+    use node::ids::{Position, Resume, Time};
     use schemas::version::{Container, Info, VersionInfo};
     use topology::matching::{By, Reason};
 
@@ -224,14 +268,7 @@ mod tests {
 
     #[test]
     fn what_applies_is_shown_with_its_reason_and_its_history() {
-        let reason = Reason {
-            component: "serde".into(),
-            version: "1.0.0".into(),
-            path: vec!["app".into()],
-            affected: "vers:cargo/<1.2.3".into(),
-            by: By::Component,
-        };
-        let reasons = vec![("billing".to_owned(), vec![reason])];
+        let reasons = reasons();
         let (old, first) = document(&["A-1", "CVE-1"], 1, "none");
         let (new, second) = document(&["A-1", "CVE-1"], 2, "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H");
         let (other, third) = document(&["A-0"], 1, "none");
@@ -247,6 +284,7 @@ mod tests {
         journal.append(&entries).unwrap();
 
         let view = View::load(dir.path()).unwrap();
+        assert_eq!(view.standing, Standing::default(), "no position of the server's log was ever reached");
         let ids: Vec<_> = view.items.iter().map(|item| (item.id.as_str(), item.severity)).collect();
         assert_eq!(ids, [("A-1", Some("critical")), ("A-0", None)], "the most severe first");
         let item = view.named("cve-1")[0];
@@ -255,5 +293,50 @@ mod tests {
         assert_eq!((item.reasons[0].asset.as_str(), item.reasons[0].version.as_str()), ("billing", "1.0.0"));
         let history: Vec<_> = view.history("cve-1").iter().map(|line| line.event.as_str()).collect();
         assert_eq!(history, ["gained", "revised"]);
+    }
+
+    fn reasons() -> node::client::journal::Reasons {
+        let reason = Reason {
+            component: "serde".into(),
+            version: "1.0.0".into(),
+            path: vec!["app".into()],
+            affected: "vers:cargo/<1.2.3".into(),
+            by: By::Component,
+        };
+        vec![("billing".to_owned(), vec![reason])]
+    }
+
+    /// The view of these events, one a second.
+    fn viewed(dir: &Path, events: Vec<(Event, Option<Resume>)>) -> View {
+        let entry = |((event, resume), number)| Entry { number, at: Time(1000 * number), event, resume };
+        let entries: Vec<Entry> = events.into_iter().zip(1..).map(entry).collect();
+        let (mut journal, _) = Journal::open(dir).unwrap();
+        journal.append(&entries).unwrap();
+        View::load(dir).unwrap()
+    }
+
+    #[test]
+    fn an_item_that_applies_again_does_so_since_then() {
+        let (digest, document) = document(&["A-1"], 1, "none");
+        let gained = || (Event::Gained { digest, document: document.clone(), reasons: reasons() }, None);
+        let dir = tempfile::tempdir().unwrap();
+        let view = viewed(dir.path(), vec![gained(), (Event::Left { digest }, None), gained()]);
+        assert_eq!(view.items[0].since, "1970-01-01T00:00:03Z");
+    }
+
+    #[test]
+    fn a_list_says_how_old_it_is() {
+        let resume = |position| Some(Resume { incarnation: 1, position: Position(position), digest: None });
+        let dir = tempfile::tempdir().unwrap();
+        let noted = vec![(Event::Noted, resume(7)), (Event::Ended { name: "app".into() }, None)];
+        let view = viewed(dir.path(), noted);
+        let dated = |at: &str, synchronised| Standing { as_of: Some(at.into()), position: Some(7), synchronised };
+        assert_eq!(view.standing, dated("1970-01-01T00:00:01Z", false));
+        let contact = "{\"at\":\"2026-01-15T09:30:00Z\",\"synchronised\":true}";
+        std::fs::write(dir.path().join("contact.json"), contact).unwrap();
+        let view = View::load(dir.path()).unwrap();
+        assert_eq!(view.standing, dated("2026-01-15T09:30:00Z", true));
+        let json = serde_json::to_value(view.now()).unwrap();
+        assert_eq!((&json["position"], &json["items"]), (&7.into(), &serde_json::json!([])));
     }
 }

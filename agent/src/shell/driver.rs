@@ -73,6 +73,8 @@ pub(crate) struct Driver {
     undurable: VecDeque<Option<Resume>>,
     /// For the next Hello: what is held durably.
     resume: watch::Sender<Option<Resume>>,
+    /// For lists: whether everything that the server has for this device is here.
+    synchronised: watch::Sender<bool>,
     stopped: Option<String>,
 }
 
@@ -86,8 +88,14 @@ enum Woken {
 }
 
 impl Driver {
-    pub(crate) fn new(client: Client, store: Store, resume: watch::Sender<Option<Resume>>) -> Self {
-        Self { client, store, live: None, unsent: VecDeque::new(), undurable: VecDeque::new(), resume, stopped: None }
+    pub(crate) fn new(
+        client: Client,
+        store: Store,
+        resume: watch::Sender<Option<Resume>>,
+        synchronised: watch::Sender<bool>,
+    ) -> Self {
+        let (unsent, undurable) = (VecDeque::new(), VecDeque::new());
+        Self { client, store, live: None, unsent, undurable, resume, synchronised, stopped: None }
     }
 
     /// Runs until `stop`, or until nothing more can be done: then says why. Either way everything journalled is durable
@@ -192,6 +200,8 @@ impl Driver {
             self.carry_out(action);
         }
         self.submit();
+        let is = self.client.is_synchronised();
+        self.synchronised.send_if_modified(|was| std::mem::replace(was, is) != is);
     }
 
     fn carry_out(&mut self, action: Action) {
