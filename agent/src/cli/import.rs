@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 
+use super::shown::shown;
 use super::{complain, say};
 use crate::publish::Part;
 use crate::rustsec::publication::{Plan, State};
@@ -40,7 +41,7 @@ fn refusal_json(refusal: &Refusal) -> serde_json::Value {
 /// One line for each document that was not taken.
 pub(super) fn refusals(refusals: &[Refusal]) {
     for refusal in refusals {
-        complain(&format!("refused: {refusal}"));
+        complain(&format!("refused: {}", shown(&refusal.to_string())));
     }
 }
 

@@ -3,6 +3,7 @@
 mod import;
 mod publish;
 mod show;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -87,12 +88,16 @@ enum Command {
     /// Deliver what is new in a source to the server, and remember what it took
     #[command(after_help = "Examples:
   distributary-agent publish advisory-db --config provider.toml
-  distributary-agent publish changes.jsonl --config provider.toml --json")]
+  distributary-agent publish changes.jsonl --config provider.toml --json
+  distributary-agent publish advisory-db --config provider.toml --withdraw-missing")]
     Publish {
         /// An advisory tree, or JSON lines with path and text
         source: PathBuf,
         #[command(flatten)]
         configured: Configured,
+        /// Withdraw what a whole source lacks, also if that is more than five items and more than a tenth of all
+        #[arg(long)]
+        withdraw_missing: bool,
         /// The summary as JSON
         #[arg(long)]
         json: bool,
@@ -136,14 +141,13 @@ impl Configured {
     }
 }
 
-/// Where a journal is.
+/// Where a journal is. No group of the two: a variable in somebody's profile would forbid `--state`.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 struct StateAt {
     /// Configuration file that names the state directory
-    #[arg(long, env = "DISTRIBUTARY_AGENT_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "DISTRIBUTARY_AGENT_CONFIG", value_name = "FILE", required_unless_present = "state")]
     config: Option<PathBuf>,
-    /// State directory
+    /// State directory; stands above the one that a configuration names
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -171,7 +175,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     carry_out(command).unwrap_or_else(|error| {
         // Each error tells its cause itself.
-        complain(error.to_string().trim_end());
+        complain(shown::shown_lines(error.to_string().trim_end()).as_str());
         ExitCode::FAILURE
     })
 }
@@ -186,10 +190,10 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(ImportCommand::Rustsec { source, out, strict, json }) => {
             import::rustsec(&source, out.as_deref(), strict, json)
         }
-        Command::Publish { source, configured, json } => {
+        Command::Publish { source, configured, withdraw_missing, json } => {
             let config = configured.load()?;
             logging::start(&config.log);
-            publish::run(&source, &config, json)
+            publish::run(&source, &config, withdraw_missing, json)
         }
     }
 }

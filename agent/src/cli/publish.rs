@@ -5,31 +5,35 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use topology::subject::{Status, Subject};
 
 use super::import::refusals;
+use super::shown::shown;
 use super::{complain, say};
 use crate::config::Config;
 use crate::publish::state::{KeepError, Keeper};
 use crate::publish::{self, Part, Published, Told};
 use crate::rustsec;
-use crate::rustsec::publication::{Plan, State};
+use crate::rustsec::publication::{Doubt, Plan, State};
 
 /// How often the state is kept while a publication runs.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often a line says how far it is, where there is no terminal.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 
-/// Publishes an advisory tree or JSON lines.
-pub(super) fn run(source: &Path, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+/// Publishes an advisory tree or JSON lines. What a whole source lacks is withdrawn, but of much of it only with
+/// `withdraw_missing`.
+pub(super) fn run(source: &Path, config: &Config, withdraw_missing: bool, json: bool) -> anyhow::Result<ExitCode> {
     let (keeper, before) = Keeper::open(&config.state.directory)?;
     let source = rustsec::read_source(source)?;
     let is_complete = source.is_complete();
     let mut planned = before.clone();
     let plan = planned.plan(source, is_complete);
     refusals(&plan.refusals);
+    look_twice(&plan, withdraw_missing)?;
     let parts: Vec<Part> =
         plan.publish.iter().map(|(path, info)| Part::new(path, std::slice::from_ref(info))).collect();
-    let mut taking = Taking { keeper, state: before, planned, plan, kept: Instant::now(), failed: None };
+    let mut taking = Taking::begin(keeper, before, planned, plan)?;
     let mut shown = Shown::new(parts.len() as u64);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let published = runtime.block_on(publish::publish(config, &parts, |told| {
@@ -47,6 +51,18 @@ pub(super) fn run(source: &Path, config: &Config, json: bool) -> anyhow::Result<
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// Lets no plan pass that looks like a mistake, unless this very thing was asked for.
+fn look_twice(plan: &Plan, withdraw_missing: bool) -> Result<(), Doubt> {
+    if plan.is_partial {
+        complain("this source could not be read whole, so nothing that it lacks is withdrawn");
+    }
+    match plan.doubt() {
+        Some(Doubt::Missing { .. }) if withdraw_missing => Ok(()),
+        Some(doubt) => Err(doubt),
+        None => Ok(()),
+    }
+}
+
 /// What the server took, and the state that says so.
 struct Taking {
     keeper: Keeper,
@@ -58,6 +74,13 @@ struct Taking {
 }
 
 impl Taking {
+    /// Keeps what is going to be sent, before anything is.
+    fn begin(keeper: Keeper, mut state: State, planned: State, plan: Plan) -> Result<Self, KeepError> {
+        state.offer(&planned);
+        keeper.keep(&state)?;
+        Ok(Self { keeper, state, planned, plan, kept: Instant::now(), failed: None })
+    }
+
     fn take(&mut self, part: usize) {
         self.state.adopt(&self.planned, &self.plan.publish[part].1);
         if self.failed.is_none() && self.kept.elapsed() >= KEEP_EVERY {
@@ -95,7 +118,7 @@ impl Shown {
         match told {
             Told::Up => self.bar.set_message(""),
             Told::Down { why, wait } => {
-                let text = format!("no link ({why}); trying again in {:.1} s", wait.as_secs_f64());
+                let text = format!("no link ({}); trying again in {:.1} s", shown(why), wait.as_secs_f64());
                 if self.bar.is_hidden() { complain(&text) } else { self.bar.set_message(text) }
             }
             Told::Answered { .. } => {
@@ -110,18 +133,37 @@ impl Shown {
     }
 }
 
+/// What was taken, counted.
+#[derive(Debug, PartialEq, Eq)]
+struct Taken {
+    published: usize,
+    withdrawn: usize,
+}
+
+impl Taken {
+    fn count(outcomes: &[Result<(), String>], plan: &Plan) -> Self {
+        let taken = outcomes.iter().zip(&plan.publish).filter(|(outcome, _)| outcome.is_ok());
+        let (withdrawn, published): (Vec<_>, Vec<_>) = taken.partition(|(_, (_, item))| {
+            Subject::from_version_infos(std::slice::from_ref(item)).status == Status::Withdrawn
+        });
+        Self { published: published.len(), withdrawn: withdrawn.len() }
+    }
+}
+
 fn report(published: &Published, parts: &[Part], plan: &Plan, json: bool) -> anyhow::Result<()> {
     let refused: Vec<(&str, &str)> = published.refused().map(|(index, why)| (parts[index].label(), why)).collect();
-    let taken = published.outcomes.len() - refused.len();
+    let taken = Taken::count(&published.outcomes, plan);
     let seconds = published.took.as_secs_f64();
     if json {
         let refused: Vec<_> =
             refused.iter().map(|(path, why)| serde_json::json!({ "path": path, "reason": why })).collect();
         let report = serde_json::json!({
-            "published": taken,
+            "published": taken.published,
+            "withdrawn": taken.withdrawn,
             "refused": refused,
             "unchanged": plan.unchanged,
             "not_read": plan.refusals.len(),
+            "partial": plan.is_partial,
             "bytes": published.bytes,
             "links": published.links,
             "seconds": seconds,
@@ -130,11 +172,13 @@ fn report(published: &Published, parts: &[Part], plan: &Plan, json: bool) -> any
         return Ok(());
     }
     for (path, why) in &refused {
-        complain(&format!("the server refused {path}: {why}"));
+        complain(&format!("the server refused {}: {}", shown(path), shown(why)));
     }
     say(&format!(
-        "{taken} items published in {seconds:.2} s ({} bytes, {} links), {} refused by the server, {} unchanged, {} not \
-         read",
+        "{} items published and {} withdrawn in {seconds:.2} s ({} bytes, {} links), {} refused by the server, {} \
+         unchanged, {} not read",
+        taken.published,
+        taken.withdrawn,
         published.bytes,
         published.links,
         refused.len(),
@@ -142,4 +186,85 @@ fn report(published: &Published, parts: &[Part], plan: &Plan, json: bool) -> any
         plan.refusals.len()
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn line(n: usize) -> String {
+        let text = crate::rustsec::DOCUMENT.replace("RUSTSEC-2024-0001", &format!("RUSTSEC-2024-{n:04}"));
+        format!("{}\n", serde_json::json!({ "path": format!("p{n}"), "text": text }))
+    }
+
+    /// A provider that has published some advisories; nobody listens where its server should be.
+    fn provider(published: usize) -> (tempfile::TempDir, Config) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::new(schemas::guid::ServerGuid(1));
+        config.state.directory = dir.path().join("state");
+        fs::write(dir.path().join("all.jsonl"), (0..published).map(line).collect::<String>()).unwrap();
+        let (keeper, mut state) = Keeper::open(&config.state.directory).unwrap();
+        let source = rustsec::read_source(&dir.path().join("all.jsonl")).unwrap();
+        assert_eq!(state.plan(source, true).publish.len(), published);
+        keeper.keep(&state).unwrap();
+        (dir, config)
+    }
+
+    #[test]
+    fn an_empty_or_wrong_source_withdraws_nothing() {
+        let (dir, config) = provider(20);
+        let kept = || fs::read(config.state.directory.join(crate::publish::state::PUBLISHED)).unwrap();
+        let before = kept();
+        let empty = dir.path().join("empty");
+        fs::create_dir(&empty).unwrap();
+        for withdraw_missing in [false, true] {
+            let error = run(&empty, &config, withdraw_missing, true).unwrap_err().to_string();
+            assert!(error.contains("nothing could be read"), "{error}");
+        }
+        let part = dir.path().join("part.jsonl");
+        fs::write(&part, line(0)).unwrap();
+        let error = run(&part, &config, false, true).unwrap_err().to_string();
+        assert!(error.contains("19 of the 20") && error.contains("--withdraw-missing"), "{error}");
+        assert_eq!(kept(), before);
+    }
+
+    #[test]
+    fn what_is_sent_is_kept_before_it_is_sent() {
+        let (dir, config) = provider(1);
+        let plan = |text: &str| {
+            let file = dir.path().join("all.jsonl");
+            fs::write(&file, text).unwrap();
+            let (keeper, before) = Keeper::open(&config.state.directory).unwrap();
+            let mut planned = before.clone();
+            let plan = planned.plan(rustsec::read_source(&file).unwrap(), true);
+            let items: Vec<_> = plan.publish.iter().map(|(_, item)| item.clone()).collect();
+            let revision = Subject::from_version_infos(&items).revision;
+            // Answered or not: the process ends before it can keep that.
+            drop(Taking::begin(keeper, before, planned, plan).unwrap());
+            revision
+        };
+        let changed = |to| line(0).replace("A  fault", to);
+        assert_eq!(["B", "C", "C", "B"].map(|to| plan(&changed(to))), [2, 3, 3, 4]);
+    }
+
+    #[test]
+    fn withdrawals_are_counted_apart() {
+        let (dir, config) = provider(3);
+        let (_, mut state) = Keeper::open(&config.state.directory).unwrap();
+        let changed = line(0).replace("A  fault", "A worse fault");
+        fs::write(dir.path().join("all.jsonl"), changed + &line(1)).unwrap();
+        let plan = state.plan(rustsec::read_source(&dir.path().join("all.jsonl")).unwrap(), true);
+        assert_eq!(Taken::count(&[Ok(()), Ok(())], &plan), Taken { published: 1, withdrawn: 1 });
+        assert_eq!(Taken::count(&[Ok(()), Err("no".into())], &plan), Taken { published: 1, withdrawn: 0 });
+        look_twice(&plan, false).unwrap();
+    }
+
+    #[test]
+    fn what_was_asked_for_is_done() {
+        let plan = Plan { read: 1, missing: 19, standing: 20, ..Plan::default() };
+        assert!(look_twice(&plan, false).is_err());
+        look_twice(&plan, true).unwrap();
+    }
 }

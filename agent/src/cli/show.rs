@@ -10,11 +10,12 @@ use topology::interest::Interest;
 use topology::name::Name;
 
 use super::say;
+use super::shown::shown;
 use crate::assets;
 use crate::config::Config;
 use crate::inventory::Inventory;
 use crate::journal::Line;
-use crate::view::{Because, Item, View};
+use crate::view::{Because, Item, Standing, View};
 
 /// The inventory as the files state it now.
 pub(super) fn inventory(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
@@ -29,7 +30,8 @@ pub(super) fn inventory(config: &Config, json: bool) -> anyhow::Result<ExitCode>
         let text = |text: &Option<_>| text.as_ref().map(ToString::to_string).unwrap_or_default();
         let components = components(&asset.info).len().to_string();
         let version = text(&info.product_version);
-        table.add_row([name, &text(&info.product_name), &version, asset.origin.as_str(), &components]);
+        let product = text(&info.product_name);
+        table.add_row([shown(name), shown(&product), shown(&version), asset.origin.as_str().into(), components.into()]);
     }
     say(&table.to_string());
     Ok(ExitCode::SUCCESS)
@@ -70,37 +72,53 @@ pub(super) fn list(state: &Path, journal: bool, json: bool) -> anyhow::Result<Ex
     match (journal, json) {
         (true, true) => say(&serde_json::to_string_pretty(&view.lines)?),
         (true, false) => say(&events(&view.lines).to_string()),
-        (false, true) => say(&serde_json::to_string_pretty(&view.items)?),
-        (false, false) if view.items.is_empty() => say("Nothing that is known here applies to this device."),
-        (false, false) => {
-            say(&items(&view.items).to_string());
-            let reasons: usize = view.items.iter().map(|item| item.reasons.len()).sum();
-            say(&format!(
-                "{} items for {reasons} reasons, all unverified: no signature has been checked. More: distributary-agent \
-                 explain ID",
-                view.items.len()
-            ));
-        }
+        (false, true) => say(&serde_json::to_string_pretty(&view.now())?),
+        (false, false) => say(&listed(&view)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What applies, and how old that answer is: "nothing" of an agent that never reached its server says nothing.
+fn listed(view: &View) -> String {
+    let as_of = as_of(&view.standing);
+    if view.items.is_empty() {
+        return format!("Nothing that is known here applies to this device.\n{as_of}");
+    }
+    let reasons: usize = view.items.iter().map(|item| item.reasons.len()).sum();
+    format!(
+        "{}\n{} items for {reasons} reasons, all unverified: no signature has been checked. More: distributary-agent \
+         explain ID\n{as_of}",
+        items(&view.items),
+        view.items.len()
+    )
+}
+
+fn as_of(standing: &Standing) -> String {
+    match (&standing.as_of, standing.position) {
+        (Some(at), Some(position)) => {
+            let state = if standing.synchronised { "synchronised" } else { "not synchronised" };
+            format!("As of {at}, log position {position}, {state} with the server.")
+        }
+        _ => "Never synchronised with the server: what is published may not have come here yet.".to_owned(),
+    }
 }
 
 fn items(items: &[Item]) -> Table {
     let mut table = table(["severity", "ID", "title", "asset", "component", "since", "source"]);
     for item in items {
         let ids = std::iter::once(&item.id).chain(&item.aliases);
-        let ids = ids.map(String::as_str).collect::<Vec<_>>().join("\n");
+        let ids = ids.map(|id| shown(id)).collect::<Vec<_>>().join("\n");
         for (index, because) in item.reasons.iter().enumerate() {
             // What several reasons share stands once.
             let once = |text: &str| if index == 0 { text.to_owned() } else { String::new() };
             table.add_row([
-                once(&severity(item)),
+                once(&shown(&severity(item))),
                 once(&ids),
-                once(&item.title),
-                because.asset.clone(),
-                component(because),
+                once(&shown(&item.title)),
+                shown(&because.asset).into_owned(),
+                shown(&component(because)).into_owned(),
                 once(item.since.get(..10).unwrap_or(&item.since)),
-                once(&format!("{}\n{}", item.source, item.signature)),
+                once(&format!("{}\n{}", shown(&item.source), item.signature)),
             ]);
         }
     }
@@ -136,8 +154,8 @@ fn events(lines: &[Line]) -> Table {
             line.n.to_string(),
             line.at.clone(),
             line.event.as_str().to_owned(),
-            what.unwrap_or_default(),
-            line.title.clone().unwrap_or_default(),
+            shown(&what.unwrap_or_default()).into_owned(),
+            shown(line.title.as_deref().unwrap_or_default()).into_owned(),
             position.unwrap_or_default(),
         ]);
     }
@@ -150,7 +168,7 @@ pub(super) fn explain(state: &Path, id: &str, json: bool) -> anyhow::Result<Exit
     let items = view.named(id);
     let history = view.history(id);
     if items.is_empty() && history.is_empty() {
-        bail!("{id} never concerned this device; distributary-agent list shows what does");
+        bail!("{} never concerned this device; distributary-agent list shows what does", shown(id));
     }
     if json {
         let report = serde_json::json!({ "id": id, "items": items, "history": history });
@@ -158,7 +176,7 @@ pub(super) fn explain(state: &Path, id: &str, json: bool) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     if items.is_empty() {
-        say(&format!("{id} does not apply here any more."));
+        say(&format!("{} does not apply here any more.", shown(id)));
     }
     for item in items {
         say(&explained(item));
@@ -171,10 +189,10 @@ pub(super) fn explain(state: &Path, id: &str, json: bool) -> anyhow::Result<Exit
 }
 
 fn explained(item: &Item) -> String {
-    let mut text = format!("{}  {}\n", item.id, item.title);
+    let mut text = format!("{}  {}\n", shown(&item.id), shown(&item.title));
     let mut fact = |name: &str, value: Option<&str>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
-            text.push_str(&format!("  {:<11} {value}\n", format!("{name}:")));
+            text.push_str(&format!("  {:<11} {}\n", format!("{name}:"), shown(value)));
         }
     };
     fact("severity", Some(&severity(item)));
@@ -196,10 +214,8 @@ fn explained(item: &Item) -> String {
     text.push_str("Why it applies here:\n");
     for because in &item.reasons {
         let path = if because.path.is_empty() { String::new() } else { format!(", in {}", because.path.join(" > ")) };
-        text.push_str(&format!(
-            "  {}: {} {}{path}\n    affected: {}\n",
-            because.asset, because.component, because.version, because.affected
-        ));
+        let what = format!("{}: {} {}{path}", because.asset, because.component, because.version);
+        text.push_str(&format!("  {}\n    affected: {}\n", shown(&what), shown(&because.affected)));
     }
     text
 }
@@ -210,3 +226,6 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
     table
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,10 @@ fn every_example_of_the_help_parses() {
 
 #[test]
 fn a_journal_has_one_place() {
-    assert!(parse("list --state x --config y").is_err());
+    assert!(parse("list").unwrap_err().contains("--config"));
+    // As with DISTRIBUTARY_AGENT_CONFIG in the environment: the nearer word counts.
+    let Ok(Command::List { at, .. }) = parse("list --state x --config y") else { panic!("parses") };
+    assert_eq!(at.directory().unwrap(), Path::new("x"));
     let Ok(Command::List { at, json: true, .. }) = parse("list --state x --json") else { panic!("parses") };
     assert_eq!(at.directory().unwrap(), Path::new("x"));
 }
