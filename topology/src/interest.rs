@@ -159,24 +159,41 @@ impl Interest {
         product.or_else(|| self.nodes.iter().find_map(|node| node.name().map(Name::shown))).unwrap_or_default()
     }
 
-    /// Without the nodes for which `gone` holds, and all that lies in them. `None` if nothing that can match is left.
+    /// Without the nodes for which `gone` holds, and all that lies in them. What only held such nodes goes too, or it
+    /// would be taken for a filter without any field, which means everything. `None` if nothing that can match is left.
     pub(crate) fn without(&self, gone: &[bool]) -> Option<Self> {
-        let mut kept: Vec<Option<u32>> = Vec::with_capacity(self.nodes.len());
+        let stays = self.staying(gone);
+        let mut places: Vec<Option<u32>> = Vec::with_capacity(self.nodes.len());
         let mut nodes: Vec<Node> = Vec::new();
-        for (at, node) in self.nodes.iter().enumerate() {
-            let parent = node.parent.map(|parent| kept[parent as usize]);
-            if gone[at] || parent == Some(None) {
-                kept.push(None);
+        for (node, stays) in self.nodes.iter().zip(stays) {
+            places.push(stays.then(|| index(nodes.len())));
+            if !stays {
                 continue;
             }
-            kept.push(Some(index(nodes.len())));
-            nodes.push(Node { parent: parent.flatten(), has_children: false, ..node.clone() });
-            if let Some(parent) = parent.flatten() {
+            let parent = node.parent().and_then(|parent| places[parent]);
+            nodes.push(Node { parent, has_children: false, ..node.clone() });
+            if let Some(parent) = parent {
                 nodes[parent as usize].has_children = true;
             }
         }
         let left = Self::new(self.hosts.clone(), nodes);
         (!left.keys().is_empty()).then_some(left)
+    }
+
+    fn staying(&self, gone: &[bool]) -> Vec<bool> {
+        let mut stays: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for (node, gone) in self.nodes.iter().zip(gone) {
+            stays.push(!gone && node.parent().is_none_or(|parent| stays[parent]));
+        }
+        // Children stand behind their parents, so from the end each node's are settled before it.
+        let mut holds = vec![false; self.nodes.len()];
+        for (at, node) in self.nodes.iter().enumerate().rev() {
+            stays[at] &= holds[at] || !node.has_children || self.role(node) != Role::Holder;
+            if let Some(parent) = node.parent().filter(|_| stays[at]) {
+                holds[parent] = true;
+            }
+        }
+        stays
     }
 
     pub(crate) fn node(&self, at: u32) -> &Node {

@@ -9,16 +9,17 @@ use rkyv::{Archive, Deserialize, Serialize};
 use schemas::guid::ClientGuid;
 
 use crate::interest::{Interest, InterestRecord};
-use crate::key::Keys;
 use crate::matching::covers;
 use crate::record::{self, RecordError};
 use crate::subject::Reach;
 
 mod ending;
 mod index;
+mod list;
 
-use ending::After;
+use ending::Ends;
 use index::Index;
+use list::{Added, List};
 
 /// What a subscriber is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,19 +55,20 @@ pub struct Subscription {
 /// The table, with its index.
 #[derive(Clone, Debug, Default)]
 pub struct Subscriptions {
-    clients: BTreeMap<ClientGuid, Vec<Subscription>>,
+    clients: BTreeMap<ClientGuid, List>,
     index: Index,
 }
 
 impl Subscriptions {
     /// Adds a subscription. One with the same interest and mode is kept instead, with the smaller `since`. Returns
-    /// whether the table changed.
+    /// whether the table changed. The work is that of the interest's size, whatever else the client waits for.
     pub fn subscribe(&mut self, client: ClientGuid, subscription: Subscription) -> bool {
-        let list = self.clients.entry(client).or_default();
         let keys = subscription.interest.keys();
-        let changed = add(list, subscription);
-        self.index.insert(client, keys);
-        changed
+        let added = self.clients.entry(client).or_default().add(subscription);
+        if added == Added::New {
+            self.index.insert(client, keys);
+        }
+        added != Added::Known
     }
 
     /// Ends what an End with this `Version_Info` means for the client; an unknown one changes nothing (R-8.2.2-23).
@@ -76,28 +78,35 @@ impl Subscriptions {
     /// without) ends that asset. One whose top names a component ends that component and what lies in it, and leaves
     /// the asset's others (R-8.2.2-21). A top without fields of its own only holds the components that it ends.
     pub fn end(&mut self, client: ClientGuid, end: &Interest) -> usize {
-        if end.is_everything() {
+        self.end_many(client, std::slice::from_ref(end))
+    }
+
+    /// Ends what several Ends mean together, in one pass over the client's subscriptions: each is cut once, however
+    /// many Ends name parts of it, and what is then left and equals one of them ends too. Returns the number of
+    /// subscriptions that ended or lost components, each counted once.
+    pub fn end_many(&mut self, client: ClientGuid, ends: &[Interest]) -> usize {
+        if ends.iter().any(Interest::is_everything) {
             return self.end_all(client);
         }
-        let mut changed = 0;
-        // What is left of two subscriptions may be equal; `add` keeps one.
-        let mut left = Vec::new();
-        for subscription in self.of(client) {
-            match ending::after(&subscription.interest, end) {
-                After::Untouched => {
-                    add(&mut left, subscription.clone());
-                }
-                After::Ended => changed += 1,
-                After::Left(interest) => {
-                    changed += 1;
-                    add(&mut left, Subscription { interest, ..subscription.clone() });
-                }
-            }
+        let Some(list) = self.clients.get_mut(&client) else { return 0 };
+        let cuts = list.end(&Ends::of(ends));
+        if list.entries().is_empty() {
+            self.clients.remove(&client);
         }
-        if changed > 0 {
-            self.replace(client, left);
+        let changed = cuts.len();
+        for cut in cuts {
+            self.index.remove(client, &cut.before.keys());
+            self.index.insert(client, cut.left.unwrap_or_default());
         }
         changed
+    }
+
+    /// How many pairs of nodes [`end_many`](Self::end_many) would compare: those alone of equal names. Few in any
+    /// inventory, but whoever gives one name to all his components makes it the product of both numbers; a caller
+    /// that serves others meanwhile refuses such Ends first. This count itself takes n log m steps.
+    pub fn comparisons(&self, client: ClientGuid, ends: &[Interest]) -> usize {
+        let ends = Ends::of(ends);
+        self.of(client).iter().map(|subscription| ends.comparisons(&subscription.interest)).sum()
     }
 
     /// Ends every subscription of the client. Returns how many there were.
@@ -107,19 +116,19 @@ impl Subscriptions {
         ended
     }
 
-    /// The client's subscriptions, in the order in which they were made.
+    /// The client's subscriptions, in the order in which they were made or last cut.
     pub fn of(&self, client: ClientGuid) -> &[Subscription] {
-        self.clients.get(&client).map(Vec::as_slice).unwrap_or_default()
+        self.clients.get(&client).map(List::entries).unwrap_or_default()
     }
 
     /// Every client with a subscription, ascending.
     pub fn clients(&self) -> impl Iterator<Item = (ClientGuid, &[Subscription])> {
-        self.clients.iter().map(|(client, list)| (*client, list.as_slice()))
+        self.clients.iter().map(|(client, list)| (*client, list.entries()))
     }
 
     /// The number of subscriptions of all clients.
     pub fn len(&self) -> usize {
-        self.clients.values().map(Vec::len).sum()
+        self.clients.values().map(|list| list.entries().len()).sum()
     }
 
     /// Whether nobody waits for anything.
@@ -139,37 +148,30 @@ impl Subscriptions {
         self.index.candidates(&reach.keys()).into_iter().filter_map(|client| Some((client, mode(client)?))).collect()
     }
 
-    /// Sets the client's whole list, as read from the store.
+    /// Sets the client's whole list, as read from the store. What begins and ends both lists alike stays in the index
+    /// as it is.
     pub fn replace(&mut self, client: ClientGuid, list: Vec<Subscription>) {
-        let before = keys(self.of(client));
-        let after = keys(&list);
-        self.index.remove(client, before.difference(&after));
-        self.index.insert(client, after);
-        if list.is_empty() {
-            self.clients.remove(&client);
-        } else {
-            self.clients.insert(client, list);
+        let before = self.clients.remove(&client).unwrap_or_default();
+        let (old, new) = between(before.entries(), &list);
+        for subscription in old {
+            self.index.remove(client, &subscription.interest.keys());
+        }
+        for subscription in new {
+            self.index.insert(client, subscription.interest.keys());
+        }
+        if !list.is_empty() {
+            self.clients.insert(client, List::new(list));
         }
     }
 }
 
-fn keys(list: &[Subscription]) -> Keys {
-    list.iter().flat_map(|subscription| subscription.interest.keys()).collect()
-}
-
-fn add(list: &mut Vec<Subscription>, subscription: Subscription) -> bool {
-    let same = |held: &&mut Subscription| held.interest == subscription.interest && held.mode == subscription.mode;
-    match list.iter_mut().find(same) {
-        Some(held) => {
-            let earlier = subscription.since < held.since;
-            held.since = held.since.min(subscription.since);
-            earlier
-        }
-        None => {
-            list.push(subscription);
-            true
-        }
-    }
+/// What lies between the subscriptions to the same interests with which both lists begin and end.
+fn between<'a>(old: &'a [Subscription], new: &'a [Subscription]) -> (&'a [Subscription], &'a [Subscription]) {
+    let same = |(old, new): &(&Subscription, &Subscription)| old.interest == new.interest;
+    let first = old.iter().zip(new).take_while(same).count();
+    let (old, new) = (&old[first..], &new[first..]);
+    let last = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+    (&old[..old.len() - last], &new[..new.len() - last])
 }
 
 /// One client's list as it lies in the store.

@@ -157,6 +157,51 @@ fn what_two_ends_leave_equal_is_one_subscription() {
     assert_eq!(table.len(), 1);
 }
 
+// R-8.2.2-21: what held nothing but the ended component is not left as a wish for everything.
+#[test]
+fn c8_2_2_end_never_widens_a_subscription() {
+    let mut holder = version_info("");
+    holder.info = vec![component("", "")];
+    holder.info[0].container.package = None;
+    holder.info[0].container.contained_versions = vec![version_info("Version=1.0.0, File=a, Package=cargo")];
+    let mut table = table(&[(ANN, holder)]);
+    assert_eq!(end(&mut table, &version_info("Package=cargo, File=a")), 1);
+    assert!(table.is_empty(), "{:?}", table.of(ANN));
+}
+
+#[test]
+fn ends_of_one_message_are_applied_together() {
+    let parts = |names: &[&str]| asset("app", "1.0.0", names.iter().map(|name| component(name, "1.0.0")).collect());
+    let mut table = table(&[(ANN, parts(&["a", "b", "c"])), (ANN, parts(&["c"])), (ANN, version_info("ID=X"))]);
+    let read = |fields: &str| Interest::from_version_info(&version_info(fields));
+    assert_eq!(table.end_many(ANN, &[]), 0);
+    let ends = [read("Package=cargo, File=a"), read("ID=X"), read("Package=cargo, File=b"), read("File=unknown")];
+    assert_eq!(table.end_many(ANN, &ends), 2, "each subscription is counted once");
+    assert_eq!(table.of(ANN), [full(&parts(&["c"]))]);
+    assert_eq!(table.end_many(ANN, &[read("Package=cargo, File=c"), read("Product=app")]), 1);
+    assert!(table.is_empty() && table.index.len() == 0);
+}
+
+// P-6: Ends are compared with the nodes of their own name alone, and what is compared can be asked before.
+#[test]
+fn p_6_ends_of_other_names_cost_no_comparison() {
+    const COUNT: usize = 1_000;
+    let named = |name: &dyn Fn(usize) -> String| -> Vec<VersionInfo> {
+        (0..COUNT).map(|n| version_info(&format!("File={}, Version={n}.0.0", name(n)))).collect()
+    };
+    let (distinct, alike) = (named(&|n| format!("f{n}")), named(&|_| "f".to_owned()));
+    for (infos, expected) in [(distinct, COUNT), (alike, COUNT * COUNT)] {
+        let mut table = Subscriptions::default();
+        infos.iter().for_each(|info| assert!(table.subscribe(ANN, full(info))));
+        infos.iter().for_each(|info| assert!(!table.subscribe(ANN, full(info))));
+        let ends: Vec<_> = infos.iter().map(Interest::from_version_info).collect();
+        assert_eq!(table.comparisons(ANN, &ends), expected);
+        assert_eq!(table.comparisons(BOB, &ends), 0);
+        assert_eq!(table.end_many(ANN, &ends), COUNT);
+        assert!(table.is_empty());
+    }
+}
+
 #[test]
 fn damaged_list_is_refused_without_panic() {
     let list = [full(&quill("1.2.8")), full(&version_info("ID=X"))];
@@ -167,7 +212,7 @@ fn damaged_list_is_refused_without_panic() {
 #[derive(Clone, Debug)]
 enum Step {
     Subscribe(u8, VersionInfo, bool, u64),
-    End(u8, VersionInfo),
+    End(u8, Vec<VersionInfo>),
     EndOne(u8, usize),
     Reload(u8),
 }
@@ -176,7 +221,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => (0u8..4, any_version_info(), any::<bool>(), 0u64..4)
             .prop_map(|(client, interest, full, since)| Step::Subscribe(client, interest, full, since)),
-        2 => (0u8..4, any_version_info()).prop_map(|(client, end)| Step::End(client, end)),
+        2 => (0u8..4, proptest::collection::vec(any_version_info(), 0..3)).prop_map(|(client, ends)| Step::End(client, ends)),
         1 => (0u8..4, 0usize..4).prop_map(|(client, which)| Step::EndOne(client, which)),
         1 => (0u8..4).prop_map(Step::Reload),
     ]
@@ -188,8 +233,9 @@ fn take(table: &mut Subscriptions, step: Step) {
             let mode = if is_full { Mode::Full } else { Mode::Catalog };
             table.subscribe(ClientGuid(client.into()), Subscription { mode, since, ..full(&interest) });
         }
-        Step::End(client, end) => {
-            table.end(ClientGuid(client.into()), &Interest::from_version_info(&end));
+        Step::End(client, ends) => {
+            let ends: Vec<_> = ends.iter().map(Interest::from_version_info).collect();
+            table.end_many(ClientGuid(client.into()), &ends);
         }
         Step::EndOne(client, which) => {
             let client = ClientGuid(client.into());
@@ -205,7 +251,44 @@ fn take(table: &mut Subscriptions, step: Step) {
     }
 }
 
+/// The list as it is without any look-up: each compared with all.
+fn naive_subscribe(list: &mut Vec<Subscription>, subscription: Subscription) -> bool {
+    let same = |held: &&mut Subscription| held.interest == subscription.interest && held.mode == subscription.mode;
+    let Some(held) = list.iter_mut().find(same) else {
+        list.push(subscription);
+        return true;
+    };
+    let earlier = subscription.since < held.since;
+    held.since = held.since.min(subscription.since);
+    earlier
+}
+
 proptest! {
+    #[test]
+    fn subscribing_equals_comparing_with_all(
+        made in proptest::collection::vec((any_version_info(), any::<bool>(), 0u64..4), 0..20),
+        again in proptest::collection::vec((any::<prop::sample::Index>(), 0u64..4), 0..20),
+        end in any_version_info(),
+    ) {
+        let (mut table, mut list) = (Subscriptions::default(), Vec::new());
+        let mut all: Vec<_> = made.iter().map(|(interest, is_full, since)| {
+            let mode = if *is_full { Mode::Full } else { Mode::Catalog };
+            Subscription { mode, since: *since, ..full(interest) }
+        }).collect();
+        if !all.is_empty() {
+            all.extend(again.iter().map(|(at, since)| Subscription { since: *since, ..at.get(&all).clone() }).collect::<Vec<_>>());
+        }
+        for (at, subscription) in all.into_iter().enumerate() {
+            if at == made.len() {
+                // What is looked up stays right when the list is cut.
+                table.end(ANN, &Interest::from_version_info(&end));
+                list = table.of(ANN).to_vec();
+            }
+            prop_assert_eq!(table.subscribe(ANN, subscription.clone()), naive_subscribe(&mut list, subscription));
+            prop_assert_eq!(table.of(ANN), list.as_slice());
+        }
+    }
+
     #[test]
     fn index_equals_a_linear_scan(
         steps in proptest::collection::vec(any_step(), 0..20), items in proptest::collection::vec(any_version_info(), 1..4),
