@@ -84,6 +84,20 @@ impl Ranges {
         Self { intervals: if low < high { vec![(low, high)] } else { Vec::new() } }
     }
 
+    /// What lies between any of these pairs of cuts: sorted and merged once, so n log n in their number.
+    pub fn from_intervals(mut intervals: Vec<(Cut, Cut)>) -> Self {
+        intervals.retain(|(low, high)| low < high);
+        intervals.sort_unstable();
+        intervals.dedup_by(|(low, high), (_, end)| {
+            let joined = *low <= *end;
+            if joined && *high > *end {
+                std::mem::swap(high, end);
+            }
+            joined
+        });
+        Self { intervals }
+    }
+
     /// Exactly this version.
     pub fn one(version: CargoVersion) -> Self {
         Self::between(Cut::before(version.clone()), Cut::after(version))
@@ -120,15 +134,7 @@ impl Ranges {
     #[must_use]
     pub fn union(mut self, other: Self) -> Self {
         self.intervals.extend(other.intervals);
-        self.intervals.sort_unstable();
-        let mut merged: Vec<(Cut, Cut)> = Vec::with_capacity(self.intervals.len());
-        for (low, high) in self.intervals {
-            match merged.last_mut() {
-                Some(last) if low <= last.1 => last.1 = high.max(last.1.clone()),
-                _ => merged.push((low, high)),
-            }
-        }
-        Self { intervals: merged }
+        Self::from_intervals(self.intervals)
     }
 
     /// What is not in the set.

@@ -152,24 +152,30 @@ fn cargo(constraints: &[(Comparator, String)]) -> Result<Ranges, VersError> {
     if !ordered && has(Comparator::Equal) && has(Comparator::NotEqual) {
         return Err(VersError::Contradiction);
     }
-    let base = if !ordered && has(Comparator::NotEqual) { Ranges::all() } else { intervals(&read) };
-    let points = |wanted| read.iter().filter(move |(_, is)| *is == wanted).map(|(version, _)| version.clone());
-    let with = base.union(points(Comparator::Equal).map(Ranges::one).fold(Ranges::none(), Ranges::union));
-    let without = points(Comparator::NotEqual).map(Ranges::one).fold(Ranges::none(), Ranges::union);
-    Ok(with.intersection(without.complement()))
+    let mut within =
+        if !ordered && has(Comparator::NotEqual) { vec![(Cut::Start, Cut::End)] } else { intervals(&read) };
+    within.extend(points(&read, Comparator::Equal));
+    let without = Ranges::from_intervals(points(&read, Comparator::NotEqual).collect());
+    Ok(Ranges::from_intervals(within).intersection(without.complement()))
+}
+
+/// The single versions behind one comparator.
+fn points(read: &[(CargoVersion, Comparator)], wanted: Comparator) -> impl Iterator<Item = (Cut, Cut)> {
+    let chosen = read.iter().filter(move |(_, comparator)| *comparator == wanted);
+    chosen.map(|(version, _)| (Cut::before(version.clone()), Cut::after(version.clone())))
 }
 
 /// The order comparators alone, ascending. Of two lower bounds in a row the first counts, of two upper ones the last.
-fn intervals(ascending: &[(CargoVersion, Comparator)]) -> Ranges {
-    let mut set = Ranges::none();
+fn intervals(ascending: &[(CargoVersion, Comparator)]) -> Vec<(Cut, Cut)> {
+    let mut found = Vec::new();
     let mut low = Some(Cut::Start);
     let mut pending: Option<(Cut, Cut)> = None;
     for (version, comparator) in ascending {
         match comparator {
             Comparator::Equal | Comparator::NotEqual => {}
             Comparator::Greater | Comparator::GreaterOrEqual => {
-                if let Some((from, to)) = pending.take() {
-                    set = set.union(Ranges::between(from, to));
+                if let Some(interval) = pending.take() {
+                    found.push(interval);
                     low = None;
                 }
                 let inclusive = *comparator == Comparator::GreaterOrEqual;
@@ -186,7 +192,8 @@ fn intervals(ascending: &[(CargoVersion, Comparator)]) -> Ranges {
         }
     }
     let open = low.filter(|low| *low != Cut::Start).map(|low| (low, Cut::End));
-    [pending, open].into_iter().flatten().fold(set, |set, (from, to)| set.union(Ranges::between(from, to)))
+    found.extend(pending.into_iter().chain(open));
+    found
 }
 
 fn listed(scheme: &str, constraints: &[(Comparator, String)]) -> Result<Listed, VersError> {

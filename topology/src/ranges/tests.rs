@@ -48,6 +48,25 @@ proptest! {
     }
 }
 
+proptest! {
+    // Reversed and empty pairs are nothing, and the order in which pairs stand does not count.
+    #[test]
+    fn merging_once_equals_joining_one_by_one(pairs in proptest::collection::vec((any_cut(), any_cut()), 0..40)) {
+        let one_by_one = pairs.iter().fold(Vec::<(Cut, Cut)>::new(), |set, (low, high)| {
+            if low >= high {
+                return set;
+            }
+            let (touching, apart): (Vec<_>, Vec<_>) = set.into_iter().partition(|(from, to)| from <= high && low <= to);
+            let from = touching.iter().map(|(from, _)| from).chain([low]).min().unwrap().clone();
+            let to = touching.iter().map(|(_, to)| to).chain([high]).max().unwrap().clone();
+            let mut set: Vec<_> = apart.into_iter().chain([(from, to)]).collect();
+            set.sort();
+            set
+        });
+        prop_assert_eq!(Ranges::from_intervals(pairs), Ranges { intervals: one_by_one });
+    }
+}
+
 #[test]
 fn prereleases_have_their_place() {
     let below = Ranges::between(Cut::Start, Cut::before(version("1.0.0")));

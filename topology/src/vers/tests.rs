@@ -68,6 +68,22 @@ fn excluded_version_is_a_hole() {
     assert!(!ranges.contains(&version("0.2.0")) && !ranges.contains(&version("0.2.23")));
 }
 
+#[test]
+fn the_most_comparators_are_read_and_printed_back() {
+    let listed = |signs: &[&str]| {
+        let texts: Vec<_> = (0..COMPARATORS_MAX).map(|n| format!("{}1.0.{n}", signs[n % signs.len()])).collect();
+        format!("vers:cargo/{}", texts.join("|"))
+    };
+    for (signs, intervals) in
+        [(&[""][..], COMPARATORS_MAX), (&["!="], COMPARATORS_MAX + 1), (&[">=", "<"], COMPARATORS_MAX / 2)]
+    {
+        let text = listed(signs);
+        let Ok(Vers::Cargo(ranges)) = Vers::parse(&text) else { panic!("a cargo range") };
+        assert_eq!(ranges.intervals().len(), intervals);
+        assert_eq!(Vers::of(ranges).to_string(), text);
+    }
+}
+
 proptest! {
     #[test]
     fn printed_ranges_read_back(ranges in any_ranges(), v in any_version()) {
