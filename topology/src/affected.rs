@@ -92,9 +92,16 @@ impl Affected {
         }
     }
 
+    /// Equal but for who speaks of it.
     fn same_thing(&self, other: &Self) -> bool {
-        let key = |affected: &Self| Self { named: Vec::new(), ..affected.clone() };
-        key(self) == key(other)
+        let Self { product, product_version, company, package, name, language, versions, named: _ } = self;
+        *versions == other.versions
+            && *name == other.name
+            && *product == other.product
+            && *product_version == other.product_version
+            && *company == other.company
+            && *package == other.package
+            && *language == other.language
     }
 }
 

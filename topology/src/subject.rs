@@ -114,13 +114,16 @@ impl Subject {
         (self.revision, own_digest) > (other_revision, other_digest)
     }
 
-    /// What could not be read, for whoever shows or refuses the item: a thing, its range, and why.
+    /// What could not be read or takes no effect, for whoever shows or refuses the item: a thing, its range, and why.
     pub fn faults(&self) -> Vec<String> {
-        let faults = self.affected.iter().filter_map(|one| {
+        let dropped = reach::dropped(&self.affected);
+        let over =
+            (dropped > 0).then(|| format!("{dropped} things are over the bound of {REACH_MAX}: they reach nobody"));
+        let unreadable = self.affected.iter().filter_map(|one| {
             let error = one.versions.fault()?;
             Some(format!("{}: {}: {error}", one.shown(), one.versions))
         });
-        faults.collect()
+        unreadable.chain(over).collect()
     }
 
     /// The bytes for a record.

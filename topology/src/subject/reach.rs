@@ -7,10 +7,13 @@ use crate::versions::Versions;
 
 use super::Subject;
 
-/// Entries that a joined reach keeps. An advisory has one or two; what is over the bound is widened first and then,
+/// Entries of a reach. An advisory has one or two; what is over the bound is widened to any version first and then,
 /// beginning with the predecessors', dropped: clients that hold only such an old revision learn of its end when they
-/// synchronise anew.
+/// synchronise anew. An item that names more things itself says so in [`Subject::faults`].
 pub const REACH_MAX: usize = 4096;
+
+/// Names of one predecessor's entry that are carried on: an advisory has few aliases, but each revision can have others.
+const NAMES_KEPT: usize = 16;
 
 /// An item's own range joined with the reach of what it replaces, so that a retraction finds those that hold a
 /// predecessor.
@@ -18,9 +21,9 @@ pub const REACH_MAX: usize = 4096;
 pub struct Reach(Vec<Affected>);
 
 impl Reach {
-    /// What the item itself applies to.
+    /// What the item itself applies to, at most [`REACH_MAX`] entries.
     pub fn of(subject: &Subject) -> Self {
-        Self(subject.affected.clone())
+        Self::bounded(subject.affected.clone())
     }
 
     /// The entries, sorted.
@@ -33,18 +36,18 @@ impl Reach {
         self.0.is_empty()
     }
 
-    /// This reach and a predecessor's, each entry once, at most [`REACH_MAX`] unless its own are more.
+    /// This reach and a predecessor's, each entry once, at most [`REACH_MAX`], its own first.
     #[must_use]
     pub fn join(&self, predecessor: &Self) -> Self {
-        let joined = merged(self.0.iter().chain(&predecessor.0).cloned().collect());
+        let both = || self.0.iter().cloned().chain(predecessor.0.iter().map(carried_on));
+        let joined = merged(both().collect());
         if joined.len() <= REACH_MAX {
             return Self(joined);
         }
-        let widened = |one: &Affected| Affected { versions: Versions::any(), product_version: None, ..one.clone() };
-        let own = merged(self.0.iter().map(widened).collect());
-        let all = merged(self.0.iter().chain(&predecessor.0).map(widened).collect());
+        let own = widened(self.0.iter().cloned());
         let room = REACH_MAX.saturating_sub(own.len());
-        let older: Vec<Affected> = all.into_iter().filter(|one| !own.contains(one)).take(room).collect();
+        let is_older = |one: &Affected| own.binary_search(one).is_err();
+        let older: Vec<Affected> = widened(both()).into_iter().filter(is_older).take(room).collect();
         Self(merged(own.into_iter().chain(older).collect()))
     }
 
@@ -61,6 +64,32 @@ impl Reach {
     /// Reads a record; damaged bytes are an error.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let records = record::decode::<Vec<AffectedRecord>>(bytes)?;
-        Ok(Self(merged(records.into_iter().map(Affected::from).collect())))
+        Ok(Self::bounded(merged(records.into_iter().map(Affected::from).collect())))
     }
+
+    fn bounded(own: Vec<Affected>) -> Self {
+        if own.len() <= REACH_MAX {
+            return Self(own);
+        }
+        let mut widened = widened(own);
+        widened.truncate(REACH_MAX);
+        Self(widened)
+    }
+}
+
+/// How many things an item names that no reach of it can hold.
+pub(super) fn dropped(own: &[Affected]) -> usize {
+    if own.len() <= REACH_MAX { 0 } else { widened(own.iter().cloned()).len().saturating_sub(REACH_MAX) }
+}
+
+/// The same things in any version, each once, sorted.
+fn widened(entries: impl IntoIterator<Item = Affected>) -> Vec<Affected> {
+    let any = |one: Affected| Affected { versions: Versions::any(), product_version: None, ..one };
+    merged(entries.into_iter().map(any).collect())
+}
+
+fn carried_on(older: &Affected) -> Affected {
+    let mut older = older.clone();
+    older.named.truncate(NAMES_KEPT);
+    older
 }

@@ -137,6 +137,48 @@ fn joined_reach_is_bounded_and_keeps_its_own() {
     assert!(own.keys().is_subset(&most.keys()));
 }
 
+// Whatever it is made of, and its own names no longer than those of one document.
+#[test]
+fn no_reach_is_longer_than_its_bound() {
+    let subject = |names: std::ops::Range<usize>, version: &dyn Fn(usize) -> String| {
+        let info = names.map(|n| crate::interest::tests::component(&format!("c{n}"), &version(n))).collect();
+        Subject::from_version_infos(&[VersionInfo { info, ..VersionInfo::default() }])
+    };
+    let too_wide = subject(0..REACH_MAX + 7, &|_| "1.0.0".to_owned());
+    let reach = Reach::of(&too_wide);
+    assert_eq!(reach.affected().len(), REACH_MAX);
+    assert_eq!(Reach::decode(&reach.encode()), Ok(reach.clone()));
+    assert!(too_wide.faults()[0].starts_with("7 things"), "{:?}", too_wide.faults());
+    let just = Reach::of(&subject(0..REACH_MAX, &|n| format!("{n}.0.0")));
+    for (own, older) in [(&reach, &just), (&just, &reach)] {
+        let joined = own.join(older);
+        assert_eq!(joined.affected().len(), REACH_MAX);
+        assert!(own.keys().is_subset(&joined.keys()));
+    }
+    let info = crate::interest::tests::component("one", "1.0.0");
+    let many = Subject::from_version_infos(&[VersionInfo {
+        info: (0..REACH_MAX + 7)
+            .map(|n| {
+                let mut info = info.clone();
+                info.container.version = format!("{n}.0.0").into();
+                info
+            })
+            .collect(),
+        ..VersionInfo::default()
+    }]);
+    assert_eq!(Reach::of(&many).affected().len(), 1, "widened to any version, nothing is dropped");
+    assert_eq!(many.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn names_of_predecessors_do_not_pile_up() {
+    let named = |n: usize| Reach::of(&subject(&format!("Source=S, ID=X{n:04}, File=f, Version=1.0.0"), ""));
+    let joined = (0..100).map(named).reduce(|older, own| own.join(&older)).unwrap();
+    assert_eq!(joined.affected().len(), 1);
+    let ids: Vec<_> = joined.affected()[0].named.iter().filter_map(|named| named.id.as_deref()).collect();
+    assert!(ids.contains(&"X0099") && ids.len() < 20, "{ids:?}");
+}
+
 proptest! {
     #[test]
     fn subject_reads_back_from_its_record(items in proptest::collection::vec(any_version_info(), 0..3)) {
