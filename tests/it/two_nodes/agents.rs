@@ -10,7 +10,7 @@ use std::time::Duration;
 use agent::config::{AssetSource, Config};
 use agent::journal;
 use agent::publish::{self, Part};
-use agent::view::View;
+use agent::view::{Item, View};
 use link::pki::Role;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::version::{Code, CodeContent, CodeKind, Container, Info, VersionControl, VersionInfo};
@@ -56,41 +56,73 @@ fn of_version(version: &str) -> Container {
     Container { version: version.into(), ..Container::default() }
 }
 
-// R-10.2.8-2: who runs what a product of another name replaces finds that in the list of what concerns him, with the
-// reason. The list is all that comes of it: an agent carries out nothing.
-#[tokio::test]
-async fn c10_2_8_users_of_the_old_product_are_told_of_its_successor() {
+/// What the users of two agents are told: to each list of assets, the items in the order of their IDs. `pushed` says how
+/// many items concern them altogether.
+async fn told(assets: [&str; 2], items: &[VersionInfo], pushed: u64) -> [Vec<Item>; 2] {
     let server = TestServer::with_providers(SERVER, &[PROVIDER]).await;
     let provider = TestClient::connect(&server, PROVIDER).await;
     let folder = tempfile::tempdir().unwrap();
+    let folders = [folder.path().join("one"), folder.path().join("other")];
     let stop = CancellationToken::new();
     let mut agents = tokio::task::JoinSet::new();
-    for (guid, version) in [(CLIENT, "9.9"), (SIBLING, "9.8")] {
-        let list = format!("[[asset]]\nname = \"P\"\nversion = \"{version}\"\n");
-        let config = agent((server.addr(), server.guid()), guid, &folder.path().join(version), &list);
+    for ((guid, list), folder) in [CLIENT, SIBLING].into_iter().zip(assets).zip(&folders) {
+        let config = agent((server.addr(), server.guid()), guid, folder, list);
         let stop = stop.clone();
         agents.spawn(async move { agent::run::run(&config, stop).await });
     }
-    server.snapshot_when(|snapshot| snapshot.registered == 2).await;
-    for item in [successor(), draft::item("both", "P")] {
-        provider.ask(draft::deliver(&[item])).await.succeeded();
+    server.snapshot_when(|snapshot| snapshot.registered == assets.len()).await;
+    for item in items {
+        provider.ask(draft::deliver(std::slice::from_ref(item))).await.succeeded();
     }
-    // One of them gets two items, the other one.
-    server.snapshot_when(|snapshot| snapshot.shard.taken >= 3 && snapshot.shard.unanswered == 0).await;
+    server.snapshot_when(|snapshot| snapshot.shard.taken >= pushed && snapshot.shard.unanswered == 0).await;
     stop.cancel();
     while let Some(ended) = agents.join_next().await {
         ended.unwrap().unwrap();
     }
-    let listed = |version: &str| {
-        let mut items = View::load(&folder.path().join(version).join("state")).unwrap().items;
-        items.sort_by(|one, other| other.id.cmp(&one.id));
+    folders.map(|folder| {
+        let mut items = View::load(&folder.join("state")).unwrap().items;
+        items.sort_by(|one, other| one.id.cmp(&other.id));
         items
+    })
+}
+
+/// Items, and why they are there: the component and its version.
+fn reasons(items: &[Item]) -> Vec<(&str, &str, &str)> {
+    let each = items.iter().flat_map(|item| item.reasons.iter().map(|because| (item.id.as_str(), because)));
+    each.map(|(id, because)| (id, because.component.as_str(), because.version.as_str())).collect()
+}
+
+// R-7-1: of four advisories each user's list has those that apply to what he runs, with the reason, and no others.
+#[tokio::test]
+async fn c7_the_list_of_a_user_is_what_applies() {
+    let device = |serde: &str| {
+        format!(
+            "[[asset]]\nname = \"Device\"\nversion = \"1\"\n\
+             [[asset.component]]\nfile = \"pkg:cargo/serde\"\nversion = \"{serde}\"\n\
+             [[asset.component]]\nfile = \"lib.so\"\nversion = \"1.2.8\"\n"
+        )
     };
-    let ids = |version: &str| listed(version).into_iter().map(|item| item.id).collect::<Vec<_>>();
-    assert_eq!((ids("9.9"), ids("9.8")), (vec!["successor".into(), "both".into()], vec!["both".to_owned()]));
-    let told = &listed("9.9")[0].reasons;
-    let told: Vec<_> = told.iter().map(|because| (because.component.as_str(), because.version.as_str())).collect();
-    assert_eq!(told, [("P", "9.9")]);
+    let advisory = |id: &str, name: &str| draft::component_item(id, &format!("pkg:cargo/{name}"), "vers:cargo/<2.0.0");
+    let items = [
+        advisory("A-1", "serde"),
+        draft::component_item("A-2", "lib.so", "1.2.8"),
+        draft::component_item("A-3", "lib.so", "1.2.9"),
+        advisory("A-4", "serde_json"),
+    ];
+    let [old, new] = told([&device("1.9.9"), &device("2.0.0")], &items, 3).await;
+    assert_eq!(reasons(&old), [("A-1", "serde", "1.9.9"), ("A-2", "lib.so", "1.2.8")]);
+    assert_eq!(reasons(&new), [("A-2", "lib.so", "1.2.8")]);
+}
+
+// R-10.2.8-2: who runs what a product of another name replaces finds that in the list of what concerns him, with the
+// reason. The list is all that comes of it: an agent carries out nothing.
+#[tokio::test]
+async fn c10_2_8_users_of_the_old_product_are_told_of_its_successor() {
+    let device = |version: &str| format!("[[asset]]\nname = \"P\"\nversion = \"{version}\"\n");
+    let items = [draft::item("about both", "P"), successor()];
+    let [old, other] = told([&device("9.9"), &device("9.8")], &items, 3).await;
+    assert_eq!(reasons(&old), [("about both", "P", "9.9"), ("successor", "P", "9.9")]);
+    assert_eq!(reasons(&other), [("about both", "P", "9.8")]);
 }
 
 /// A process; killed when it is dropped.
