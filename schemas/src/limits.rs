@@ -1,8 +1,9 @@
 //! Every bound on a document, in one place. All are checked before memory is spent.
 
-/// Bounds on one document. The memory that decoding takes is the document, its UTF-8 form if it came in UTF-16
-/// (at most 1.5 times as long), at most [`Limits::elements`] × 512 bytes of types, and at most twice the
-/// document's length for texts that cannot be slices of it (references, CDATA sections, carriage returns) and grow.
+/// Bounds on one document. The memory that decoding takes is the document; its UTF-8 form if it came in UTF-16, of
+/// exactly the length of that form (at most 1.5 times the document's, and at most [`Limits::document_bytes`]); at most
+/// [`Limits::elements`] × 512 bytes of types; and at most twice the length of the UTF-8 for texts that cannot be slices
+/// of it (references, CDATA sections, carriage returns) and grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a whole document.

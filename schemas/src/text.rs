@@ -41,18 +41,32 @@ fn from_utf8(bytes: Bytes) -> Result<Bytes, Error> {
 
 fn from_utf16(units: &[u8], skipped: usize, unit: fn([u8; 2]) -> u16, limits: &Limits) -> Result<Bytes, Error> {
     let (pairs, odd) = units.as_chunks::<2>();
-    let mut text = String::with_capacity(units.len());
-    let mut at = skipped;
-    for decoded in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
-        let c = decoded.map_err(|_| encoding("half a surrogate pair", at, line_at(text.as_bytes(), text.len())))?;
-        text.push(c);
+    let text = || char::decode_utf16(pairs.iter().map(|pair| unit(*pair)));
+    let length = utf8_length(text(), skipped, !odd.is_empty())?;
+    check_size(length, limits)?;
+    let mut transcoded = String::with_capacity(length);
+    // Counted above without an error, so every character is there.
+    transcoded.extend(text().flatten());
+    without_encoding_declaration(transcoded).map(Bytes::from)
+}
+
+/// The bytes that the text takes in UTF-8: the first pass over it, which takes no memory.
+fn utf8_length(
+    text: impl Iterator<Item = Result<char, std::char::DecodeUtf16Error>>,
+    skipped: usize,
+    is_cut: bool,
+) -> Result<usize, Error> {
+    let (mut at, mut length, mut line) = (skipped, 0, 1);
+    for decoded in text {
+        let c = decoded.map_err(|_| encoding("half a surrogate pair", at, line))?;
+        length += c.len_utf8();
         at += 2 * c.len_utf16();
-        check_size(text.len(), limits)?;
+        line += usize::from(c == '\n');
     }
-    if !odd.is_empty() {
-        return Err(encoding("half a character at the end", at, line_at(text.as_bytes(), text.len())));
+    if is_cut {
+        return Err(encoding("half a character at the end", at, line));
     }
-    without_encoding_declaration(text).map(Bytes::from)
+    Ok(length)
 }
 
 fn without_encoding_declaration(mut text: String) -> Result<String, Error> {
@@ -126,6 +140,33 @@ mod tests {
         ] {
             assert!(matches!(refused(bytes).kind, ErrorKind::Encoding(_)), "{bytes:?}");
         }
+    }
+
+    // Three-byte characters make the UTF-8 form the longest: it takes its own length in memory, and not before it fits.
+    #[test]
+    fn transcoding_takes_the_length_of_its_result() {
+        for text in ["漢字かな".repeat(1_000), "a".repeat(4_000), "é".repeat(4_000), "𝒳".repeat(2_000)] {
+            let document = format!("<a>{text}</a>");
+            for unit in [u16::to_le_bytes, u16::to_be_bytes] {
+                let made = to_utf8(utf16(&document, unit, true), &Limits::default()).unwrap();
+                assert_eq!(made, document);
+                let made = Vec::from(made);
+                assert_eq!(made.capacity(), document.len());
+                let tight = Limits { document_bytes: document.len() - 1, ..Limits::default() };
+                assert!(to_utf8(utf16(&document, unit, true), &tight).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_in_utf16_says_where_it_is() {
+        let mut cut = utf16("<a>\n漢</a>", u16::to_be_bytes, true).to_vec();
+        cut.push(0);
+        let error = to_utf8(cut.clone().into(), &Limits::default()).unwrap_err();
+        assert_eq!((error.byte, error.line), (cut.len() - 1, 2));
+        cut[10..12].copy_from_slice(&[0xd8, 0x00]);
+        let error = to_utf8(cut.into(), &Limits::default()).unwrap_err();
+        assert_eq!((error.byte, error.line), (10, 2));
     }
 
     #[test]
