@@ -192,6 +192,22 @@ fn c10_1_2_values_are_128_bits_wide_in_any_notation() {
     }
 }
 
+// R-10.1.2-7, R-10.1.5-2: Sent_Time is an xs:dateTime on either root.
+#[test]
+fn c10_1_2_sent_time_is_a_date_and_time_on_both_roots() {
+    let sent = |text: &str| on_both_roots(&format!("{PID}<m:Sent_Time>{text}</m:Sent_Time>"));
+    for bad in ["yesterday", "", "2026-01-15", "09:30:00", "2026-01-15 09:30:00", "2026-02-30T09:30:00Z"] {
+        for document in sent(bad) {
+            check_refused(document, "10.1.2", "Sent_Time");
+        }
+    }
+    for good in ["2026-01-15T09:30:00Z", "2026-01-15T09:30:00.25+09:00", " 2026-01-15T09:30:00 "] {
+        for document in sent(good) {
+            assert_eq!(header_of(document).sent_time.as_deref().map(str::trim), Some(good.trim()));
+        }
+    }
+}
+
 // R-10.1.2-11
 #[test]
 fn c10_1_2_no_header_field_is_repeated() {

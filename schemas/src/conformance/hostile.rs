@@ -119,7 +119,18 @@ fn floods_within_the_limits_take_no_more_steps_than_stated() {
 fn c9_6_1_entities_are_refused_wherever_they_stand() {
     let bomb = "<!DOCTYPE m:Message_Core [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]>";
     let message = with_message(REQUEST);
+    let declared = |what: &str| format!("<!DOCTYPE m:Message_Core {what}>{message}");
     for text in [
+        declared("[<!ENTITY x SYSTEM 'file:///etc/passwd'>]"),
+        declared("[<!ENTITY x SYSTEM 'file:///etc/passwd'>]").replace("Request", "&x;"),
+        declared("[<!ENTITY x SYSTEM 'http://127.0.0.1:1/x'>]"),
+        declared("[<!ENTITY x SYSTEM 'http://127.0.0.1:1/x'>]").replace("Request", "&x;"),
+        declared("[<!ENTITY x PUBLIC '-//X//Y' 'http://127.0.0.1:1/x'>]"),
+        declared("[<!ENTITY % x SYSTEM 'http://127.0.0.1:1/x.dtd'> %x;]"),
+        declared("[<!ENTITY % x \"<!ENTITY y 'z'>\"> %x;]").replace("Request", "&y;"),
+        declared("SYSTEM 'http://127.0.0.1:1/x.dtd'"),
+        declared("PUBLIC '-//X//Y' 'file:///etc/passwd'"),
+        declared(""),
         format!("{bomb}{message}"),
         format!("<?xml version='1.0'?>\n{bomb}{message}"),
         message.replace("Request", "&b;"),
