@@ -2,7 +2,9 @@
 //!
 //! Built from log records alone, by [`Catalogue::insert`] in log order, live and after a restart alike.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::binary_heap::PeekMut;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::ops::Bound;
 
 use schemas::digest::Digest;
@@ -26,6 +28,12 @@ pub struct Item {
 
 /// Keys of trimmed items that are told apart.
 const TRIMMED_KEYS_MAX: usize = 1_000_000;
+
+/// Candidates that one look-up looks at.
+const LOOKED_AT_MAX: usize = 4096;
+
+/// The next posting of a key for a subscription.
+type Head = (Position, usize, MatchKey);
 
 /// Content and catalogue entries of one thing replace their own kind only.
 type Slot = (ItemIdentity, bool);
@@ -156,6 +164,9 @@ impl Catalogue {
         for key in record.reach.keys() {
             if let Some(positions) = self.postings.get_mut(&key) {
                 positions.remove(&position);
+                if positions.is_empty() {
+                    self.postings.remove(&key);
+                }
             }
             self.trimmed.insert(key, position);
         }
@@ -178,33 +189,54 @@ impl Catalogue {
                 .any(|key| self.trimmed.get(&key).is_some_and(|trimmed| *trimmed > position))
     }
 
-    /// The current items after `after` that `subscriptions` cover, `most` at the most.
+    /// The current items after `after` that `subscriptions` cover, `most` at the most, found by merging the postings of
+    /// their keys: the work grows with what is looked at, never with what lies behind it. At most
+    /// [`LOOKED_AT_MAX`] candidates are looked at in one step, so that a step has a bound also where few match.
     pub fn due(&self, subscriptions: &[Subscription], after: Position, most: usize) -> Stretch {
-        let mut candidates: BTreeSet<Position> = BTreeSet::new();
-        for subscription in subscriptions {
-            let from = Bound::Excluded(after.max(Position(subscription.since)));
+        let mut heads = self.heads(subscriptions, after);
+        let (mut due, mut through, mut looked_at) = (Vec::new(), after, 0);
+        while let Some(Reverse((position, ..))) = heads.peek() {
+            let position = *position;
+            if due.len() == most || looked_at == LOOKED_AT_MAX {
+                return Stretch { due, through, complete: false };
+            }
+            let mut wanting = Vec::new();
+            while let Some(mut head) = heads.peek_mut().filter(|head| head.0.0 == position) {
+                wanting.push(head.0.1);
+                match self.next_posting(&head.0.2, position) {
+                    Some(next) => head.0.0 = next,
+                    None => drop(PeekMut::pop(head)),
+                }
+            }
+            looked_at += 1;
+            through = position;
+            due.extend(self.due_at(position, wanting.into_iter().filter_map(|index| subscriptions.get(index))));
+        }
+        Stretch { due, through: self.head.max(after), complete: true }
+    }
+
+    /// For each subscription and key the first posting after where it begins.
+    fn heads(&self, subscriptions: &[Subscription], after: Position) -> BinaryHeap<Reverse<Head>> {
+        let mut heads = BinaryHeap::new();
+        for (index, subscription) in subscriptions.iter().enumerate() {
+            let from = after.max(Position(subscription.since));
             for key in subscription.interest.keys() {
-                if let Some(positions) = self.postings.get(&key) {
-                    candidates.extend(positions.range((from, Bound::Unbounded)));
+                if let Some(first) = self.next_posting(&key, from) {
+                    heads.push(Reverse((first, index, key)));
                 }
             }
         }
-        let mut due = Vec::new();
-        for position in candidates {
-            if due.len() == most {
-                let through = due.last().map_or(after, |due: &Due| due.position);
-                return Stretch { due, through, complete: false };
-            }
-            due.extend(self.due_at(position, subscriptions));
-        }
-        Stretch { due, through: self.head, complete: true }
+        heads
     }
 
-    fn due_at(&self, position: Position, subscriptions: &[Subscription]) -> Option<Due> {
+    fn next_posting(&self, key: &MatchKey, after: Position) -> Option<Position> {
+        self.postings.get(key)?.range((Bound::Excluded(after), Bound::Unbounded)).next().copied()
+    }
+
+    fn due_at<'a>(&self, position: Position, wanting: impl Iterator<Item = &'a Subscription>) -> Option<Due> {
         let item = self.items.get(&position)?;
-        let covering = subscriptions.iter().filter(|subscription| {
-            subscription.since < position.0 && matching::covers(&subscription.interest, item.record.reach.affected())
-        });
+        let covering =
+            wanting.filter(|subscription| matching::covers(&subscription.interest, item.record.reach.affected()));
         let form = covering.filter_map(|subscription| self.form(item, subscription.mode)).min()?;
         Some(Due { position, form, bytes: item.record.bytes, spelling: item.record.spelling })
     }

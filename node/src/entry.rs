@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use schemas::core::{Document, Message, Part, Payload, Root};
+use schemas::core::{Document, Message, Payload, Root};
 use schemas::digest::Digest;
 use schemas::facts::Validated;
 use schemas::guid::MessageId;
@@ -35,11 +35,8 @@ fn version_infos(document: &Document) -> impl Iterator<Item = &VersionInfo> {
     let messages = match &document.root {
         Root::Message(core) => match &core.payload {
             Payload::Messages(messages) => messages.as_slice(),
-            Payload::Bundle(parts) => {
-                // An item is a leaf: intake made it of one Payload of messages.
-                debug_assert!(parts.iter().all(|part| matches!(part, Part::Good(_) | Part::Bad(_))));
-                &[]
-            }
+            // An item is a leaf: intake made it of one Payload of messages.
+            Payload::Bundle(_) => &[],
         },
         Root::Reply(_) => &[],
     };

@@ -1,7 +1,8 @@
 //! From a validated document to orders: what each message in it means (conformance Annex B), read off the facts alone.
 //!
 //! Intake runs beside the link, not in the engine, so that the engine's work per message is small. What it finds is true
-//! of the bytes; whether the sender may is decided later, by the engine.
+//! of the bytes; whether the sender may is decided later, by the engine. Its types are made here only, from
+//! [`Validated`]: there is no other door to the engine.
 
 use bytes::Bytes;
 use schemas::core::{Header, Identifier, Message, MessageCore, Part, Payload, ReplyStatus, Root};
@@ -15,11 +16,9 @@ use topology::interest::Interest;
 use topology::subject::Subject;
 use topology::subscriptions::{Mode, Origin};
 
-/// Items up to this size are copied out of their document.
-const COPY_BYTES_MAX: usize = 64 << 10;
-
 /// A document as the engine takes it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Intake {
     /// The author's namespace spelling, for the answer.
     pub spelling: Spelling,
@@ -29,6 +28,7 @@ pub struct Intake {
 
 /// A `Message_Core`: its header, and what it carries.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct IntakePart {
     /// Who to whom on this hop.
     pub hop: Hop,
@@ -62,6 +62,7 @@ pub enum Body {
 
 /// The messages of one Payload.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Orders {
     /// Of the part's intake form; tells a repeated message from another one with the same `Message_ID`.
     pub digest: Digest,
@@ -73,6 +74,7 @@ pub struct Orders {
 
 /// One message.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Order {
     /// The text of its CID, to be repeated in the reply (S4).
     pub cid: String,
@@ -121,6 +123,7 @@ pub enum Meaning {
 
 /// A part that was delivered, in its intake form (design decision 1).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Item {
     /// Self-contained bytes.
     pub bytes: Bytes,
@@ -196,8 +199,8 @@ fn orders(facts: &Validated, core: &MessageCore, messages: &[Message]) -> Orders
 }
 
 fn item(bytes: Bytes, digest: Digest, spelling: Spelling, messages: &[Message]) -> Item {
-    // An item outlives the document it came in: a small one must not keep that in memory.
-    let bytes = if bytes.len() <= COPY_BYTES_MAX { Bytes::copy_from_slice(&bytes) } else { bytes };
+    // An item outlives the document it came in, and must not keep that, nor its share of the link's budget.
+    let bytes = Bytes::copy_from_slice(&bytes);
     let versions = || messages.iter().filter_map(as_version);
     let infos: Vec<VersionInfo> = versions().flat_map(|message| message.data.infos()).cloned().collect();
     let is_entry = versions().all(|message| message.minor == Some(Minor::Catalog));

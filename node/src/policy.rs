@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemas::digest::Digest;
 use schemas::guid::ClientGuid;
 use schemas::version::Major;
+
+use crate::ids::LinkId;
 
 /// The rights of the clients of one node. A change is a new value with a higher epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,35 +19,32 @@ pub struct Policy {
     pub subtrees: BTreeMap<ClientGuid, BTreeSet<ClientGuid>>,
 }
 
-/// Leave for one client to do one thing under one epoch of the policy. Reads no bytes, and is made nowhere else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Leave for one link to do one thing with one part under one epoch of the policy. Reads no bytes, is made nowhere else,
+/// and is spent on what it was given for ([`Policy::spend`]).
+#[derive(Debug, PartialEq, Eq)]
 pub struct Admitted {
-    client: ClientGuid,
+    link: LinkId,
+    part: Digest,
     epoch: u64,
 }
 
-impl Admitted {
-    /// Whose leave it is.
-    pub fn client(self) -> ClientGuid {
-        self.client
-    }
-}
-
 impl Policy {
-    /// Whether `client` may send messages of this kind here now.
-    pub fn admit(&self, client: ClientGuid, major: &Major) -> Option<Admitted> {
+    /// Whether `client` may send messages of this kind here now, on this link, in this part.
+    pub fn admit(&self, link: LinkId, client: ClientGuid, part: Digest, major: &Major) -> Option<Admitted> {
         let allowed = match major {
             Major::Register | Major::Request => true,
             Major::Deliver => self.providers.contains(&client),
             // No analysis is offered by this node.
             Major::Analyse | Major::Other(_) => false,
         };
-        allowed.then_some(Admitted { client, epoch: self.epoch })
+        allowed.then_some(Admitted { link, part, epoch: self.epoch })
     }
 
-    /// Whether leave that was given earlier still holds: not if the policy changed in between.
-    pub fn is_current(&self, admitted: Admitted) -> bool {
-        admitted.epoch == self.epoch
+    /// Whether leave that was given earlier holds for this: not for another link or part, and not if the policy changed
+    /// in between.
+    #[must_use]
+    pub fn spend(&self, admitted: &Admitted, link: LinkId, part: Digest) -> bool {
+        *admitted == Admitted { link, part, epoch: self.epoch }
     }
 
     /// Whether `client` is itself or was delegated `inner`.
@@ -57,20 +57,26 @@ impl Policy {
 mod tests {
     use super::*;
 
+    const LINK: LinkId = LinkId(1);
+
     #[test]
-    fn leave_ends_with_the_epoch_that_gave_it() {
-        let provider = ClientGuid(7);
+    fn leave_holds_for_what_it_was_given_and_while_the_policy_does() {
+        let (provider, part) = (ClientGuid(7), Digest::of(b"part"));
         let mut policy = Policy { providers: [provider].into(), ..Policy::default() };
-        let leave = policy.admit(provider, &Major::Deliver).expect("a provider");
-        assert!(policy.is_current(leave));
+        let leave = policy.admit(LINK, provider, part, &Major::Deliver).expect("a provider");
+        assert!(policy.spend(&leave, LINK, part));
+        assert!(!policy.spend(&leave, LinkId(2), part));
+        assert!(!policy.spend(&leave, LINK, Digest::of(b"another")));
         policy.epoch += 1;
-        assert!(!policy.is_current(leave));
+        assert!(!policy.spend(&leave, LINK, part), "stale");
     }
 
     #[test]
     fn only_providers_deliver() {
         let policy = Policy { providers: [ClientGuid(7)].into(), ..Policy::default() };
-        assert!(policy.admit(ClientGuid(8), &Major::Deliver).is_none());
-        assert!(policy.admit(ClientGuid(8), &Major::Request).is_some());
+        let admit = |major| policy.admit(LINK, ClientGuid(8), Digest::default(), &major);
+        assert!(admit(Major::Deliver).is_none());
+        assert!(admit(Major::Request).is_some());
+        assert!(admit(Major::Analyse).is_none());
     }
 }

@@ -1,14 +1,14 @@
 //! The commands of `distributary`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use link::pki::{self, Role};
 
 use crate::config::{Config, Overrides};
-use crate::run::{self, Stopped};
+use crate::run::{self, Running, Stopped};
 use crate::{clock, demo, logging, store};
 
 /// X.1206 server: vendors publish once, every device that it concerns is told within a second.
@@ -26,9 +26,14 @@ const EXAMPLES: &str = "Examples:
   distributary check-config --config distributary.toml
   distributary run --config distributary.toml";
 
+const PKI_EXAMPLES: &str = "Examples:
+  distributary pki init --dir pki                                              writes pki/ca.pem and pki/ca.key
+  distributary pki issue --dir pki --out pki --role server --label server      writes pki/server.pem and pki/server.key
+  distributary pki issue --dir pki --out pki --role client --label agent       prints the GUID that it stands for";
+
 #[derive(Subcommand)]
 enum Command {
-    /// Run a server until SIGTERM
+    /// Run a server until SIGTERM; SIGHUP reads the policy again
     Run {
         /// Configuration file; deploy/distributary.toml is a commented one
         #[arg(long, env = "DISTRIBUTARY_CONFIG", value_name = "FILE")]
@@ -48,7 +53,7 @@ enum Command {
         json: bool,
     },
     /// A small private certificate authority
-    #[command(subcommand)]
+    #[command(subcommand, after_help = PKI_EXAMPLES)]
     Pki(PkiCommand),
     /// After restoring a data directory from a backup: begin a new life of the log, so that clients ask again
     RenewLog {
@@ -78,7 +83,7 @@ enum PkiCommand {
         #[arg(long, default_value = "distributary-ca")]
         label: String,
     },
-    /// Issue a certificate with a GUID
+    /// Issue a certificate with a GUID: writes LABEL.pem and LABEL.key
     Issue {
         /// Where the authority is
         #[arg(long, value_name = "DIR")]
@@ -139,12 +144,12 @@ fn say(text: &str) {
     println!("{text}");
 }
 
-fn serve(path: &std::path::Path, overrides: &Overrides) -> anyhow::Result<ExitCode> {
+fn serve(path: &Path, overrides: &Overrides) -> anyhow::Result<ExitCode> {
     let config = Config::load(path, overrides)?;
     logging::start(&config.log);
     runtime()?.block_on(async {
         let running = run::start(&config).await?;
-        let signal = wait_for_signal().await?;
+        let signal = serve_until_signal(&running, path, overrides).await?;
         tracing::info!(signal, "stopping");
         match running.stop().await {
             Stopped::Drained => tracing::info!("everything under way was finished"),
@@ -159,17 +164,28 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-async fn wait_for_signal() -> std::io::Result<&'static str> {
+/// SIGHUP puts the file's policy in force; what else is in it waits for a restart.
+async fn serve_until_signal(running: &Running, path: &Path, overrides: &Overrides) -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
+    let mut reload = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok("SIGTERM"),
+            _ = interrupt.recv() => return Ok("SIGINT"),
+            _ = reload.recv() => match Config::load(path, overrides) {
+                Ok(config) => {
+                    running.set_policy(config.policy()).await;
+                    tracing::info!(providers = config.policy.providers.len(), "the policy was read again");
+                }
+                Err(error) => tracing::error!(%error, "the policy stays as it was"),
+            },
+        }
     }
 }
 
-fn check(path: &std::path::Path, overrides: &Overrides, json: bool) -> anyhow::Result<ExitCode> {
+fn check(path: &Path, overrides: &Overrides, json: bool) -> anyhow::Result<ExitCode> {
     let config = Config::load(path, overrides)?;
     let identity = run::identity(&config)?;
     let guid = schemas::guid::ServerGuid(identity.guid());
@@ -205,7 +221,7 @@ fn issue(command: PkiCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn renew(directory: &std::path::Path) -> anyhow::Result<ExitCode> {
+fn renew(directory: &Path) -> anyhow::Result<ExitCode> {
     store::renew_incarnation(directory, clock::random_128())?;
     say("the log has a new life: clients that connect are told to ask again for everything");
     Ok(ExitCode::SUCCESS)

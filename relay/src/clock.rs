@@ -1,13 +1,17 @@
 //! The one place where the wall clock and the operating system's random source are read.
 
-use std::time::SystemTime;
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime};
 
 use node::ids::Time;
 use schemas::guid::MessageId;
 
-/// Now, in milliseconds since the Unix epoch.
+/// Now, in milliseconds since the Unix epoch. The wall clock is read once; from there on time only goes forward, whatever
+/// is done to the clock: deadlines and leases must not jump.
 pub fn now() -> Time {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    static BEGIN: OnceLock<(SystemTime, Instant)> = OnceLock::new();
+    let (wall, begin) = BEGIN.get_or_init(|| (SystemTime::now(), Instant::now()));
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + begin.elapsed();
     Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 

@@ -219,6 +219,9 @@ pub struct Overrides {
     pub log_filter: Option<String>,
 }
 
+/// What a link holds at most, with a window of pushes beside it.
+const DOCUMENT_BYTES_MAX: u32 = 64 << 20;
+
 impl Config {
     /// Reads a file, lays the overrides over it, and checks the result.
     ///
@@ -253,8 +256,16 @@ impl Config {
         if limits.inbound_bytes < limits.document_bytes as usize {
             return bad("limits.inbound_bytes", limits.inbound_bytes.to_string(), "at least limits.document_bytes");
         }
-        if limits.items_max == 0 || limits.links_max == 0 {
-            return bad("limits.items_max, limits.links_max", "0".into(), "at least 1");
+        if limits.document_bytes > DOCUMENT_BYTES_MAX {
+            return bad("limits.document_bytes", limits.document_bytes.to_string(), "at most 67108864");
+        }
+        let counts = [
+            ("limits.items_max", limits.items_max as u64),
+            ("limits.links_max", limits.links_max as u64),
+            ("limits.lease_days", u64::from(limits.lease_days)),
+        ];
+        if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return bad(key, "0".into(), "at least 1");
         }
         if self.store.segment_bytes < 64 << 10 {
             return bad("store.segment_bytes", self.store.segment_bytes.to_string(), "at least 65536");
@@ -320,8 +331,18 @@ mod tests {
 
     #[test]
     fn impossible_values_are_refused_by_name() {
-        let mut config = Config::default();
-        config.limits.inbound_bytes = 1;
-        assert!(config.check().expect_err("refused").to_string().contains("limits.inbound_bytes"));
+        let refused = |change: fn(&mut Config), key: &str| {
+            let mut config = Config::default();
+            change(&mut config);
+            assert!(config.check().expect_err(key).to_string().starts_with(key));
+        };
+        refused(|config| config.limits.inbound_bytes = 1, "limits.inbound_bytes");
+        refused(|config| config.limits.document_bytes = 1, "limits.document_bytes");
+        refused(|config| config.limits.document_bytes = u32::MAX, "limits.document_bytes");
+        refused(|config| config.limits.items_max = 0, "limits.items_max");
+        refused(|config| config.limits.links_max = 0, "limits.links_max");
+        refused(|config| config.limits.lease_days = 0, "limits.lease_days");
+        refused(|config| config.store.segment_bytes = 1, "store.segment_bytes");
+        refused(|config| config.log.filter = "relay=loud".into(), "log.filter");
     }
 }

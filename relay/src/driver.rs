@@ -7,15 +7,18 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use node::catalogue::Stretch;
 use node::engine::{self, Action, CloseReason, Engine, ReplyTo, Welcome};
 use node::ids::{ExchangeId, LinkId, Position, Resume, Ticket};
 use node::intake::Intake;
+use node::policy::Policy;
 use node::shard::{self, Shard};
 use node::store::Write;
 use schemas::guid::ClientGuid;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use topology::subscriptions::Subscription;
 
 use crate::clock;
 use crate::links::lane::Bundle;
@@ -39,6 +42,19 @@ pub(crate) enum Input {
         /// Where the answer goes; closed without one if the link is not live.
         answer: oneshot::Sender<Box<ReplyTo>>,
     },
+    /// An exchange has room for more of its answer.
+    Stretch {
+        /// What was asked for.
+        asks: Arc<[Subscription]>,
+        /// It has everything up to here.
+        after: Position,
+        /// And gets everything up to here.
+        snapshot: Position,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Stretch>,
+    },
+    /// The operator changed the policy.
+    Policy(Policy),
     /// The lane took its bundle.
     Ready(LinkId),
     /// A bundle was answered.
@@ -88,6 +104,8 @@ pub(crate) enum Closing {
 /// What the driver lets others see; refreshed four times a second at most.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// Counts snapshots.
+    pub number: u64,
     /// Live links.
     pub connected: usize,
     /// Clients with a registration.
@@ -187,6 +205,11 @@ impl Driver {
                     self.engine.handle(now, engine::Event::Document { link, exchange, intake });
                 }
             }
+            Input::Stretch { asks, after, snapshot, answer } => {
+                // Whoever asked may be gone with his link.
+                drop(answer.send(self.engine.answer_stretch(&asks, after, snapshot)));
+            }
+            Input::Policy(policy) => self.engine.handle(now, engine::Event::Policy(policy)),
             Input::Ready(link) => self.shard.handle(now, shard::Event::Ready(link)),
             Input::Answered { link, position, outcomes } => {
                 self.shard.handle(now, shard::Event::Answered { link, position, outcomes });
@@ -294,8 +317,10 @@ impl Driver {
                     break;
                 }
                 Err(SubmitError::Ended) => {
+                    self.unsent.clear();
                     let why = "the store has stopped".to_owned();
-                    self.engine.handle(clock::now(), engine::Event::StoreFailed(ticket, why));
+                    self.engine.handle(clock::now(), engine::Event::StoreLost(why));
+                    return self.drain();
                 }
             }
         }
@@ -303,7 +328,9 @@ impl Driver {
 
     fn refresh(&mut self) {
         self.refreshed = Instant::now();
-        let snapshot = Snapshot {
+        let mut shared = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        *shared = Snapshot {
+            number: shared.number + 1,
             connected: self.engine.connected(),
             registered: self.engine.registered(),
             subscriptions: self.engine.subscriptions().len(),
@@ -313,6 +340,5 @@ impl Driver {
             shard: self.shard.totals(),
             broken: self.engine.broken().map(str::to_owned),
         };
-        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
     }
 }

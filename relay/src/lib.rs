@@ -1,6 +1,6 @@
 //! The server: one engine and its shard behind QUIC links, a durable store, a loopback HTTP interface.
 //!
-//! Start-up in order is [`run::run`]; the way of a message is `links::session` (in), [`driver`] (decide), `links::lane`
+//! Start-up in order is [`run::start_on`]; the way of a message is `links::session` (in), [`driver`] (decide), `links::lane`
 //! and `links::exchange` (out).
 
 pub mod admin;

@@ -1,5 +1,7 @@
 //! Metrics for Prometheus: names by its conventions, label sets bounded, never a GUID (R-8.3-8, P-9).
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use link::connection::Counters;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use schemas::error::{ErrorKind, Refused};
@@ -18,6 +20,8 @@ pub struct Metrics {
     link_bytes: IntCounterVec,
     messages: IntCounterVec,
     state: State,
+    /// One scrape at a time: counters follow totals by reading and adding.
+    scrape: Arc<Mutex<()>>,
 }
 
 /// What is read off the machines when somebody asks.
@@ -28,6 +32,7 @@ struct State {
     subscriptions: IntGauge,
     items: IntGauge,
     head: IntGauge,
+    queued: IntGauge,
     unanswered: IntGauge,
     lagging: IntGauge,
     accepted: IntCounter,
@@ -70,6 +75,7 @@ impl Metrics {
             subscriptions: gauge("subscriptions", "Standing subscriptions of all clients.")?,
             items: gauge("items", "Items on offer.")?,
             head: gauge("log_position", "Last position of the log.")?,
+            queued: gauge("items_queued", "Items that wait to be pushed.")?,
             unanswered: gauge("items_unanswered", "Items pushed and not answered yet.")?,
             lagging: gauge("links_lagging", "Links that are read from the log because they do not keep up.")?,
             accepted: counter("items_accepted_total", "Items accepted into the log.")?,
@@ -91,6 +97,7 @@ impl Metrics {
             link_bytes: family("link_frame_bytes_total", "Bytes of frames on links that ended.", &["direction"])?,
             messages: family("messages_answered_total", "Messages by major and answer.", &["major", "status"])?,
             state,
+            scrape: Arc::default(),
             registry,
         })
     }
@@ -117,7 +124,9 @@ impl Metrics {
     /// # Errors
     /// What the encoder says.
     pub fn render(&self, snapshot: &Snapshot, store: &StoreCounters) -> prometheus::Result<String> {
+        let scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.update(snapshot, store);
+        drop(scrape);
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -131,6 +140,7 @@ impl Metrics {
         set(&state.subscriptions, snapshot.subscriptions as u64);
         set(&state.items, snapshot.items as u64);
         set(&state.head, snapshot.head);
+        set(&state.queued, snapshot.shard.queued);
         set(&state.unanswered, snapshot.shard.unanswered);
         set(&state.lagging, snapshot.shard.lagging);
         advance(&state.accepted, snapshot.engine.accepted);

@@ -11,18 +11,19 @@ use link::endpoint::Server;
 use link::identity::Identity;
 use link::limits::LinkLimits;
 use node::engine::{self, Engine};
+use node::policy::Policy;
 use node::shard::{self, Shard};
 use schemas::guid::ServerGuid;
 use schemas::limits::Limits;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Pages};
 use crate::clock;
 use crate::config::Config;
-use crate::driver::{Driver, Shared};
+use crate::driver::{Driver, Input, Shared, Snapshot};
 use crate::links::session::Context;
 use crate::links::{Accepting, accept_links};
 use crate::metrics::Metrics;
@@ -32,6 +33,8 @@ use crate::store::{OpenError, Options, RealDisk, Store};
 
 /// Inputs that may wait for the driver, all links together.
 const INPUTS: usize = 1024;
+/// Long documents read at once. The types of one take up to 512 bytes an element, some 200 MB at the limit of elements.
+const DECODERS: usize = 4;
 /// Store reports that may wait for the driver.
 const REPORTS: usize = 4096;
 
@@ -87,6 +90,7 @@ pub struct Running {
     stop: CancellationToken,
     links: TaskTracker,
     exchanges: TaskTracker,
+    inputs: mpsc::Sender<Input>,
     services: TaskTracker,
     store: StoreThread,
     grace: Duration,
@@ -131,8 +135,12 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let options = Options { segment_bytes: config.store.segment_bytes, ..Options::default() };
     let (store, recovered) = Store::open(disk, options, clock::random_128())?;
     let reader = store.reader();
-    let engine_config =
-        engine::Config { items_max: config.limits.items_max, lease: config.lease(), ..engine::Config::new(guid) };
+    let engine_config = engine::Config {
+        items_max: config.limits.items_max,
+        item_bytes_max: config.limits.document_bytes as usize - engine::ENVELOPE_BYTES_MAX,
+        lease: config.lease(),
+        ..engine::Config::new(guid)
+    };
     let engine = Engine::recover(engine_config, config.policy(), recovered, clock::now())
         .map_err(|damage| StartError::Damaged { directory: config.store.directory.clone(), damage })?;
     tracing::info!(
@@ -155,7 +163,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         .map_err(|source| StartError::Admin { addr: config.listen.admin, source })?;
     let admin_addr = admin_listener.local_addr().map_err(|error| StartError::System(error.to_string()))?;
     let limits = LinkLimits { document_bytes_max: config.limits.document_bytes, ..LinkLimits::server() };
-    let budget = Budget::new(config.limits.inbound_bytes, config.limits.inbound_bytes / 4);
+    let budget = Budget::listening(config.limits.inbound_bytes, config.limits.links_max, &limits);
     let server = Arc::new(Server::bind(config.listen.quic, &identity, limits, budget)?);
     let quic = server.local_addr().map_err(|error| StartError::System(error.to_string()))?;
 
@@ -176,10 +184,11 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let document_limits = Limits { document_bytes: config.limits.document_bytes as usize, ..Limits::default() };
     let context = Context {
         server: guid,
-        inputs: inputs_sender,
+        inputs: inputs_sender.clone(),
         reader,
         limits: document_limits,
         metrics,
+        decoders: Semaphore::new(DECODERS),
         exchanges: exchanges.clone(),
         stopping: accepting.clone(),
         drain: drain.clone(),
@@ -204,6 +213,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         stop,
         links,
         exchanges,
+        inputs: inputs_sender,
         services,
         store,
         grace,
@@ -246,19 +256,28 @@ impl Running {
         if quiet && left && written { Stopped::Drained } else { Stopped::Cut }
     }
 
-    /// Comes back when no exchange is under way and nothing that was pushed waits for an answer.
+    /// Comes back when no exchange is under way, and nothing is queued or waits for an answer. Snapshots are at most a
+    /// quarter of a second old: the second one after the beginning saw all that was accepted before.
     async fn quiet(&self) {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
+        let begun = self.last_snapshot().number;
         loop {
-            // The snapshot is at most a quarter of a second old.
             tick.tick().await;
-            let unanswered = {
-                let snapshot = self.snapshot.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                snapshot.shard.unanswered
-            };
-            if unanswered == 0 && self.exchanges.is_empty() {
+            let snapshot = self.last_snapshot();
+            let idle = snapshot.shard.unanswered == 0 && snapshot.shard.queued == 0 && self.exchanges.is_empty();
+            if idle && snapshot.number >= begun + 2 {
                 break;
             }
         }
+    }
+
+    fn last_snapshot(&self) -> Snapshot {
+        self.snapshot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Puts another policy in force (R-1-6).
+    pub async fn set_policy(&self, policy: Policy) {
+        // The driver is gone only when the server stops.
+        drop(self.inputs.send(Input::Policy(policy)).await);
     }
 }

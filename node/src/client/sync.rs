@@ -26,6 +26,8 @@ pub(super) struct Sync {
     wanted: bool,
     /// Whether a Request was answered since this process started.
     once: bool,
+    /// Told *behind* while a Request was under way: its answer may lack something, and is asked for again.
+    again: bool,
     running: Option<Running>,
     next_exchange: u64,
 }
@@ -86,6 +88,7 @@ impl Client {
     pub(super) fn resynchronise(&mut self, now: Time) {
         self.sync.synchronised = false;
         self.sync.wanted = true;
+        self.sync.again = self.sync.running.is_some();
         self.step(now);
     }
 
@@ -199,8 +202,8 @@ impl Client {
     }
 
     fn synchronised(&mut self, now: Time, asked: Vec<Asset>) {
-        if !same(&self.assets, &asked) {
-            // The inventory changed while the answer was under way.
+        if std::mem::take(&mut self.sync.again) || !same(&self.assets, &asked) {
+            // Behind, or another inventory, since the answer got under way.
             return self.step(now);
         }
         self.sync.wanted = false;

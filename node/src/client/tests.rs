@@ -247,6 +247,20 @@ fn who_is_behind_asks_again_and_his_old_position_counts_no_more() {
 }
 
 #[test]
+fn who_falls_behind_while_he_asks_asks_again() {
+    let mut bench = Bench::new(Vec::new());
+    bench.handle(Event::Assets(vec![asset("1.2.3")]));
+    bench.handle(Event::Connected { behind: false, start: START });
+    let (first, _) = bench.opened();
+    bench.handle(Event::Behind(Position(9)));
+    bench.complete(&[]);
+    assert!(!bench.client.is_synchronised());
+    assert_ne!(bench.opened().0, first);
+    bench.complete(&[]);
+    assert!(bench.client.is_synchronised());
+}
+
+#[test]
 fn a_link_that_comes_back_asks_for_nothing() {
     let mut bench = Bench::synchronised();
     let before = bench.actions.len();

@@ -2,6 +2,7 @@
 
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
+use schemas::guid::ClientGuid;
 use topology::subject::Reach;
 
 use super::Engine;
@@ -9,7 +10,6 @@ use super::exchange::refusal;
 use super::plan::{NewItem, Plan};
 use crate::ids::{Position, Time};
 use crate::intake::{Hop, Item, Refusal};
-use crate::policy::Admitted;
 use crate::records::ItemRecord;
 use crate::store::Write;
 
@@ -27,7 +27,7 @@ impl Engine {
     pub(super) fn deliver(
         &mut self,
         now: Time,
-        admitted: Admitted,
+        origin: ClientGuid,
         hop: &Hop,
         item: &Item,
         repeated: bool,
@@ -37,8 +37,10 @@ impl Engine {
             // Also for what seems to be held: it may be what the store has lost.
             return Err(refusal(ReplyStatus::Failed, &format!("not stored: {why}; nothing was changed")));
         }
-        if !self.policy.is_current(admitted) {
-            return Err(refusal(ReplyStatus::Failed, "the policy changed meanwhile; send it again"));
+        if item.bytes.len() > self.config.item_bytes_max {
+            let why =
+                format!("longer than {} bytes, and could not be passed on in an envelope", self.config.item_bytes_max);
+            return Err(refusal(ReplyStatus::Failed, &why));
         }
         if repeated || self.is_held(item) || self.is_older(item) {
             self.totals.duplicates += 1;
@@ -49,7 +51,7 @@ impl Engine {
         let record = ItemRecord {
             digest: item.digest,
             bytes: item.bytes.len() as u64,
-            origin: admitted.client(),
+            origin,
             message_id: hop.message_id.as_ref().map(|id| id.value),
             accepted: now,
             is_entry: item.is_entry,
@@ -59,7 +61,7 @@ impl Engine {
         };
         self.appending.insert(item.digest, position);
         if let Some(id) = record.message_id {
-            self.remember(now, (admitted.client(), id), item.digest);
+            self.remember(now, (origin, id), item.digest);
         }
         plan.writes.push(Write::Append { position: position.0, record: record.encode(), item: item.bytes.clone() });
         plan.items.push(NewItem { position, record, bytes: item.bytes.clone() });

@@ -1,8 +1,9 @@
 //! Documents from clients: who may say what, and the answer in the shape of what was said.
 
+use std::sync::Arc;
+
 use schemas::core::ReplyStatus;
 use schemas::guid::ClientGuid;
-use schemas::version::Major;
 
 use super::plan::Plan;
 use super::{Engine, ReplyTo};
@@ -13,6 +14,8 @@ use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Order, Orders, Refus
 /// For whom a part is carried out.
 #[derive(Clone, Copy)]
 pub(super) struct Speaker {
+    /// On which link.
+    pub(super) link: LinkId,
     /// Whose link it is; answers for duplicates and rights.
     pub(super) link_client: ClientGuid,
     /// In whose name: the link's client, or one of its subtree.
@@ -23,11 +26,17 @@ impl Engine {
     pub(super) fn document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
         // A link that is gone has nobody to answer to; what it sent will be sent again.
         let Some(session) = self.sessions.get(&link) else { return };
-        let speaker = Speaker { link_client: session.client, client: session.client };
+        let speaker = Speaker { link, link_client: session.client, client: session.client };
         let mut plan = Plan::default();
         let answer = self.part(now, speaker, true, &intake.part, &mut plan);
-        let reply =
-            ReplyTo { link, exchange, spelling: intake.spelling, answer, snapshot: self.assigned, due: Vec::new() };
+        let reply = ReplyTo {
+            link,
+            exchange,
+            spelling: intake.spelling,
+            answer,
+            snapshot: self.assigned,
+            asks: Arc::default(),
+        };
         plan.reply = Some(Box::new(reply));
         if self.broken.is_some() && !plan.writes.is_empty() {
             return self.fail(plan);
@@ -100,13 +109,17 @@ impl Engine {
         let mut meanings = Vec::new();
         for (index, order) in orders.orders.iter().enumerate() {
             let meaning = order.meaning.as_ref().map_err(|refusal| (index, refusal.clone()))?;
-            self.policy.admit(speaker.link_client, &order.major).ok_or_else(|| (index, not_allowed()))?;
+            let admitted = self.policy.admit(speaker.link, speaker.link_client, orders.digest, &order.major);
+            let admitted = admitted.ok_or_else(|| (index, not_allowed()))?;
+            if !self.policy.spend(&admitted, speaker.link, orders.digest) {
+                return Err((index, refusal(ReplyStatus::Failed, "the policy changed meanwhile; send it again")));
+            }
             meanings.push(meaning);
         }
         let repeated = self.repeated(speaker, hop, orders.digest).map_err(|refusal| (0, refusal))?;
         if let Some(item) = &orders.item {
-            let admitted = self.policy.admit(speaker.link_client, &Major::Deliver).ok_or((0, not_allowed()))?;
-            return self.deliver(now, admitted, hop, item, repeated, plan).map_err(|refusal| (0, refusal));
+            let carried = self.deliver(now, speaker.link_client, hop, item, repeated, plan);
+            return carried.map_err(|refusal| (0, refusal));
         }
         if let Some(index) = meanings.iter().position(|meaning| **meaning == Meaning::Deliver) {
             let why = "Deliver and other messages in one Payload cannot share one fate here; send them as nested parts";

@@ -14,6 +14,7 @@ mod session;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::digest::Digest;
@@ -22,7 +23,7 @@ use schemas::names::Spelling;
 use topology::subscriptions::{Subscription, Subscriptions};
 
 use crate::answer::Answer;
-use crate::catalogue::{Catalogue, Due};
+use crate::catalogue::{Catalogue, Stretch};
 use crate::ids::{ExchangeId, LinkId, Position, Resume, Ticket, Time};
 use crate::intake::Intake;
 use crate::policy::Policy;
@@ -51,9 +52,14 @@ pub struct Config {
     pub lease: Duration,
     /// Subscriptions of one client.
     pub subscriptions_max: usize,
+    /// Bytes of one item: a document's limit less the envelope that it is passed on in.
+    pub item_bytes_max: usize,
     /// Items looked up for a link in one step.
     pub stretch_items: usize,
 }
+
+/// Room for the envelope around one item: header and namespaces, with a margin.
+pub const ENVELOPE_BYTES_MAX: usize = 4 << 10;
 
 impl Config {
     /// The defaults of design.md for this server.
@@ -66,6 +72,7 @@ impl Config {
             seen_for: Duration::from_secs(24 * 3600),
             lease: Duration::from_secs(90 * 24 * 3600),
             subscriptions_max: 1024,
+            item_bytes_max: (64 << 20) - ENVELOPE_BYTES_MAX,
             stretch_items: 256,
         }
     }
@@ -98,6 +105,8 @@ pub enum Event {
     Stored(Ticket),
     /// It is not, and nothing of it may be believed.
     StoreFailed(Ticket, String),
+    /// The store is gone: nothing that it was asked will be answered.
+    StoreLost(String),
     /// A link of a shard is not caught up.
     Need {
         /// Which.
@@ -163,8 +172,8 @@ pub struct ReplyTo {
     pub answer: Answer,
     /// The log as the answer saw it: what is pushed later lies after this.
     pub snapshot: Position,
-    /// What was asked for and is there.
-    pub due: Vec<Due>,
+    /// What was asked for: to be fetched in stretches by [`Engine::answer_stretch`], up to the snapshot.
+    pub asks: Arc<[Subscription]>,
 }
 
 /// Why the engine closes a link.
@@ -179,7 +188,7 @@ pub enum CloseReason {
 /// Counts for the operator; label sets are bounded by construction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Leaves answered, by major, minor-insensitive, and status.
+    /// Leaves answered, by major and status.
     pub answered: BTreeMap<(&'static str, &'static str), u64>,
     /// Items accepted into the log.
     pub accepted: u64,
@@ -206,6 +215,8 @@ pub struct Engine {
     appending: BTreeMap<Digest, Position>,
     seen: BTreeMap<(ClientGuid, MessageId), Digest>,
     seen_order: VecDeque<(Time, (ClientGuid, MessageId))>,
+    /// Forgotten, with rows that are deleted at the next sweep.
+    forgotten: Vec<(ClientGuid, MessageId)>,
     /// Subscription lists on their way to the store: the newest of each client.
     staged: BTreeMap<ClientGuid, (Ticket, Vec<Subscription>)>,
     sessions: BTreeMap<LinkId, Session>,
@@ -227,10 +238,11 @@ impl Engine {
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {
             Event::Hello { link, client, resume } => self.hello(now, link, client, resume),
-            Event::LinkDown(link) => self.link_down(link),
+            Event::LinkDown(link) => self.link_down(now, link),
             Event::Document { link, exchange, intake } => self.document(now, link, exchange, &intake),
             Event::Stored(ticket) => self.stored(ticket),
             Event::StoreFailed(ticket, why) => self.store_failed(ticket, why),
+            Event::StoreLost(why) => self.store_lost(&why),
             Event::Need { link, after } => self.need(link, after),
             Event::Cursors(reports) => self.cursors(&reports),
             Event::Policy(policy) => self.policy = Policy { epoch: self.policy.epoch + 1, ..policy },
@@ -259,6 +271,16 @@ impl Engine {
     /// Counts for the operator.
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// The next stretch of an answer: what was asked for, after `after`, as the snapshot saw it. Complete when it says so.
+    pub fn answer_stretch(&self, asks: &[Subscription], after: Position, snapshot: Position) -> Stretch {
+        let mut stretch = self.catalogue.due(asks, after, self.config.stretch_items);
+        if stretch.through >= snapshot {
+            stretch.due.retain(|due| due.position <= snapshot);
+            stretch.complete = true;
+        }
+        stretch
     }
 
     /// Why nothing more is accepted, if so.
@@ -327,5 +349,12 @@ impl Engine {
         debug_assert_eq!(expected, ticket, "tickets come back in order");
         self.broken.get_or_insert(why);
         self.fail(plan);
+    }
+
+    fn store_lost(&mut self, why: &str) {
+        self.broken.get_or_insert_with(|| why.to_owned());
+        while let Some((_, plan)) = self.pending.pop_front() {
+            self.fail(plan);
+        }
     }
 }

@@ -7,7 +7,6 @@ use topology::subscriptions::{Mode, Subscription};
 
 use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
-use crate::catalogue::Due;
 use crate::ids::{LinkId, Position, Ticket, Time};
 use crate::records::ItemRecord;
 use crate::store::Write;
@@ -22,6 +21,8 @@ pub(super) struct Plan {
     /// Clients whose subscriptions shrank: their shard must look again at what it has queued.
     pub(super) ended: Vec<ClientGuid>,
     pub(super) contact: Option<(ClientGuid, Time)>,
+    /// Clients whose lease is over.
+    pub(super) expired: Vec<ClientGuid>,
     pub(super) seen: Vec<((ClientGuid, MessageId), Digest)>,
     /// What was asked for now.
     pub(super) asks: Vec<Subscription>,
@@ -57,11 +58,16 @@ impl Engine {
         for item in plan.items {
             self.append(item);
         }
+        for client in plan.expired {
+            self.registered.remove(&client);
+            self.cursors.remove(&client);
+            self.subscriptions.end_all(client);
+        }
         if let Some(joining) = plan.joining {
             self.join(joining);
         }
         if let Some(mut reply) = plan.reply {
-            reply.due = self.due_now(&plan.asks, reply.snapshot);
+            reply.asks = plan.asks.into();
             self.answer(reply);
         }
         self.trim();
@@ -71,6 +77,9 @@ impl Engine {
     pub(super) fn fail(&mut self, plan: Plan) {
         for (key, _) in &plan.seen {
             self.seen.remove(key);
+        }
+        for (client, _) in &plan.lists {
+            self.staged.remove(client);
         }
         if let Some(joining) = plan.joining {
             self.actions.push_back(Action::Close(joining.link, CloseReason::StoreFailed));
@@ -124,15 +133,6 @@ impl Engine {
         }
     }
 
-    fn due_now(&self, asks: &[Subscription], snapshot: Position) -> Vec<Due> {
-        if asks.is_empty() {
-            return Vec::new();
-        }
-        let mut due = self.catalogue.due(asks, Position(0), usize::MAX).due;
-        due.retain(|due| due.position <= snapshot);
-        due
-    }
-
     fn trim(&mut self) {
         let keep = self.config.items_max;
         // In steps, so that who is behind is looked up rarely.
@@ -148,6 +148,7 @@ impl Engine {
         let plan = Plan { writes: vec![Write::Trim { below }, super::recover::floor_row(trimmed)], ..Plan::default() };
         self.store(plan);
         let behind: Vec<LinkId> = self.sessions_behind();
+        self.totals.behind += behind.len() as u64;
         self.actions.extend(behind.into_iter().map(|link| Action::Behind(link, trimmed)));
     }
 }

@@ -43,6 +43,7 @@ impl Engine {
             appending: Default::default(),
             seen: Default::default(),
             seen_order: Default::default(),
+            forgotten: Default::default(),
             staged: Default::default(),
             sessions: Default::default(),
             links: Default::default(),
@@ -78,10 +79,11 @@ impl Engine {
             engine.recover_item(Position(position), record);
         }
         seen.sort_by_key(|(at, key, _)| (*at, *key));
-        seen.retain(|(at, _, _)| now.since(*at) <= engine.config.seen_for);
         for (at, key, digest) in seen {
             engine.remember(at, key, digest);
         }
+        // What is too old goes with its row at the first sweep.
+        engine.next_sweep = now;
         Ok(engine)
     }
 

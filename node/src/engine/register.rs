@@ -3,7 +3,6 @@
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId};
-use topology::interest::Interest;
 use topology::subscriptions::{self, Subscription, Subscriptions};
 
 use super::Engine;
@@ -14,6 +13,9 @@ use crate::ids::Time;
 use crate::intake::{Hop, Meaning, Refusal};
 use crate::records::{Seen, seen_key};
 use crate::store::{Table, Write};
+
+/// Pairs of components that one End may compare: an inventory has few of a name.
+const END_COMPARISONS_MAX: usize = 1_000_000;
 
 impl Engine {
     /// Carries out the Registers and Requests of one Payload, in order, as one change.
@@ -31,14 +33,23 @@ impl Engine {
         let client = speaker.client;
         let planned = plan.lists.iter().rev().find(|(planned, _)| *planned == client).map(|(_, list)| list.clone());
         let before = planned.unwrap_or_else(|| self.subscriptions_of(client).to_vec());
+        if let Some(index) = meanings.iter().position(|meaning| interests(meaning) > self.config.subscriptions_max) {
+            // Before any of them is looked at: the work for one message is bounded.
+            return Err((index, self.too_many()));
+        }
         let mut scratch = Subscriptions::default();
         scratch.replace(client, before.clone());
         let mut ended = false;
         for (index, meaning) in meanings.iter().enumerate() {
+            if let Meaning::End(ends) = meaning
+                && scratch.comparisons(client, ends) > END_COMPARISONS_MAX
+            {
+                let why = "this End compares too many components of one name; end whole assets instead";
+                return Err((index, refusal(ReplyStatus::Failed, why)));
+            }
             ended |= self.change(&mut scratch, client, meaning);
             if scratch.of(client).len() > self.config.subscriptions_max {
-                let why = format!("more than {} subscriptions of one client", self.config.subscriptions_max);
-                return Err((index, refusal(ReplyStatus::Failed, &why)));
+                return Err((index, self.too_many()));
             }
         }
         plan.asks.extend(meanings.iter().flat_map(|meaning| asks(meaning)));
@@ -70,17 +81,15 @@ impl Engine {
         Ok(())
     }
 
+    fn too_many(&self) -> Refusal {
+        let why = format!("more than {} subscriptions of one client", self.config.subscriptions_max);
+        refusal(ReplyStatus::Failed, &why)
+    }
+
     /// Applies one meaning to a client's list; answers whether something ended.
     fn change(&self, scratch: &mut Subscriptions, client: ClientGuid, meaning: &Meaning) -> bool {
         match meaning {
-            Meaning::End(interests) => interests.iter().fold(false, |ended, interest| {
-                let count = if *interest == Interest::everything() {
-                    scratch.end_all(client)
-                } else {
-                    scratch.end(client, interest)
-                };
-                ended | (count > 0)
-            }),
+            Meaning::End(interests) => scratch.end_many(client, interests) > 0,
             Meaning::Subscribe { mode, origin, standing: true, interests, .. } => {
                 for interest in interests {
                     let since = self.assigned.0;
@@ -111,13 +120,13 @@ impl Engine {
     }
 
     pub(super) fn expire_seen(&mut self, now: Time) {
-        let mut writes = Vec::new();
-        while let Some((at, key)) = self.seen_order.front().copied()
-            && now.since(at) > self.config.seen_for
+        while let Some((at, _)) = self.seen_order.front()
+            && now.since(*at) > self.config.seen_for
         {
             self.forget_oldest();
-            writes.push(Write::Delete { table: Table::Seen, key: seen_key(key.0, key.1) });
         }
+        let delete = |(origin, id)| Write::Delete { table: Table::Seen, key: seen_key(origin, id) };
+        let writes: Vec<Write> = std::mem::take(&mut self.forgotten).into_iter().map(delete).collect();
         if !writes.is_empty() {
             self.store(Plan { writes, ..Plan::default() });
         }
@@ -126,7 +135,15 @@ impl Engine {
     fn forget_oldest(&mut self) {
         if let Some((_, key)) = self.seen_order.pop_front() {
             self.seen.remove(&key);
+            self.forgotten.push(key);
         }
+    }
+}
+
+fn interests(meaning: &Meaning) -> usize {
+    match meaning {
+        Meaning::Subscribe { interests, .. } | Meaning::End(interests) => interests.len(),
+        Meaning::Presence | Meaning::Deliver => 0,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Links: Hello, resume, *behind*, cursors, leases.
 
 use schemas::guid::ClientGuid;
+use topology::subscriptions::Mode;
 
 use super::plan::Plan;
 use super::{Action, CloseReason, CursorReport, Engine, Welcome};
@@ -69,9 +70,13 @@ impl Engine {
             return (head, self.registered.contains_key(&client));
         };
         let held = self.catalogue.get(resume.position).map(|item| item.record.digest);
+        // Who takes lists may have got an entry that was derived from the item, with a digest of its own.
+        let takes_lists = self.subscriptions.of(client).iter().any(|subscription| subscription.mode == Mode::Catalog);
         let another_log = resume.incarnation != self.incarnation
             || resume.position > head
-            || (held.is_some() && resume.digest.is_some() && held != resume.digest);
+            || (!takes_lists && held.is_some() && resume.digest.is_some() && held != resume.digest)
+            // Its registration is over, and with it what it believes to be told.
+            || !self.registered.contains_key(&client);
         if another_log {
             return (head, true);
         }
@@ -80,8 +85,11 @@ impl Engine {
         if self.catalogue.misses(self.subscriptions.of(client), start) { (head, true) } else { (start, false) }
     }
 
-    pub(super) fn link_down(&mut self, link: LinkId) {
-        self.drop_session(link);
+    pub(super) fn link_down(&mut self, now: Time, link: LinkId) {
+        if let Some(session) = self.sessions.get(&link).copied() {
+            self.drop_session(link);
+            self.parted(now, session.client);
+        }
         for (_, plan) in &mut self.pending {
             if let Some(joining) = plan.joining.as_mut().filter(|joining| joining.link == link) {
                 joining.gone = true;
@@ -95,6 +103,20 @@ impl Engine {
             self.links.remove(&session.client);
         }
         self.tell_shard(link, shard::Event::LinkDown(link));
+    }
+
+    /// The end of a link is contact, too: a lease runs from here. Of who is not registered nothing is kept.
+    fn parted(&mut self, now: Time, client: ClientGuid) {
+        if self.links.contains_key(&client) || self.is_changing(client) {
+            return;
+        }
+        if self.registered.contains_key(&client) {
+            let writes = vec![self.put_registration(client, now)];
+            self.store(Plan { writes, contact: Some((client, now)), ..Plan::default() });
+        } else if self.cursors.remove(&client).is_some() {
+            let writes = vec![Write::Delete { table: Table::Cursors, key: client_key(client) }];
+            self.store(Plan { writes, ..Plan::default() });
+        }
     }
 
     pub(super) fn need(&mut self, link: LinkId, after: Position) {
@@ -131,26 +153,35 @@ impl Engine {
         put_registration(client, now, topology::subscriptions::encode(self.subscriptions_of(client)))
     }
 
+    /// Registrations without contact for the length of a lease end.
     pub(super) fn expire_leases(&mut self, now: Time) {
         let lease = self.config.lease;
-        let over: Vec<ClientGuid> = self
+        let over = |client: &ClientGuid, renewed: Time| {
+            now.since(renewed) > lease && !self.links.contains_key(client) && !self.is_changing(*client)
+        };
+        let expired: Vec<ClientGuid> = self
             .registered
             .iter()
-            .filter(|(client, renewed)| now.since(**renewed) > lease && !self.links.contains_key(client))
+            .filter(|(client, renewed)| over(client, **renewed))
             .map(|(client, _)| *client)
             .collect();
         let mut writes = Vec::new();
-        for client in over {
-            self.registered.remove(&client);
-            self.subscriptions.end_all(client);
-            let key = client_key(client);
-            writes.push(Write::Delete { table: Table::Registrations, key: key.clone() });
-            writes.push(Write::Delete { table: Table::Cursors, key });
-            self.cursors.remove(&client);
+        for client in &expired {
+            for table in [Table::Registrations, Table::Cursors] {
+                writes.push(Write::Delete { table, key: client_key(*client) });
+            }
         }
         if !writes.is_empty() {
-            self.store(Plan { writes, ..Plan::default() });
+            self.store(Plan { writes, expired, ..Plan::default() });
         }
+    }
+
+    /// Whether something of this client is on its way to the store.
+    fn is_changing(&self, client: ClientGuid) -> bool {
+        self.pending.iter().any(|(_, plan)| {
+            plan.joining.as_ref().is_some_and(|joining| joining.client == client)
+                || plan.contact.is_some_and(|(contact, _)| contact == client)
+        })
     }
 
     /// The generation of a live link.

@@ -280,7 +280,6 @@ impl Lane {
         self.window_items
     }
 
-    #[cfg(test)]
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
     }

@@ -169,6 +169,8 @@ pub struct Totals {
     pub taken: u64,
     /// Items answered otherwise.
     pub refused: u64,
+    /// Items that wait to be sent now.
+    pub queued: u64,
     /// Items sent and not answered now.
     pub unanswered: u64,
     /// Links that do not keep up now.
@@ -249,7 +251,8 @@ impl Shard {
     pub fn totals(&self) -> Totals {
         let unanswered = self.lanes.values().map(|lane| lane.unanswered() as u64).sum();
         let lagging = self.lanes.values().filter(|lane| !lane.keeps_up()).count() as u64;
-        Totals { unanswered, lagging, ..self.totals }
+        let queued = self.lanes.values().map(|lane| lane.queued() as u64).sum();
+        Totals { queued, unanswered, lagging, ..self.totals }
     }
 
     fn with(&mut self, now: Time, link: LinkId, change: impl FnOnce(&mut Lane, &Config)) {

@@ -20,24 +20,39 @@ impl Check {
 
 /// Holds all journals against the answers.
 pub(super) fn journals(world: &World, journals: &[Journal], expected: &BTreeMap<String, Vec<Reason>>) -> Vec<Check> {
-    let (mut missing, mut extra, mut twice, mut gaps, mut reasons) = (0, 0, 0, 0, 0);
+    let (mut missing, mut extra) = (Vec::new(), Vec::new());
+    let (mut surprises, mut twice, mut gaps, mut reasons) = (0, 0, 0, 0);
     for (product, journal) in world.products.iter().zip(journals) {
         let wanted = expected.get(product.name).map(Vec::as_slice).unwrap_or_default();
         let got = journal.reasons();
         reasons += got.len();
-        missing += wanted.iter().filter(|reason| !got.contains(reason)).count();
-        extra += got.iter().filter(|reason| !wanted.contains(reason)).count();
+        let named = |reason: &Reason| format!("{} {} {} {}", product.name, reason.0, reason.1, reason.2);
+        missing.extend(wanted.iter().filter(|reason| !got.contains(reason)).map(named));
+        extra.extend(got.iter().filter(|reason| !wanted.contains(reason)).map(named));
+        surprises += journal.surprises();
         twice += got.windows(2).filter(|pair| pair[0] == pair[1]).count();
         gaps += usize::from(!journal.is_without_gap());
     }
     let total: usize = expected.values().map(Vec::len).sum();
     vec![
         Check::new(
-            format!("{reasons} of {total} reasons arrived as cargo-audit finds them: {missing} missing"),
-            missing == 0,
+            format!("{reasons} of {total} reasons arrived as cargo-audit finds them: {}", listed(&missing, "missing")),
+            missing.is_empty(),
         ),
-        Check::new(format!("nobody was bothered with anything else: {extra} too many"), extra == 0),
+        Check::new(
+            format!(
+                "nobody was bothered with anything else: {}, {surprises} other entries",
+                listed(&extra, "too many")
+            ),
+            extra.is_empty() && surprises == 0,
+        ),
         Check::new(format!("nothing arrived twice: {twice} repeated"), twice == 0),
         Check::new(format!("every journal is numbered without a gap: {gaps} with one"), gaps == 0),
     ]
+}
+
+/// How many, and the first few by name.
+fn listed(names: &[String], what: &str) -> String {
+    let few: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    if few.is_empty() { format!("0 {what}") } else { format!("{} {what} ({}, ...)", names.len(), few.join("; ")) }
 }

@@ -36,12 +36,19 @@ pub(super) fn products() -> anyhow::Result<Vec<Product>> {
     LOCKS.iter().map(|(name, packed)| Ok(Product { name, lock: unpack(packed)? })).collect()
 }
 
-/// The advisories in two halves, as JSON lines: what is published first, and what later.
-pub(super) fn publications() -> anyhow::Result<[String; 2]> {
+/// The advisories in parts, as JSON lines: the first half, and two quarters. Each line says that it is added: a file
+/// without that would be taken for the whole database, and what it lacks for withdrawn.
+pub(super) fn publications() -> anyhow::Result<[String; PARTS]> {
     let text = unpack(ADVISORIES)?;
-    let half = |odd: usize| text.lines().skip(odd).step_by(2);
-    Ok([0, 1].map(|odd| half(odd).flat_map(|line| [line, "\n"]).collect()))
+    let lines: Vec<&str> = text.lines().collect();
+    let (first, rest) = lines.split_at(lines.len() / 2);
+    let (second, third) = rest.split_at(rest.len() / 2);
+    let added = |line: &&str| line.strip_prefix('{').map(|fields| format!("{{\"op\":\"add\",{fields}\n"));
+    Ok([first, second, third].map(|lines| lines.iter().filter_map(added).collect()))
 }
+
+/// How many there are.
+pub(super) const PARTS: usize = 3;
 
 /// What must reach each product's agent, by the name of the product.
 pub(super) fn expected() -> anyhow::Result<BTreeMap<String, Vec<Reason>>> {
@@ -67,8 +74,8 @@ mod tests {
     }
 
     #[test]
-    fn both_publications_together_are_all_advisories() {
-        let lines: usize = publications().expect("unpacks").iter().map(|half| half.lines().count()).sum();
+    fn the_publications_together_are_all_advisories() {
+        let lines: usize = publications().expect("unpacks").iter().map(|part| part.lines().count()).sum();
         assert_eq!(lines, 301);
     }
 }

@@ -24,7 +24,14 @@ impl Journal {
     }
 
     fn came(&self) -> impl Iterator<Item = &Line> {
-        self.lines.iter().filter(|line| matches!(line.event, Kind::Gained | Kind::Revised))
+        self.lines.iter().filter(|line| line.event == Kind::Gained)
+    }
+
+    /// Entries that say anything but: registered, came for the first time, or nothing. None of the publications
+    /// revises or withdraws.
+    pub(super) fn surprises(&self) -> usize {
+        let known = [Kind::Gained, Kind::Registered, Kind::Noted];
+        self.lines.iter().filter(|line| !known.contains(&line.event)).count()
     }
 
     /// How many items have come.

@@ -16,21 +16,38 @@ use crate::clock;
 
 /// The whole demo; true if every check held.
 pub(super) fn tell(options: &Options) -> anyhow::Result<bool> {
-    let begun = Instant::now();
     let mut stage = Stage::set(options)?;
-    stage.start()?;
-    let first = stage.publish(0)?;
-    stage.say(&table::agents(&stage.world, &first.journals));
-    stage.say(&format!(
+    let held = stage.play();
+    if !matches!(held, Ok(true)) {
+        let kept = stage.world.keep();
+        say_error(&format!("everything that was written is kept in {}", kept.display()));
+    }
+    held
+}
+
+#[allow(clippy::print_stderr, reason = "where to look when something went wrong")]
+fn say_error(text: &str) {
+    eprintln!("{text}");
+}
+
+impl Stage {
+    fn play(&mut self) -> anyhow::Result<bool> {
+        let begun = Instant::now();
+        let stage = self;
+        stage.start()?;
+        let first = stage.publish(0)?;
+        stage.say(&table::agents(&stage.world, &first.journals));
+        stage.say(&format!(
         "publication 1: {} advisories, {} deliveries, {} ms from the start of publishing to the last agent's journal\n",
         stage.advisories(0)?,
         first.items,
         first.took.as_millis()
     ));
-    let (second, mut held) = stage.publish_and_kill(1)?;
-    stage.say(&table::agents(&stage.world, &second.journals));
-    held.extend(checks::journals(&stage.world, &second.journals, &stage.expected));
-    stage.report(&first, &second, &held, begun.elapsed())
+        let (second, mut held) = stage.publish_and_kill()?;
+        stage.say(&table::agents(&stage.world, &second.journals));
+        held.extend(checks::journals(&stage.world, &second.journals, &stage.expected));
+        stage.report(&first, &second, &held, begun.elapsed())
+    }
 }
 
 struct Stage {
@@ -136,34 +153,32 @@ impl Stage {
         let begun = clock::now();
         let mut provider = self.provider(index)?;
         self.wait_for_items(&bar, before, wanted)?;
-        anyhow::ensure!(provider.wait()?, "the provider failed; see its log (--keep DIR keeps it)");
+        self.succeed(&mut provider)?;
         bar.finish_and_clear();
         self.outcome(begun, &counts)
     }
 
-    /// The same, with SIGKILL for the server while agents are being served.
-    fn publish_and_kill(&mut self, index: usize) -> anyhow::Result<(Outcome, Vec<Check>)> {
-        let (before, wanted) = (journals::items(&self.world)?, self.wanted(index)?);
+    /// The second publication goes in two parts, so that the kill after the first deliveries is in its middle.
+    fn publish_and_kill(&mut self) -> anyhow::Result<(Outcome, Vec<Check>)> {
+        let (before, wanted) = (journals::items(&self.world)?, self.wanted(2)?);
         let counts: Vec<usize> = journals::read_all(&self.world)?.iter().map(Journal::items).collect();
         let bar = self.bar(wanted - before);
         let begun = clock::now();
-        let mut provider = self.provider(index)?;
-        let enough = before + (wanted - before) / 4;
-        wait_for("the second publication to be under way", || Ok(journals::items(&self.world)? >= enough))?;
+        let mut provider = self.provider(1)?;
+        wait_for("the second publication to be under way", || Ok(journals::items(&self.world)? > before))?;
         if let Some(server) = &mut self.server {
             server.kill()?;
         }
         let reached = journals::items(&self.world)?;
         bar.set_position((reached - before) as u64);
-        let killed = format!(
-            "publication 2: {} of {} deliveries made when the server was killed",
-            reached - before,
-            wanted - before
-        );
+        let (made, all) = (reached - before, wanted - before);
+        let killed = format!("publication 2: {made} of {all} deliveries made when the server was killed");
         self.say(&format!("{killed} with SIGKILL; starting it again"));
         self.start_server()?;
+        self.succeed(&mut provider)?;
+        let mut provider = self.provider(2)?;
         self.wait_for_items(&bar, before, wanted)?;
-        anyhow::ensure!(provider.wait()?, "the provider failed; see its log (--keep DIR keeps it)");
+        self.succeed(&mut provider)?;
         bar.finish_and_clear();
         // What is too much would come now: the server has nothing left to push.
         wait_for("the server to have every answer", || {
@@ -171,8 +186,14 @@ impl Stage {
         })?;
         let outcome = self.outcome(begun, &counts)?;
         let took = outcome.took.as_millis();
-        self.say(&format!("publication 2: complete {took} ms after it began, crash included (an idle agent notices a lost server within 8 s)\n"));
+        self.say(&format!("publication 2: complete {took} ms after it began, the crash included"));
+        self.say("               (an agent that is idle notices a lost server within 8 s)\n");
         Ok((outcome, vec![Check::new(killed, reached < wanted)]))
+    }
+
+    fn succeed(&self, provider: &mut Process) -> anyhow::Result<()> {
+        anyhow::ensure!(provider.wait()?, "the provider failed: see {}", self.world.log("provider").display());
+        Ok(())
     }
 
     fn wait_for_items(&mut self, bar: &ProgressBar, before: usize, wanted: usize) -> anyhow::Result<()> {

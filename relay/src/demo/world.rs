@@ -14,8 +14,8 @@ use crate::clock;
 /// Where everything of one run lies.
 pub(super) struct World {
     root: PathBuf,
-    /// Removed at the end, unless the user wants to keep it.
-    _temporary: Option<tempfile::TempDir>,
+    /// Removed at the end, unless the user wants to keep it or something went wrong.
+    temporary: Option<tempfile::TempDir>,
     pub(super) quic: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) products: Vec<Product>,
@@ -38,7 +38,7 @@ impl World {
         }
         let quic = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
         let admin = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let world = Self { root, _temporary: temporary, quic, admin, products: data::products()? };
+        let world = Self { root, temporary, quic, admin, products: data::products()? };
         world.write()?;
         Ok(world)
     }
@@ -57,7 +57,7 @@ impl World {
         self.write_toml(&self.provider_config(), &self.client("provider", server, &[]))?;
         for product in &self.products {
             issue(product.name, Role::Client)?;
-            let lock = self.root.join(product.name).with_extension("lock.toml");
+            let lock = self.root.join(format!("{}.Cargo.lock", product.name));
             std::fs::write(&lock, &product.lock)?;
             let asset = json!({ "name": product.name, "cargo_lock": lock });
             self.write_toml(&self.agent_config(product.name), &self.client(product.name, server, &[asset]))?;
@@ -99,6 +99,11 @@ impl World {
     fn write_toml(&self, path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
         let text = toml::to_string(value)?;
         std::fs::write(path, text).with_context(|| path.display().to_string())
+    }
+
+    /// Leaves everything where it is, and says where.
+    pub(super) fn keep(&mut self) -> PathBuf {
+        self.temporary.take().map_or_else(|| self.root.clone(), tempfile::TempDir::keep)
     }
 
     pub(super) fn server_config(&self) -> PathBuf {

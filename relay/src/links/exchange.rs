@@ -9,10 +9,10 @@ use link::exchange::{Exchange, Incoming};
 use link::frame::{FrameHeader, Kind};
 use node::answer::Answer;
 use node::bundle::{self, Outer};
-use node::catalogue::{Due, Form};
-use node::engine::ReplyTo;
+use node::catalogue::{Due, Form, Stretch};
+use node::engine::{ENVELOPE_BYTES_MAX, ReplyTo};
 use node::entry;
-use node::ids::{ExchangeId, LinkId};
+use node::ids::{ExchangeId, LinkId, Position};
 use node::intake::Intake;
 use schemas::error::Refused;
 use schemas::facts::Validated;
@@ -46,15 +46,25 @@ pub(crate) async fn run(context: Arc<Context>, link: LinkId, id: ExchangeId, inc
     }
 }
 
-/// The only door from bytes to facts.
-async fn read(context: &Arc<Context>, body: Bytes) -> Result<Option<Intake>, Refused> {
+async fn read(context: &Context, body: Bytes) -> Result<Option<Intake>, Refused> {
+    decode(context, body, |facts| Intake::of(&facts)).await
+}
+
+/// The only door from bytes to facts, for whatever comes on a link. Long documents are read on threads that may take
+/// their time, a few at once: the types of a document take more memory than its bytes.
+pub(super) async fn decode<T: Send + Default + 'static>(
+    context: &Context,
+    body: Bytes,
+    read: impl FnOnce(Validated) -> T + Send + 'static,
+) -> Result<T, Refused> {
     let (limits, small) = (context.limits.clone(), body.len() <= INLINE_BYTES);
-    let decode = move || Validated::new(body, &limits).map(|facts| Intake::of(&facts));
+    let decode = move || Validated::new(body, &limits).map(read);
     if small {
         return decode();
     }
-    // The task is neither aborted nor panics: what it runs is total.
-    tokio::task::spawn_blocking(decode).await.unwrap_or(Ok(None))
+    let _permit = context.decoders.acquire().await;
+    // What runs is total, and is not aborted: the task always comes back.
+    tokio::task::spawn_blocking(decode).await.unwrap_or_else(|_| Ok(T::default()))
 }
 
 async fn refuse(context: &Context, link: LinkId, mut exchange: Exchange, refused: &Refused) -> Result<(), SendError> {
@@ -92,15 +102,34 @@ async fn answer(
     exchange.end().await
 }
 
-/// What was asked for, in bundles; waits for the asker, never for anybody else.
+/// What was asked for, in stretches and bundles; waits for the asker, never for anybody else.
 async fn deliver(context: &Context, exchange: &mut Exchange, reply: &ReplyTo) -> Result<(), SendError> {
+    let mut after = Position(0);
+    while !reply.asks.is_empty() {
+        let (answer, stretch) = oneshot::channel();
+        let (asks, snapshot) = (reply.asks.clone(), reply.snapshot);
+        let input = Input::Stretch { asks, after, snapshot, answer };
+        // The driver is gone only when this link is.
+        let (Ok(()), Ok(stretch)) = (context.inputs.send(input).await, stretch.await) else { break };
+        deliver_stretch(context, exchange, &stretch).await?;
+        if stretch.complete {
+            break;
+        }
+        after = stretch.through;
+    }
+    Ok(())
+}
+
+async fn deliver_stretch(context: &Context, exchange: &mut Exchange, stretch: &Stretch) -> Result<(), SendError> {
     let limits = bundle::Limits::default();
-    let mut due = reply.due.as_slice();
+    let largest = exchange.link().peer_hello().document_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX as u64);
+    let mut due = stretch.due.as_slice();
     while !due.is_empty() {
         let count = limits.first(due.iter().map(|due| (due.bytes, due.spelling)));
         let (now, later) = due.split_at(count);
         due = later;
-        let parts: Vec<Bytes> = now.iter().filter_map(|due| bytes_of(context, due)).collect();
+        let parts = now.iter().filter_map(|due| bytes_of(context, due));
+        let parts: Vec<Bytes> = parts.filter(|part| fits(part, largest)).collect();
         let (Some(last), false) = (now.last(), parts.is_empty()) else { continue };
         let time = clock::now();
         let sent_time = clock::sent_time(time);
@@ -112,6 +141,15 @@ async fn deliver(context: &Context, exchange: &mut Exchange, reply: &ReplyTo) ->
         exchange.deliver(&header, &body).await?;
     }
     Ok(())
+}
+
+/// Whether the asker takes a document with this part, as his Hello says.
+fn fits(part: &Bytes, largest: u64) -> bool {
+    let fits = part.len() as u64 <= largest;
+    if !fits {
+        tracing::warn!(bytes = part.len(), largest, "an item is longer than its asker takes, and is left out");
+    }
+    fits
 }
 
 /// `None` if the item was trimmed meanwhile: whoever may miss it is told that he is behind.

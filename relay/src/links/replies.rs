@@ -7,8 +7,8 @@ use link::connection::Link;
 use node::answer;
 use node::ids::{LinkId, Position};
 use schemas::core::Root;
-use schemas::facts::Validated;
 
+use super::exchange;
 use super::session::Context;
 use crate::driver::Input;
 
@@ -17,11 +17,13 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link) {
     let Some(mut lane) = link.reply_lane() else { return };
     while let Ok(frame) = lane.recv().await {
         let position = Position(frame.header.position);
-        let outcomes = match Validated::new(frame.body, &context.limits) {
-            Ok(facts) => match &facts.document().root {
-                Root::Reply(reply) => answer::outcomes(reply),
-                Root::Message(_) => return breach(&link, id, "a message where a reply belongs (10.1.5)"),
-            },
+        let read = exchange::decode(&context, frame.body, |facts| match &facts.document().root {
+            Root::Reply(reply) => Some(answer::outcomes(reply)),
+            Root::Message(_) => None,
+        });
+        let outcomes = match read.await {
+            Ok(Some(outcomes)) => outcomes,
+            Ok(None) => return breach(&link, id, "a message where a reply belongs (10.1.5)"),
             Err(refused) => {
                 context.metrics.refused(&refused);
                 return breach(&link, id, &format!("an answer that cannot be read: {refused}"));

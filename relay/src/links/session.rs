@@ -13,7 +13,7 @@ use schemas::class::Class;
 use schemas::digest::Digest;
 use schemas::guid::{Cid, ClientGuid, ServerGuid};
 use schemas::limits::Limits;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) reader: Reader,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Long documents that are read at once.
+    pub(crate) decoders: Semaphore,
     /// Exchanges under way.
     pub(crate) exchanges: TaskTracker,
     /// No new exchange is taken.
@@ -38,9 +40,16 @@ pub(crate) struct Context {
     pub(crate) drain: CancellationToken,
 }
 
+/// Every client takes at least a bundle and its envelope.
+const DOCUMENT_BYTES_MIN: u64 = 128 << 10;
+
 /// Lives one link.
 pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
-    let client = ClientGuid(pending.peer().guid);
+    let (client, from) = (ClientGuid(pending.peer().guid), pending.remote_addr());
+    if pending.hello().document_bytes_max < DOCUMENT_BYTES_MIN {
+        let text = format!("documents of {DOCUMENT_BYTES_MIN} bytes must be taken: that is a bundle");
+        return pending.refuse(CloseCode::Refused, &text);
+    }
     let (lane_sender, lane_receiver) = mpsc::channel(1);
     let (behind_sender, behind) = watch::channel(0);
     let (close, closing) = oneshot::channel();
@@ -58,7 +67,8 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
     };
     match pending.accept(hello(&welcome)).await {
         Ok(link) => {
-            tracing::info!(link = id.0, behind = welcome.behind, start = welcome.start.position.0, "link up");
+            let (behind_now, start) = (welcome.behind, welcome.start.position.0);
+            tracing::info!(link = id.0, %client, %from, behind = behind_now, start, "link up");
             let ends = Ends { lane: lane_receiver, behind, closing };
             live(context, id, &link, ends).await;
             context.metrics.add_link(link.counters());
@@ -89,6 +99,11 @@ async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
     tokio::select! {
         () = exchanges => {}
         reason = link.closed() => drop(reason),
+        // A link without one of its tasks would look alive and do nothing.
+        ended = tasks.join_next() => {
+            tracing::info!(link = id.0, panicked = ended.is_some_and(|ended| ended.is_err()), "a part of the link ended");
+            link.close(CloseCode::Done, "a lane or the reply lane ended");
+        }
         told = &mut closing => match told {
             Ok(Closing::Replaced) => link.close(CloseCode::Replaced, "a newer link of this GUID took its place"),
             Ok(Closing::Breach(why)) => {

@@ -9,6 +9,7 @@ use schemas::names::Spelling;
 use schemas::version::{Container, Info, Major, Minor, VersionInfo};
 use schemas::write::{self, HeaderFields, MessageDraft};
 
+use crate::catalogue::Due;
 use crate::engine::{Action, Config, Engine, Event, ReplyTo, Welcome};
 use crate::ids::{ExchangeId, LinkId, Position, Resume, Ticket, Time};
 use crate::intake::Intake;
@@ -117,6 +118,19 @@ impl Bench {
         let exchange = self.open(link, document);
         self.settle();
         self.reply(exchange).expect("every document is answered")
+    }
+
+    /// What a reply's asker gets.
+    pub(super) fn due(&self, reply: &ReplyTo) -> Vec<Due> {
+        let (mut due, mut after) = (Vec::new(), Position(0));
+        loop {
+            let stretch = self.engine.answer_stretch(&reply.asks, after, reply.snapshot);
+            due.extend(stretch.due);
+            if stretch.complete {
+                return due;
+            }
+            after = stretch.through;
+        }
     }
 
     pub(super) fn open(&mut self, link: LinkId, document: &Bytes) -> ExchangeId {

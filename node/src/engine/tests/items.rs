@@ -75,7 +75,7 @@ fn a_retraction_reaches_those_who_had_the_item_and_nobody_else() {
     assert_eq!(bench.pushed(device), [Position(1), Position(2)]);
     assert_eq!(bench.pushed(other), []);
     let late = bench.send(other, &request(4, &[runs("serde", "1.0.0")]));
-    assert_eq!(late.due.len(), 1, "who may hold the predecessor elsewhere is told as well");
+    assert_eq!(bench.due(&late).len(), 1, "who may hold the predecessor elsewhere is told as well");
 }
 
 #[test]
@@ -94,10 +94,35 @@ fn a_list_is_derived_where_the_provider_published_none() {
     let asks = |id| document(id, &[draft(Major::Request, Some(Minor::Catalog), &[runs("serde", "1.2.3")])]);
     bench.send(provider, &deliver(1, info()));
     let derived = bench.send(other, &asks(2));
-    assert_eq!(derived.due.iter().map(|due| due.form).collect::<Vec<_>>(), [Form::Derived]);
+    assert_eq!(bench.due(&derived).iter().map(|due| due.form).collect::<Vec<_>>(), [Form::Derived]);
     bench.send(provider, &document(3, &[draft(Major::Deliver, Some(Minor::Catalog), &[info()])]));
     let own = bench.send(other, &asks(4));
-    assert_eq!(own.due.iter().map(|due| (due.position.0, due.form)).collect::<Vec<_>>(), [(2, Form::Whole)]);
+    assert_eq!(bench.due(&own).iter().map(|due| (due.position.0, due.form)).collect::<Vec<_>>(), [(2, Form::Whole)]);
+}
+
+// R-8.2.2-7: an item published an hour after the list is announced, unasked.
+#[test]
+fn c8_2_2_an_item_published_an_hour_after_the_list_is_announced() {
+    let mut bench = Bench::new();
+    let (provider, _) = bench.connect(PROVIDER, None);
+    let (other, _) = bench.connect(OTHER, None);
+    bench.send(other, &document(2, &[draft(Major::Request, Some(Minor::Catalog), &[runs("serde", "1.2.3")])]));
+    bench.now = bench.now.after(std::time::Duration::from_secs(3600));
+    bench.engine.handle_timeout(bench.now);
+    bench.drain();
+    bench.settle();
+    bench.send(provider, &deliver(1, advisory("A-1", 1, "serde", "vers:cargo/<2.0.0", "")));
+    assert_eq!(bench.pushed(other), [Position(1)]);
+}
+
+#[test]
+fn an_item_that_no_envelope_would_hold_is_failed() {
+    let mut config = super::bench::config();
+    config.item_bytes_max = 100;
+    let mut bench = Bench::with(config, crate::store::Recovered::default());
+    let (provider, _) = bench.connect(PROVIDER, None);
+    let reply = bench.send(provider, &deliver(1, advisory("A-1", 1, "serde", "vers:cargo/<2.0.0", "")));
+    assert_eq!(statuses(&reply), [ReplyStatus::Failed]);
 }
 
 // R-1-6: the same Deliver is refused and, after a policy change, accepted without a rebuild.

@@ -112,6 +112,15 @@ fn the_newer_link_replaces_the_older_whose_cursor_counts_no_more() {
 }
 
 #[test]
+fn of_who_never_registers_nothing_is_kept() {
+    let mut bench = Bench::new();
+    let (link, _) = bench.connect(OTHER, None);
+    bench.handle(Event::LinkDown(link));
+    bench.settle();
+    assert!(bench.kept.rows.is_empty());
+}
+
+#[test]
 fn a_hello_of_a_link_that_is_gone_is_not_answered() {
     let mut bench = Bench::new();
     bench.handle(Event::Hello { link: LinkId(9), client: DEVICE, resume: None });
@@ -137,5 +146,20 @@ fn a_registration_is_a_lease_that_contact_renews() {
         assert_eq!(bench.engine.registered(), registered, "after {days} more days");
     }
     assert!(bench.engine.subscriptions().of(DEVICE).is_empty());
-    assert_eq!(bench.restart().engine.registered(), 0);
+    let mut bench = bench.restart();
+    assert_eq!(bench.engine.registered(), 0);
+    let resume = Resume { incarnation: 0x1c, position: Position(0), digest: None };
+    assert!(bench.connect(DEVICE, Some(resume)).1.behind, "what it believes to be registered is over");
+}
+
+#[test]
+fn a_lease_runs_from_the_end_of_a_link() {
+    let (mut bench, _, device) = Bench::with_device();
+    bench.now = bench.now.after(Duration::from_secs(91 * 24 * 3600));
+    bench.handle(Event::LinkDown(device));
+    bench.settle();
+    bench.engine.handle_timeout(bench.now);
+    bench.drain();
+    bench.settle();
+    assert_eq!(bench.engine.registered(), 1);
 }
