@@ -1,8 +1,10 @@
 //! A provider's real advisories reach exactly the agents they concern: ten lock files, the whole advisory database, one
 //! server, real QUIC, held against `cargo-audit`'s answers.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use agent::config::{AssetSource, Config, Guid};
 use agent::journal::{self, Kind};
@@ -10,6 +12,7 @@ use agent::publish::{self, Part};
 use agent::rustsec;
 use agent::rustsec::publication::State;
 use link::pki::Role;
+use relay::driver::Snapshot;
 use schemas::guid::{ClientGuid, ServerGuid};
 use tests::data;
 use tests::harness::{Authority, TestServer};
@@ -46,8 +49,8 @@ async fn what_reaches_the_agents_is_what_cargo_audit_finds() {
 
     let expected: BTreeSet<Reason> = names.iter().flat_map(|name| truth(&data, name)).collect();
     let wanted = items(&expected).len();
-    // Everything that was pushed is answered, and as much as must come has come.
-    server.snapshot_when(|snapshot| snapshot.shard.taken as usize >= wanted && snapshot.shard.unanswered == 0).await;
+    server.snapshot_when(|snapshot| snapshot.shard.taken as usize >= wanted).await;
+    server.snapshot_when(at_rest(names.len())).await;
     stop.cancel();
     while let Some(ended) = agents.join_next().await {
         ended.unwrap().unwrap();
@@ -64,6 +67,20 @@ async fn what_reaches_the_agents_is_what_cargo_audit_finds() {
     assert_eq!((expected.len(), wanted), (302, 283), "the answers are the ones that the issue counts");
     assert!(missing.is_empty() && extra.is_empty());
     assert_eq!(deliveries, wanted, "each item once");
+}
+
+/// Whether for a second, which is four refreshed snapshots, every agent is there and keeps up, nothing is unanswered and
+/// nothing more is sent: also what comes twice, or should not come, has come by then.
+fn at_rest(agents: usize) -> impl Fn(&Snapshot) -> bool {
+    let last = Cell::new((u64::MAX, Instant::now()));
+    move |snapshot| {
+        let shard = &snapshot.shard;
+        let quiet = snapshot.connected >= agents && shard.unanswered == 0 && shard.lagging == 0;
+        if !quiet || shard.items != last.get().0 {
+            last.set((shard.items, Instant::now()));
+        }
+        quiet && last.get().1.elapsed() >= Duration::from_secs(1)
+    }
 }
 
 fn lock_files(data: &Path) -> Vec<String> {

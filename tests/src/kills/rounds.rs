@@ -1,5 +1,6 @@
 //! The rounds of a run, and the judgement at its end.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,34 +33,54 @@ pub struct Plan {
 /// What happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
+    /// Seeded instants at which somebody was killed: one a round.
+    pub instants: usize,
+    /// At so many of them items of the round had not reached everybody yet.
+    pub amid: usize,
     /// The server was killed by SIGKILL.
     pub servers_killed: usize,
     /// The server was killed by a failpoint between append and sync, or between sync and reply.
     pub failpoints: usize,
-    /// Agents killed by SIGKILL.
+    /// Agents killed by SIGKILL; one that dies in two rounds counts twice.
     pub agents_killed: usize,
     /// Items in all journals.
     pub deliveries: usize,
 }
 
+/// A publication under way.
+type Publishing = tokio::task::JoinHandle<anyhow::Result<()>>;
+
 /// Who dies in a round, and when.
 #[derive(Clone, Copy, Debug)]
 enum Kill {
-    /// The server, so many milliseconds after the publication began.
+    /// The server, when so many thousandths of the round's items have come.
     Server(u64),
     /// The server, by the failpoint that it was started with.
     Failpoint,
-    /// Some agents, likewise.
+    /// Some agents, likewise by what has come.
     Agents(u64),
     /// Some agents before the publication and the server right after its last answer: what was acknowledged must be
     /// there for agents that were not.
     ServerAfterTheLastAnswer,
 }
 
+/// A round's publication, and what must come of it.
+struct Batch {
+    parts: Vec<Part>,
+    /// Items that agents get of this round.
+    own: usize,
+    /// Of this and all earlier rounds.
+    total: usize,
+}
+
 /// How long anything may take; ten times what it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Journals that do not grow for so long have come to rest.
+/// Journals that do not grow for so long, though items are missing, have come to rest.
 const REST: Duration = Duration::from_secs(15);
+/// When everything has come: what comes twice, or should not come, comes within this.
+const AFTERMATH: Duration = Duration::from_secs(4);
+/// Items in one publication. A round takes several, so that its deliveries are spread over many commits.
+const PUBLISHED_AT_ONCE: usize = 7;
 
 /// Carries out a plan; an error says what is wrong with which journal.
 ///
@@ -92,12 +113,20 @@ impl Run {
             self.world.start_agent(index)?;
         }
         let size = self.plan.items.div_ceil(self.plan.rounds);
+        let mut total = 0;
         for (round, batch) in advisories.chunks(size).enumerate() {
-            let parts: Vec<Part> = batch.iter().map(|advisory| advisory.part()).collect();
+            let own = self.deliveries_of(batch);
+            total += own;
+            let batch = Batch { parts: batch.iter().map(|advisory| advisory.part()).collect(), own, total };
             let next = kills.get(round + 1).copied();
-            self.round(kills[round], next, &parts).with_context(|| format!("round {round}, {:?}", kills[round]))?;
+            self.round(kills[round], next, &batch).with_context(|| format!("round {round}, {:?}", kills[round]))?;
         }
         Ok(())
+    }
+
+    /// How many entries these advisories make in all journals.
+    fn deliveries_of(&self, advisories: &[Advisory]) -> usize {
+        self.world.components.iter().map(|components| model::expected(advisories, components).len()).sum()
     }
 
     /// One kill a round, each kind in turn, at seeded instants.
@@ -110,31 +139,37 @@ impl Run {
         };
         let mut kills = Vec::new();
         for round in 0..self.plan.rounds {
-            kills.push(kind(round, self.random.below(150)));
+            kills.push(kind(round, self.random.below(800)));
         }
         kills
     }
 
-    fn round(&mut self, kill: Kill, next: Option<Kill>, parts: &[Part]) -> anyhow::Result<()> {
+    fn round(&mut self, kill: Kill, next: Option<Kill>, batch: &Batch) -> anyhow::Result<()> {
         let some = self.some_agents();
         if let Kill::ServerAfterTheLastAnswer = kill {
             self.kill_agents(&some);
         }
-        let publishing = self.publish(parts)?;
+        let before = self.world.look()?.gained;
+        let publishing = self.publish(&batch.parts)?;
         match kill {
             Kill::Server(instant) => {
-                pause(Duration::from_millis(instant));
-                self.kill_server(next)?;
+                self.wait_for(before, instant, batch, &publishing)?;
+                self.world.kill_server();
+                self.killed(batch)?;
+                self.report.servers_killed += 1;
+                self.start_server(next)?;
             }
             Kill::Failpoint => {
                 let died = self.world.server.as_mut().map(|server| server.dies_within(PATIENCE)).transpose()?;
                 ensure!(died == Some(true), "the failpoint was not met");
+                self.killed(batch)?;
                 self.report.failpoints += 1;
                 self.start_server(next)?;
             }
             Kill::Agents(instant) => {
-                pause(Duration::from_millis(instant));
+                self.wait_for(before, instant, batch, &publishing)?;
                 self.kill_agents(&some);
+                self.killed(batch)?;
                 self.start_agents(&some)?;
             }
             Kill::ServerAfterTheLastAnswer => {}
@@ -142,17 +177,47 @@ impl Run {
         self.finish(publishing)?;
         match kill {
             Kill::ServerAfterTheLastAnswer => {
-                self.kill_server(next)?;
+                self.world.kill_server();
+                self.killed(batch)?;
+                self.report.servers_killed += 1;
+                self.start_server(next)?;
                 self.start_agents(&some)
             }
             // A failpoint is armed when the server starts: give it a server that has one.
-            Kill::Agents(_) if matches!(next, Some(Kill::Failpoint)) => self.kill_server(next),
+            Kill::Agents(_) if matches!(next, Some(Kill::Failpoint)) => {
+                self.world.kill_server();
+                self.report.servers_killed += 1;
+                self.start_server(next)
+            }
             Kill::Agents(_) | Kill::Server(_) | Kill::Failpoint => Ok(()),
         }
     }
 
+    /// Waits until so many thousandths of a round's items have come on top of what was there before it, or nothing more
+    /// comes (on a disk that lies).
+    fn wait_for(&mut self, before: usize, instant: u64, batch: &Batch, publishing: &Publishing) -> anyhow::Result<()> {
+        let wanted = before + batch.own * usize::try_from(instant)? / 1000;
+        let (mut last, mut grown) = (self.world.look()?, Instant::now());
+        while last.gained < wanted && !(publishing.is_finished() && grown.elapsed() > AFTERMATH) {
+            ensure!(grown.elapsed() < PATIENCE, "{} items of {wanted} have come", last.gained);
+            pause(Duration::from_millis(1));
+            let now = self.world.look()?;
+            if now != last {
+                (last, grown) = (now, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody was just killed: was it amid the deliveries of the round?
+    fn killed(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        self.report.instants += 1;
+        self.report.amid += usize::from(self.world.look()?.gained < batch.total);
+        Ok(())
+    }
+
     /// Waits for a publication, unless the server cannot even start again.
-    fn finish(&mut self, publishing: tokio::task::JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+    fn finish(&mut self, publishing: Publishing) -> anyhow::Result<()> {
         while !publishing.is_finished() {
             let alive = self.world.server.as_mut().is_some_and(Process::is_alive);
             ensure!(alive, "the server ended by itself");
@@ -161,73 +226,64 @@ impl Run {
         self.runtime.block_on(publishing)?
     }
 
-    fn publish(&self, parts: &[Part]) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<()>>> {
+    fn publish(&self, parts: &[Part]) -> anyhow::Result<Publishing> {
         let (config, parts) = (self.world.provider()?, parts.to_vec());
         Ok(self.runtime.spawn(async move {
-            let published = publish::publish(&config, &parts, |_| {}).await?;
-            let refused: Vec<_> = published.refused().map(|(part, why)| format!("{part}: {why}")).collect();
-            ensure!(refused.is_empty(), "refused: {refused:?}");
+            for parts in parts.chunks(PUBLISHED_AT_ONCE) {
+                let published = publish::publish(&config, parts, |_| {}).await?;
+                let refused: Vec<_> = published.refused().map(|(part, why)| format!("{part}: {why}")).collect();
+                ensure!(refused.is_empty(), "refused: {refused:?}");
+            }
             Ok(())
         }))
     }
 
-    fn kill_server(&mut self, next: Option<Kill>) -> anyhow::Result<()> {
-        self.world.kill_server();
-        self.report.servers_killed += 1;
-        self.start_server(next)
-    }
-
     fn start_server(&mut self, next: Option<Kill>) -> anyhow::Result<()> {
         let failpoint = matches!(next, Some(Kill::Failpoint))
-            .then(|| Point { nth: 1 + self.random.below(2), before: self.random.one_in(2) });
+            .then(|| Point { nth: 1 + self.random.below(3), before: self.random.one_in(2) });
         let Plan { forgets, lies, .. } = self.plan;
         self.world.start_server(ServerFaults { forgets, seed: self.random.next_u64(), lies, failpoint })
     }
 
-    fn some_agents(&mut self) -> Vec<usize> {
+    fn some_agents(&mut self) -> BTreeSet<usize> {
         let count = 1 + self.random.below(4);
         (0..count).map(|_| self.random.below(self.plan.agents as u64) as usize).collect()
     }
 
-    fn kill_agents(&mut self, agents: &[usize]) {
-        for index in agents {
-            self.world.kill_agent(*index);
-            self.report.agents_killed += 1;
-        }
+    fn kill_agents(&mut self, agents: &BTreeSet<usize>) {
+        agents.iter().for_each(|index| self.world.kill_agent(*index));
+        self.report.agents_killed += agents.len();
     }
 
-    fn start_agents(&mut self, agents: &[usize]) -> anyhow::Result<()> {
-        let mut agents = agents.to_vec();
-        agents.sort_unstable();
-        agents.dedup();
-        agents.into_iter().try_for_each(|index| self.world.start_agent(index))
+    fn start_agents(&mut self, agents: &BTreeSet<usize>) -> anyhow::Result<()> {
+        agents.iter().try_for_each(|index| self.world.start_agent(*index))
     }
 
-    /// Waits until every journal has what it must have, or none grows any more; then looks at each line.
+    /// Waits until every journal has what it must have and nothing comes any more, then looks at each line.
     fn judge(&mut self, advisories: &[Advisory]) -> anyhow::Result<()> {
-        let expected: Vec<_> =
-            self.world.components.iter().map(|components| model::expected(advisories, components)).collect();
-        let wanted: usize = expected.iter().map(std::collections::BTreeSet::len).sum();
-        let (mut deliveries, mut grown) = (0, Instant::now());
-        while deliveries < wanted && grown.elapsed() < REST {
-            let now = self.deliveries()?;
-            if now > deliveries {
-                (deliveries, grown) = (now, Instant::now());
-            }
-            pause(Duration::from_millis(50));
-        }
-        self.report.deliveries = deliveries;
+        let wanted = self.deliveries_of(advisories);
+        self.report.deliveries = self.rest(wanted)?;
         let alive = |process: &mut Option<Process>| process.as_mut().is_some_and(Process::is_alive);
         ensure!(alive(&mut self.world.server), "the server ended by itself");
-        for (index, expected) in expected.iter().enumerate() {
+        for index in 0..self.plan.agents {
             ensure!(alive(&mut self.world.agents[index]), "agent {index} ended by itself");
-            model::check(&self.world.journal(index)?, expected)
+            let expected = model::expected(advisories, &self.world.components[index]);
+            model::check(&self.world.journal(index)?, &expected)
                 .map_err(|why| anyhow::anyhow!("agent {index}: {why}"))?;
         }
         Ok(())
     }
 
-    fn deliveries(&self) -> anyhow::Result<usize> {
-        (0..self.plan.agents).map(|index| Ok(model::gained(&self.world.journal(index)?))).sum()
+    /// Looks until the journals do not grow any more; answers how many items have come.
+    fn rest(&mut self, wanted: usize) -> anyhow::Result<usize> {
+        let (mut last, mut grown) = (self.world.look()?, Instant::now());
+        while grown.elapsed() < if last.gained < wanted { REST } else { AFTERMATH } {
+            pause(Duration::from_millis(50));
+            let now = self.world.look()?;
+            if now != last {
+                (last, grown) = (now, Instant::now());
+            }
+        }
+        Ok(last.gained)
     }
 }

@@ -27,6 +27,16 @@ pub(super) struct World {
     pub(super) components: Vec<Components>,
     pub(super) server: Option<Process>,
     pub(super) agents: Vec<Option<Process>>,
+    /// Each agent's journal at the last look.
+    seen: Vec<Look>,
+}
+
+/// Journals as they were at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Items that have come.
+    pub(super) gained: usize,
+    pub(super) bytes: u64,
 }
 
 impl World {
@@ -39,6 +49,7 @@ impl World {
             components: (0..agents).map(|_| model::components(random)).collect(),
             server: None,
             agents: (0..agents).map(|_| None).collect(),
+            seen: vec![Look::default(); agents],
         };
         world.write()?;
         Ok(world)
@@ -122,6 +133,24 @@ impl World {
 
     pub(super) fn kill_agent(&mut self, index: usize) {
         self.agents[index].iter_mut().for_each(Process::kill);
+    }
+
+    /// How many items all agents have written down, and how long their journals are. Cheap: only what has grown since the
+    /// last look is read, and no line is parsed.
+    pub(super) fn look(&mut self) -> anyhow::Result<Look> {
+        let mut all = Look::default();
+        for index in 0..self.agents.len() {
+            let path = self.path(&format!("agent-{index}-state")).join(journal::JOURNAL);
+            let length = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            let seen = &mut self.seen[index];
+            if length != seen.bytes {
+                let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+                *seen = Look { gained: model::gained(&text), bytes: text.len() as u64 };
+            }
+            all.gained += seen.gained;
+            all.bytes += seen.bytes;
+        }
+        Ok(all)
     }
 
     /// An agent's journal as it stands; empty if there is none yet.
