@@ -72,7 +72,12 @@ impl Directory {
     /// It cannot be made or written, or another process holds it.
     pub(crate) fn claim(path: &Path) -> Result<Self, JournalError> {
         let fault = |source| JournalError::File { path: path.to_owned(), source };
+        let new = missing(path);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault)?;
+        // Each new name stands in the directory above it: without that, all that follows could be gone with it.
+        for directory in new {
+            sync_directory(parent(directory))?;
+        }
         let mode = std::fs::metadata(path).map_err(fault)?.mode();
         if mode & 0o077 != 0 {
             tracing::warn!(directory = %path.display(), "others can look into the state directory; chmod 700 it");
@@ -94,7 +99,37 @@ impl Directory {
 
     /// Makes the names of new files durable.
     pub(crate) fn sync(&self) -> Result<(), JournalError> {
-        let synced = File::open(&self.path).and_then(|directory| directory.sync_all());
-        synced.map_err(|source| JournalError::File { path: self.path.clone(), source })
+        sync_directory(&self.path)
+    }
+}
+
+/// This directory and those above it that are not there yet, the innermost first.
+fn missing(path: &Path) -> Vec<&Path> {
+    path.ancestors().take_while(|level| !level.as_os_str().is_empty() && !level.exists()).collect()
+}
+
+/// Where the name stands; a bare name stands in the working directory.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn sync_directory(path: &Path) -> Result<(), JournalError> {
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    synced.map_err(|source| JournalError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_that_is_made_is_made_durable_in_the_one_above() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("a/b");
+        let made: Vec<_> = missing(&state).into_iter().map(parent).collect();
+        assert_eq!(made, [dir.path().join("a"), dir.path().to_owned()]);
+        drop(Directory::claim(&state).unwrap());
+        assert!(missing(&state).is_empty());
+        assert_eq!(parent(Path::new("state")), Path::new("."));
     }
 }
