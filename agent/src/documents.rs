@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use node::bundle::{self, Outer};
 use node::client::Draft;
+use node::intake::Intake;
 use schemas::error::Refused;
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, MessageId, ServerGuid};
@@ -63,20 +64,27 @@ pub(crate) fn bundle(hop: Hop, spelling: Spelling, items: impl IntoIterator<Item
     bundle::document(spelling, &outer, items)
 }
 
-/// The only door from bytes to facts.
-pub(crate) async fn read(body: Bytes) -> Result<Validated, Refused> {
+/// The only door from bytes to facts, and to what they mean; the latter is `None` for a reply. What a document speaks
+/// about (names, ranges of versions) takes longer than to read it, so both happen in the same place.
+pub(crate) async fn read(body: Bytes) -> Result<(Validated, Option<Intake>), Refused> {
     if body.len() <= INLINE_BYTES {
-        return Validated::new(body, &Limits::default());
+        return read_here(body);
     }
     let again = body.clone();
-    let read = tokio::task::spawn_blocking(move || Validated::new(body, &Limits::default())).await;
+    let read = tokio::task::spawn_blocking(move || read_here(body)).await;
     // The runtime is stopping: whoever waits for the facts is too, and this thread may as well find them.
-    read.unwrap_or_else(|_| Validated::new(again, &Limits::default()))
+    read.unwrap_or_else(|_| read_here(again))
+}
+
+fn read_here(body: Bytes) -> Result<(Validated, Option<Intake>), Refused> {
+    let facts = Validated::new(body, &Limits::default())?;
+    let intake = Intake::of(&facts);
+    Ok((facts, intake))
 }
 
 #[cfg(test)]
 mod tests {
-    use node::intake::{Body, Intake, Meaning};
+    use node::intake::{Body, Meaning};
     use schemas::version::{Container, Info};
 
     use super::*;
@@ -129,5 +137,17 @@ mod tests {
         let intake = intake(&document);
         let read: Vec<_> = intake.items().into_iter().map(|item| item.expect("a Deliver").1.bytes.clone()).collect();
         assert_eq!(read, items.map(|(_, bytes)| bytes));
+    }
+
+    #[tokio::test]
+    async fn a_document_comes_with_its_meaning_whatever_its_size() {
+        let padding = "x".repeat(INLINE_BYTES);
+        for version in ["1.0.0", padding.as_str()] {
+            let (_, document) = item(&[info(version)]);
+            let (facts, intake) = read(document).await.expect("valid");
+            assert_eq!(facts.bytes().len() > INLINE_BYTES, version.len() > 5);
+            assert_eq!(intake.expect("a message").items().len(), 1);
+        }
+        assert!(read(Bytes::from_static(b"nonsense")).await.is_err());
     }
 }

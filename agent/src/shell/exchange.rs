@@ -8,7 +8,6 @@ use link::frame::{Frame, Kind};
 use node::answer;
 use node::client::Draft;
 use node::ids::ExchangeId;
-use node::intake::Intake;
 use schemas::core::{MessageCoreReply, Reply, ReplyPayload, ReplyStatus, Root};
 use schemas::guid::MessageId;
 use tokio::sync::mpsc;
@@ -65,13 +64,13 @@ pub(super) async fn run(link: Link, hop: Hop, asked: Asked, said: mpsc::Sender<S
     tracing::debug!(exchange = exchange.0, messages = drafts.len(), bytes = document.len(), "asking");
     let mut outgoing = link.open_exchange(&[document]).await?;
     while let Some(Frame { header, body }) = outgoing.recv().await? {
-        let facts = documents::read(body).await.map_err(|refused| unreadable(&refused))?;
+        let (facts, intake) = documents::read(body).await.map_err(|refused| unreadable(&refused))?;
         let heard = match (header.kind, &facts.document().root) {
             (Kind::Reply, Root::Reply(reply)) => {
                 Said::Replied(exchange, outcomes(reply, message_id, drafts.len()).map_err(Broken::Link)?)
             }
             (Kind::Delivery, Root::Message(_)) => {
-                let intake = Intake::of(&facts).ok_or_else(|| unreadable(&"no message"))?;
+                let intake = intake.ok_or_else(|| unreadable(&"no message"))?;
                 Said::Delivered(exchange, Box::new(intake))
             }
             _ => return Err(Broken::Link("a document that is not what its frame says (10.1.5)".to_owned())),

@@ -4,7 +4,7 @@
 use link::close::CloseCode;
 use link::exchange::{Exchange, Incoming};
 use node::answer::{Answer, AnswerBody, Leaf, reply_id};
-use node::intake::{Body, Intake, IntakePart, Order, Refusal};
+use node::intake::{Body, IntakePart, Order, Refusal};
 use schemas::core::ReplyStatus;
 use schemas::names::Spelling;
 
@@ -17,7 +17,7 @@ pub(super) async fn run(incoming: Incoming) {
         Err(error) => return tracing::debug!(%error, "an exchange of the server came to nothing"),
     };
     let answer = match documents::read(exchange.document().body.clone()).await {
-        Ok(facts) => Intake::of(&facts).map(|intake| (refusal(&intake.part), intake.spelling)),
+        Ok((_, intake)) => intake.map(|intake| (refusal(&intake.part), intake.spelling)),
         Err(refused) => Answer::to_refused(&refused).map(|answer| (answer, refused.spelling)),
     };
     match answer {
@@ -59,6 +59,7 @@ fn refusal(part: &IntakePart) -> Answer {
 #[cfg(test)]
 mod tests {
     use node::client::Draft;
+    use node::intake::Intake;
     use schemas::facts::Validated;
     use schemas::guid::{ClientGuid, MessageId, ServerGuid};
     use schemas::limits::Limits;

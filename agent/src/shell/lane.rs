@@ -40,8 +40,8 @@ pub(super) async fn read(
     while let Some(Frame { header, body }) = lane.recv().await? {
         let position = Position(header.position);
         match documents::read(body).await {
-            Ok(facts) => {
-                let Some(intake) = Intake::of(&facts) else {
+            Ok((_, intake)) => {
+                let Some(intake) = intake else {
                     link.close(CloseCode::Protocol, "a reply where a delivery belongs (10.1.5)");
                     return Ok(());
                 };
