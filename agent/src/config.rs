@@ -224,6 +224,14 @@ impl Config {
         self
     }
 
+    /// What an agent with this configuration would do by mistake, if it would: a provider's file is good too, but one who
+    /// runs it registers nothing and hears of nothing.
+    pub fn without_assets(&self) -> Option<&'static str> {
+        let warning =
+            "no assets are configured: an agent would register nothing and hear of nothing; only publish needs none";
+        self.assets.is_empty().then_some(warning)
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let bad = |key, value: String, why| Err(ConfigError::Value { key, value, why });
         if self.rescan_seconds == 0 {
@@ -269,6 +277,13 @@ mod tests {
         for name in EXAMPLES {
             Config::load(&deploy(name), &Overrides::default()).expect(name);
         }
+    }
+
+    #[test]
+    fn an_agent_without_assets_is_warned_of() {
+        let warned = EXAMPLES
+            .map(|name| Config::load(&deploy(name), &Overrides::default()).expect(name).without_assets().is_some());
+        assert_eq!(warned, [false, true]);
     }
 
     #[test]

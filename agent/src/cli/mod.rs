@@ -98,6 +98,9 @@ enum Command {
         /// Withdraw what a whole source lacks, also if that is more than five items and more than a tenth of all
         #[arg(long)]
         withdraw_missing: bool,
+        /// Give up when nothing was answered for so long, also while there is no server yet
+        #[arg(long, value_name = "SECONDS", default_value_t = crate::publish::PATIENCE.as_secs())]
+        patience: u64,
         /// The summary as JSON
         #[arg(long)]
         json: bool,
@@ -128,7 +131,7 @@ enum ImportCommand {
 /// A configuration file, and what stands above it.
 #[derive(Debug, Args)]
 struct Configured {
-    /// Configuration file; deploy/agent.toml is a commented one
+    /// Configuration file; deploy/agent.toml is a commented one, for publish deploy/provider.toml
     #[arg(long, env = "DISTRIBUTARY_AGENT_CONFIG", value_name = "FILE")]
     config: PathBuf,
     #[command(flatten)]
@@ -190,10 +193,11 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(ImportCommand::Rustsec { source, out, strict, json }) => {
             import::rustsec(&source, out.as_deref(), strict, json)
         }
-        Command::Publish { source, configured, withdraw_missing, json } => {
+        Command::Publish { source, configured, withdraw_missing, patience, json } => {
             let config = configured.load()?;
             logging::start(&config.log);
-            publish::run(&source, &config, withdraw_missing, json)
+            let patience = std::time::Duration::from_secs(patience);
+            publish::run(&source, &config, publish::Manner { withdraw_missing, patience, json })
         }
     }
 }
@@ -210,6 +214,9 @@ fn say(text: &str) {
 
 fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     logging::start(&config.log);
+    if let Some(warning) = config.without_assets() {
+        tracing::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -240,15 +247,20 @@ fn check(path: &Path, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let identity = run::identity(config)?;
     let inventory = crate::assets::find(&config.assets)?;
     let guid = schemas::guid::ClientGuid(identity.guid());
+    let warning = config.without_assets();
     if json {
         let report = serde_json::json!({
             "client_guid": guid.to_string(),
             "assets": inventory.len(),
+            "warning": warning,
             "config": config,
         });
         say(&serde_json::to_string_pretty(&report)?);
     } else {
         let (path, assets) = (path.display(), inventory.len());
+        if let Some(warning) = warning {
+            complain(warning);
+        }
         say(&format!(
             "# {path} is good; this client's GUID is {guid}, {assets} assets are found\n{}",
             toml::to_string(config)?

@@ -21,22 +21,32 @@ const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often a line says how far it is, where there is no terminal.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 
-/// Publishes an advisory tree or JSON lines. What a whole source lacks is withdrawn, but of much of it only with
-/// `withdraw_missing`.
-pub(super) fn run(source: &Path, config: &Config, withdraw_missing: bool, json: bool) -> anyhow::Result<ExitCode> {
+/// How to publish.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// Also much of what stands, if a whole source lacks it.
+    pub(super) withdraw_missing: bool,
+    /// How long nothing may be answered.
+    pub(super) patience: Duration,
+    /// The summary as JSON.
+    pub(super) json: bool,
+}
+
+/// Publishes an advisory tree or JSON lines.
+pub(super) fn run(source: &Path, config: &Config, manner: Manner) -> anyhow::Result<ExitCode> {
     let (keeper, before) = Keeper::open(&config.state.directory)?;
     let source = rustsec::read_source(source)?;
     let is_complete = source.is_complete();
     let mut planned = before.clone();
     let plan = planned.plan(source, is_complete);
     refusals(&plan.refusals);
-    look_twice(&plan, withdraw_missing)?;
+    look_twice(&plan, manner.withdraw_missing)?;
     let parts: Vec<Part> =
         plan.publish.iter().map(|(path, info)| Part::new(path, std::slice::from_ref(info))).collect();
     let mut taking = Taking::begin(keeper, before, planned, plan)?;
     let mut shown = Shown::new(parts.len() as u64);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let published = runtime.block_on(publish::publish(config, &parts, |told| {
+    let published = runtime.block_on(publish::publish_within(config, &parts, manner.patience, |told| {
         if let Told::Answered { part, outcome: Ok(()) } = &told {
             taking.take(*part);
         }
@@ -46,7 +56,7 @@ pub(super) fn run(source: &Path, config: &Config, withdraw_missing: bool, json: 
     // Also what was answered before a failure was taken.
     taking.finish(published.as_ref().is_ok_and(|published| published.refused().next().is_none()))?;
     let published = published?;
-    report(&published, &parts, &taking.plan, json)?;
+    report(&published, &parts, &taking.plan, manner.json)?;
     let refused = published.refused().next().is_some();
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -192,7 +202,11 @@ fn report(published: &Published, parts: &[Part], plan: &Plan, json: bool) -> any
 mod tests {
     use std::fs;
 
+    use link::pki::{self, Files, Role};
+
     use super::*;
+
+    const MANNER: Manner = Manner { withdraw_missing: false, patience: Duration::from_secs(1), json: true };
 
     fn line(n: usize) -> String {
         let text = crate::rustsec::DOCUMENT.replace("RUSTSEC-2024-0001", &format!("RUSTSEC-2024-{n:04}"));
@@ -220,12 +234,12 @@ mod tests {
         let empty = dir.path().join("empty");
         fs::create_dir(&empty).unwrap();
         for withdraw_missing in [false, true] {
-            let error = run(&empty, &config, withdraw_missing, true).unwrap_err().to_string();
+            let error = run(&empty, &config, Manner { withdraw_missing, ..MANNER }).unwrap_err().to_string();
             assert!(error.contains("nothing could be read"), "{error}");
         }
         let part = dir.path().join("part.jsonl");
         fs::write(&part, line(0)).unwrap();
-        let error = run(&part, &config, false, true).unwrap_err().to_string();
+        let error = run(&part, &config, MANNER).unwrap_err().to_string();
         assert!(error.contains("19 of the 20") && error.contains("--withdraw-missing"), "{error}");
         assert_eq!(kept(), before);
     }
@@ -247,6 +261,28 @@ mod tests {
         };
         let changed = |to| line(0).replace("A  fault", to);
         assert_eq!(["B", "C", "C", "B"].map(|to| plan(&changed(to))), [2, 3, 3, 4]);
+    }
+
+    #[test]
+    fn patience_with_a_server_that_is_not_there_is_bounded() {
+        let (dir, mut config) = provider(0);
+        let subject = pki::Subject { guid: 7, role: Role::Client, label: "provider" };
+        let ca = pki::init(dir.path(), "test").unwrap().certificate;
+        let Files { certificate, key, .. } = pki::issue(dir.path(), &subject, dir.path()).unwrap();
+        config.identity = crate::config::Identity { certificate, key, ca };
+        // It takes datagrams, and says nothing.
+        let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        config.server.address = server.local_addr().unwrap();
+        let begun = Instant::now();
+        fs::write(dir.path().join("one.jsonl"), line(0)).unwrap();
+        let error = run(&dir.path().join("one.jsonl"), &config, MANNER).unwrap_err().to_string();
+        assert!(error.contains("nothing was answered for 1 s, 1 items are left"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        // Whether or not it came across: its number is taken.
+        let (_, mut state) = Keeper::open(&config.state.directory).unwrap();
+        fs::write(dir.path().join("one.jsonl"), line(0).replace("A  fault", "B")).unwrap();
+        let plan = state.plan(rustsec::read_source(&dir.path().join("one.jsonl")).unwrap(), true);
+        assert_eq!(Subject::from_version_infos(std::slice::from_ref(&plan.publish[0].1)).revision, 2);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::run::{self, RunError};
 const EXCHANGES_MAX: usize = 4;
 /// Items in one exchange.
 const ITEMS_MAX: usize = 64;
-/// How long nothing may be answered before it is given up.
+/// How long nothing may be answered before [`publish`] gives up.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How long the server may take to hear that the link is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -126,8 +126,10 @@ pub enum PublishError {
         error: ConnectError,
     },
     /// Nothing was answered for a long time.
-    #[error("nothing was answered for {} s, {unanswered} items are left: {last}; run the same command again", PATIENCE.as_secs())]
+    #[error("nothing was answered for {} s, {unanswered} items are left: {last}; run the same command again", patience.as_secs())]
     Patience {
+        /// How long was waited.
+        patience: Duration,
         /// Items that were not answered.
         unanswered: usize,
         /// What went wrong last.
@@ -135,11 +137,24 @@ pub enum PublishError {
     },
 }
 
-/// Sends parts to the configured server until each is answered.
+/// Sends parts to the configured server until each is answered, with [`PATIENCE`].
 ///
 /// # Errors
 /// See [`PublishError`]; what was answered before was told.
 pub async fn publish(config: &Config, parts: &[Part], told: impl FnMut(Told<'_>)) -> Result<Published, PublishError> {
+    publish_within(config, parts, PATIENCE, told).await
+}
+
+/// The same; gives up when nothing was answered for `patience`, also if there never was a link.
+///
+/// # Errors
+/// See [`PublishError`]; what was answered before was told.
+pub async fn publish_within(
+    config: &Config,
+    parts: &[Part],
+    patience: Duration,
+    told: impl FnMut(Told<'_>),
+) -> Result<Published, PublishError> {
     let identity = run::identity(config)?;
     let hop = Hop { client: ClientGuid(identity.guid()), server: config.server.guid.0 };
     // Only replies come down, but whole publications go up.
@@ -153,6 +168,7 @@ pub async fn publish(config: &Config, parts: &[Part], told: impl FnMut(Told<'_>)
         waiting: bundles(parts),
         outcomes: vec![None; parts.len()],
         progress: Instant::now(),
+        patience,
     };
     let outcome = publication.run(&endpoint).await;
     endpoint.close(CloseCode::Done, "everything is published");
@@ -184,6 +200,7 @@ struct Publication<'a, F> {
     outcomes: Vec<Option<Result<(), String>>>,
     /// When something was answered last.
     progress: Instant,
+    patience: Duration,
 }
 
 /// A bundle, and what became of its exchange.
@@ -209,10 +226,12 @@ impl<F: FnMut(Told<'_>)> Publication<'_, F> {
                 Err(error) => Some(error.to_string()),
             };
             let Some(why) = why else { break };
-            if self.progress.elapsed() > PATIENCE {
-                return Err(PublishError::Patience { unanswered: self.unanswered(), last: why });
+            let left = self.patience.saturating_sub(self.progress.elapsed());
+            if left.is_zero() {
+                let patience = self.patience;
+                return Err(PublishError::Patience { patience, unanswered: self.unanswered(), last: why });
             }
-            let wait = backoff.next(tls::random_u64());
+            let wait = backoff.next(tls::random_u64()).min(left);
             (self.told)(Told::Down { why, wait });
             tokio::time::sleep(wait).await;
         }
@@ -294,7 +313,7 @@ async fn exchange(link: &Link, hop: Hop, parts: Vec<Part>) -> Result<Vec<Result<
         Err(error) => return Err(error.to_string()),
     };
     let reply = outgoing.recv().await.map_err(|error| error.to_string())?.ok_or("no reply before the end")?;
-    let facts = documents::read(reply.body).await.map_err(|refused| format!("an unreadable reply: {refused}"))?;
+    let (facts, _) = documents::read(reply.body).await.map_err(|refused| format!("an unreadable reply: {refused}"))?;
     let Root::Reply(reply) = &facts.document().root else { return Err("a message where a reply belongs".to_owned()) };
     let ids: Vec<MessageId> = parts.iter().map(|part| part.message_id).collect();
     let outcomes = answer::outcomes(reply, &ids)?;
