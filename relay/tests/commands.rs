@@ -143,6 +143,26 @@ fn a_server_answers_operators_and_stops_in_good_order() {
 }
 
 #[test]
+fn sighup_reads_the_policy_again_and_a_bad_file_changes_nothing() {
+    let files = Files::make();
+    let server = files.start();
+    let hangup = || {
+        let pid = server.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    };
+    hangup();
+    files.write("[policy]\nproviderss = []\n");
+    // A signal that is not taken yet would swallow the next one.
+    wait_for(|| page(files.admin, "/readyz").is_some());
+    std::thread::park_timeout(Duration::from_millis(200));
+    hangup();
+    std::thread::park_timeout(Duration::from_millis(200));
+    let (good, said) = server.terminate();
+    assert!(good && said.contains("the policy was read again"), "{said}");
+    assert!(said.contains("the policy stays as it was"), "{said}");
+}
+
+#[test]
 fn a_second_server_on_one_directory_is_told_so() {
     let files = Files::make();
     let _first = files.start();

@@ -71,6 +71,11 @@ impl TestServer {
         within("a server to stop", running.stop()).await
     }
 
+    /// Starts it again after [`Self::stop`], on the same folder.
+    pub async fn start_again(&mut self) {
+        self.run().await;
+    }
+
     /// Stops it and starts it on the same folder, with its configuration changed.
     pub async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
         self.stop().await;
