@@ -40,7 +40,8 @@ fn the_same_on_a_disk_that_forgets_what_was_not_synced() {
 fn there_acknowledging_before_sync_is_noticed() {
     let honest = Plan { forgets: true, agents: 10, items: 100, rounds: 4, ..PLAN };
     run(honest).unwrap();
-    let why = run(Plan { lies: true, ..honest }).expect_err("a server that acknowledges before it syncs loses something");
+    let why =
+        run(Plan { lies: true, ..honest }).expect_err("a server that acknowledges before it syncs loses something");
     assert!(why.contains("items are missing"), "{why}");
     println!("noticed: {}", why.lines().next().unwrap_or_default());
 }

@@ -14,6 +14,7 @@ use schemas::write::{self, HeaderFields, MessageDraft};
 use super::device::Device;
 use super::model;
 use super::network::{Message, Way};
+use super::provider::NOT_STORED;
 use super::world::{Happening, World};
 
 const SENT: &str = "2026-01-15T09:30:00Z";
@@ -22,6 +23,7 @@ impl World {
     pub(super) fn engine_action(&mut self, action: engine::Action) {
         match action {
             engine::Action::Store(ticket, writes) => {
+                self.note_gone(&writes);
                 self.server.disk.write(ticket, writes);
                 let life = self.server.life;
                 let Some(live) = &mut self.server.live else { return };
@@ -31,15 +33,15 @@ impl World {
                 }
             }
             engine::Action::Welcome(link, welcome) => self.send(link, Way::Down, Message::Welcome(welcome)),
-            engine::Action::Reply(reply) => self.reply(&reply),
-            engine::Action::Shard(_, event) => self.tell_shard(event),
+            engine::Action::Reply(reply) => self.reply(reply),
+            engine::Action::Shard(shard, event) => self.tell_shard(shard, event),
             engine::Action::Close(link, _) => {
                 if let Some(party) = self.network.cut(link) {
                     self.after(10, Happening::PartySeesDown(party, link));
                     self.after(10, Happening::ServerSeesDown(self.server.life, link));
                 }
             }
-            engine::Action::Behind(..) => {}
+            engine::Action::Behind(link, position) => self.send(link, Way::Down, Message::Behind(position)),
         }
     }
 
@@ -55,12 +57,25 @@ impl World {
     }
 
     pub(super) fn server_synced(&mut self, through: Ticket) {
-        self.server.disk.sync(through);
         let (time, life) = (self.time(), self.server.life);
         let Some(live) = &mut self.server.live else { return };
+        if std::mem::take(&mut self.server.disk.full) {
+            live.refuses = true;
+            let wait = 500 + self.random.below(3_000);
+            self.after(wait, Happening::OperatorRestarts(life));
+        }
+        let Some(live) = &mut self.server.live else { return };
+        if !live.refuses {
+            self.server.disk.sync(through);
+        }
         while live.reported < through {
             live.reported = Ticket(live.reported.0 + 1);
-            live.engine.handle(time, engine::Event::Stored(live.reported));
+            let event = if live.refuses {
+                engine::Event::StoreFailed(live.reported, "the disk is full".into())
+            } else {
+                engine::Event::Stored(live.reported)
+            };
+            live.engine.handle(time, event);
         }
         let (written, more) = (live.written, live.written > through);
         live.syncing = more;
@@ -69,20 +84,33 @@ impl World {
         }
     }
 
-    fn reply(&mut self, reply: &ReplyTo) {
+    fn reply(&mut self, reply: Box<ReplyTo>) {
         let text = reply.answer.render(reply.spelling, self.message_id(), SENT);
         self.send(reply.link, Way::Down, Message::Reply(reply.exchange, text));
+        self.answer_goes_on(reply, Position(0));
+    }
+
+    /// The next stretch of an answer, as it is by then.
+    pub(super) fn answer_goes_on(&mut self, reply: Box<ReplyTo>, after: Position) {
+        let Some(live) = &self.server.live else { return };
+        let stretch = live.engine.answer_stretch(&reply.asks, after, reply.snapshot);
         let limits = bundle::Limits { bundle_items_max: 3, ..bundle::Limits::default() };
-        let mut due = reply.due.as_slice();
+        let mut due = stretch.due.as_slice();
         while !due.is_empty() {
             let count = limits.first(due.iter().map(|due| (due.bytes, due.spelling)));
             let (now, later) = due.split_at(count);
             due = later;
             let parts: Vec<Bytes> = now.iter().filter_map(|due| self.item(due.position, due.form)).collect();
-            let document = self.document(parts);
-            self.send(reply.link, Way::Down, Message::Delivery(reply.exchange, document));
+            if !parts.is_empty() {
+                let document = self.document(parts);
+                self.send(reply.link, Way::Down, Message::Delivery(reply.exchange, document));
+            }
         }
-        self.send(reply.link, Way::Down, Message::End(reply.exchange));
+        if stretch.complete {
+            return self.send(reply.link, Way::Down, Message::End(reply.exchange));
+        }
+        let wait = self.random.below(40);
+        self.after(wait, Happening::AnswerGoesOn(self.server.life, reply, stretch.through));
     }
 
     fn item(&self, position: Position, form: Form) -> Option<Bytes> {
@@ -103,12 +131,12 @@ impl World {
         MessageId(self.next_id)
     }
 
-    pub(super) fn shard_action(&mut self, action: shard::Action) -> Result<(), String> {
+    pub(super) fn shard_action(&mut self, shard: usize, action: shard::Action) -> Result<(), String> {
         match action {
             shard::Action::Need { link, after } => self.tell_engine(engine::Event::Need { link, after }),
             shard::Action::Read { link, positions } => {
                 let items = positions.iter().map(|position| (*position, self.server.disk.read(position.0))).collect();
-                self.tell_shard(shard::Event::Data { link, items });
+                self.tell_shard(shard, shard::Event::Data { link, items });
             }
             shard::Action::Send { link, position, parts, .. } => {
                 let document = self.document(parts);
@@ -149,6 +177,8 @@ impl World {
                 let text = answer.render(spelling, self.message_id(), SENT);
                 self.send(link, Way::Up, Message::LaneReply(position, text));
             }
+            // A device whose registration could not be stored stops and says so; its supervisor starts it again.
+            client::Action::Stop(why) if why.contains(NOT_STORED) => self.crash_device(index),
             client::Action::Stop(why) => return Err(format!("device {index} stopped: {why}")),
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use node::ids::Ticket;
 use node::store::{Recovered, Table, Write};
+use schemas::digest::Digest;
 
 use crate::faults::Random;
 
@@ -12,24 +13,39 @@ use crate::faults::Random;
 #[derive(Debug)]
 pub(super) struct Disk {
     incarnation: u128,
-    log: BTreeMap<u64, (Bytes, Bytes)>,
-    rows: BTreeMap<(Table, Bytes), Bytes>,
+    durable: Durable,
     unsynced: VecDeque<(Ticket, Vec<Write>)>,
     /// Whether syncs are acknowledged before they are made.
     pub(super) lies: bool,
+    /// Whether the next sync is refused.
+    pub(super) full: bool,
     /// What reads see: everything written, synced or not.
     written: BTreeMap<u64, Bytes>,
+    /// Where items stand in the log, what was trimmed included.
+    places: BTreeMap<Digest, u64>,
 }
+
+/// What survives.
+#[derive(Debug, Default)]
+struct Durable {
+    log: BTreeMap<u64, (Bytes, Bytes)>,
+    rows: BTreeMap<(Table, Bytes), Bytes>,
+    places: BTreeMap<Digest, u64>,
+}
+
+/// Items in one segment of the log: trimming takes whole segments.
+const SEGMENT_ITEMS: u64 = 4;
 
 impl Disk {
     pub(super) fn new(incarnation: u128, lies: bool) -> Self {
         Self {
             incarnation,
-            log: BTreeMap::new(),
-            rows: BTreeMap::new(),
+            durable: Durable::default(),
             unsynced: VecDeque::new(),
             lies,
+            full: false,
             written: BTreeMap::new(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -37,6 +53,7 @@ impl Disk {
         for write in &writes {
             if let Write::Append { position, item, .. } = write {
                 self.written.insert(*position, item.clone());
+                self.places.insert(Digest::of(item), *position);
             }
         }
         self.unsynced.push_back((ticket, writes));
@@ -54,8 +71,18 @@ impl Disk {
             && *ticket <= through
             && let Some((_, writes)) = self.unsynced.pop_front()
         {
-            writes.iter().for_each(|write| apply(&mut self.log, &mut self.rows, write));
+            for write in &writes {
+                self.durable.apply(write);
+                if let Write::Trim { below } = write {
+                    self.written.retain(|position, _| position >= below);
+                }
+            }
         }
+    }
+
+    /// Where an item stands in the log, or stood before it was trimmed.
+    pub(super) fn place_of(&self, item: Digest) -> Option<u64> {
+        self.places.get(&item).copied()
     }
 
     pub(super) fn read(&self, position: u64) -> Option<Bytes> {
@@ -67,31 +94,40 @@ impl Disk {
         let left = if random.one_in(2) { 0 } else { random.below(self.unsynced.len() as u64 + 1) };
         let keep = if self.lies { 0 } else { usize::try_from(left).unwrap_or(0) };
         for (_, writes) in self.unsynced.drain(..).take(keep) {
-            writes.iter().for_each(|write| apply(&mut self.log, &mut self.rows, write));
+            writes.iter().for_each(|write| self.durable.apply(write));
         }
-        self.written = self.log.iter().map(|(position, (_, item))| (*position, item.clone())).collect();
+        let log = &self.durable.log;
+        self.written = log.iter().map(|(position, (_, item))| (*position, item.clone())).collect();
+        self.places.clone_from(&self.durable.places);
     }
 
     pub(super) fn recovered(&self) -> Recovered {
+        let Durable { log, rows, .. } = &self.durable;
         Recovered {
             incarnation: self.incarnation,
-            records: self.log.iter().map(|(position, (record, _))| (*position, record.clone())).collect(),
-            rows: self.rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect(),
+            records: log.iter().map(|(position, (record, _))| (*position, record.clone())).collect(),
+            rows: rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect(),
         }
     }
 }
 
-fn apply(log: &mut BTreeMap<u64, (Bytes, Bytes)>, rows: &mut BTreeMap<(Table, Bytes), Bytes>, write: &Write) {
-    match write {
-        Write::Append { position, record, item } => {
-            log.insert(*position, (record.clone(), item.clone()));
+impl Durable {
+    fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Append { position, record, item } => {
+                self.log.insert(*position, (record.clone(), item.clone()));
+                self.places.insert(Digest::of(item), *position);
+            }
+            Write::Put { table, key, value } => {
+                self.rows.insert((*table, key.clone()), value.clone());
+            }
+            Write::Delete { table, key } => {
+                self.rows.remove(&(*table, key.clone()));
+            }
+            Write::Trim { below } => {
+                let first = below / SEGMENT_ITEMS * SEGMENT_ITEMS;
+                self.log.retain(|position, _| *position >= first);
+            }
         }
-        Write::Put { table, key, value } => {
-            rows.insert((*table, key.clone()), value.clone());
-        }
-        Write::Delete { table, key } => {
-            rows.remove(&(*table, key.clone()));
-        }
-        Write::Trim { below } => log.retain(|position, _| position >= below),
     }
 }

@@ -1,17 +1,21 @@
 //! The machines of `node` in virtual time: one server, a provider and devices over links that delay, cut and lose, on
 //! disks that lose what was not synced. A seed replays exactly.
 //!
-//! `world` is the clock and what happens, `act` what the machines want done, `check` what must hold at the end, `network` the links, `disk` the server's store, `server`, `device` and
-//! `provider` the parties, `model` what must come out.
+//! `world` is the clock and what happens, `setup` what a seed varies, `fault` what goes wrong, `act` what the machines
+//! want done, `links` what crosses the `network`, `check` what must hold at the end by the plain `model`; `disk` is the
+//! server's store, and `server`, `device` and `provider` are the parties.
 
 mod act;
 mod check;
 mod device;
 mod disk;
+mod fault;
+mod links;
 mod model;
 mod network;
 mod provider;
 mod server;
+mod setup;
 mod world;
 
 pub use self::world::{Options, Report, run};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use node::client::Asset;
 use node::client::journal::{Entry, Event};
-use node::ids::Position;
+use node::ids::Time;
 use schemas::digest::Digest;
 use schemas::guid::MessageId;
 use schemas::names::Spelling;
@@ -111,25 +111,54 @@ fn publication(number: u64, advisory: u64, revision: u64, component: u64, below:
     Publication { advisory, component, below, digest: Digest::of(&document), document }
 }
 
-/// What a device must hold when everything has come to rest: of each advisory the last revision, if it applies.
-pub(super) fn expected(publications: &[Publication], components: &Components) -> BTreeSet<Digest> {
-    let mut last: BTreeMap<u64, &Publication> = BTreeMap::new();
-    for publication in publications {
-        last.insert(publication.advisory, publication);
+/// What a device holds when everything has come to rest: of each advisory the last revision, if it applies. Of what was
+/// `trimmed` it may hold what it got in time.
+#[derive(Debug, Default)]
+pub(super) struct Expected {
+    pub(super) must: BTreeSet<Digest>,
+    pub(super) may: BTreeSet<Digest>,
+}
+
+impl Expected {
+    pub(super) fn new(
+        publications: &[Publication],
+        trimmed: &BTreeMap<u64, usize>,
+        on_offer: impl Fn(Digest) -> bool,
+        components: &Components,
+    ) -> Self {
+        let mut last: BTreeMap<u64, &Publication> = BTreeMap::new();
+        for publication in publications {
+            last.insert(publication.advisory, publication);
+        }
+        let mut expected = Self::default();
+        for (advisory, last) in last {
+            if last.applies(components) && on_offer(last.digest) {
+                expected.must.insert(last.digest);
+            } else if let Some(trimmed) = trimmed.get(&advisory) {
+                let may = publications[..=*trimmed].iter().filter(|one| one.advisory == advisory);
+                expected.may.extend(may.filter(|one| one.applies(components)).map(|one| one.digest));
+            }
+        }
+        expected
     }
-    last.values().filter(|publication| publication.applies(components)).map(|publication| publication.digest).collect()
+
+    pub(super) fn is_met_by(&self, held: &BTreeSet<Digest>) -> bool {
+        self.must.is_subset(held) && held.iter().all(|one| self.must.contains(one) || self.may.contains(one))
+    }
 }
 
 /// Checks one device's journal: numbered without a gap, nothing twice, and in the order of the log unless the inventory
-/// changed in between.
+/// changed in between. What is pushed while an answer is under way waits for its end. If it is replaced or trimmed
+/// meanwhile, the answer lacks it, and it comes after newer items of the answer: `was_gone` says so.
 pub(super) fn check_journal(
     entries: &[Entry],
-    position_of: impl Fn(Digest) -> Option<Position>,
+    place_of: impl Fn(Digest) -> Option<u64>,
+    was_gone: impl Fn(Digest, Time) -> bool,
     inventory_changed: bool,
 ) -> Result<(), String> {
     let mut held = BTreeSet::new();
     let mut ever = BTreeSet::new();
-    let mut last = Position(0);
+    let mut last = 0;
     for (index, entry) in entries.iter().enumerate() {
         if entry.number != index as u64 + 1 {
             return Err(format!("entry {} has number {}", index + 1, entry.number));
@@ -150,11 +179,11 @@ pub(super) fn check_journal(
         if !held.insert(came) || (!ever.insert(came) && !inventory_changed) {
             return Err(format!("entry {}: {came} came twice", entry.number));
         }
-        let position = position_of(came).ok_or_else(|| format!("{came} is not in the log"))?;
-        if position < last && !inventory_changed {
+        let position = place_of(came).ok_or_else(|| format!("{came} is not in the log"))?;
+        if position < last && !inventory_changed && !was_gone(came, entry.at) {
             return Err(format!("entry {}: position {position} came after {last}", entry.number));
         }
-        last = position;
+        last = last.max(position);
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ pub(super) enum Message {
     Delivery(ExchangeId, Bytes),
     End(ExchangeId),
     Lane(Position, Bytes),
+    Behind(Position),
 }
 
 /// The order of a stream is kept; streams overtake each other.
@@ -94,7 +95,7 @@ impl Network {
     ) -> Option<u64> {
         self.live.get(&link)?;
         let stream = match message {
-            Message::Hello(_) | Message::Welcome(_) | Message::LaneReply(..) => Stream::Control,
+            Message::Hello(_) | Message::Welcome(_) | Message::LaneReply(..) | Message::Behind(_) => Stream::Control,
             Message::Lane(..) => Stream::Lane,
             Message::Open(id, _) | Message::Reply(id, _) | Message::Delivery(id, _) | Message::End(id) => {
                 Stream::Exchange(id.0)

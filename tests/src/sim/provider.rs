@@ -12,6 +12,9 @@ use super::model::Publication;
 /// Exchanges under way at once.
 const AT_ONCE: usize = 3;
 
+/// How a server says that its store failed.
+pub(super) const NOT_STORED: &str = "not stored";
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Provider {
@@ -24,6 +27,8 @@ pub(super) struct Provider {
     released: usize,
     answered: Vec<bool>,
     under_way: BTreeMap<ExchangeId, usize>,
+    /// Was answered Failed, and waits before it sends again.
+    pub(super) waits: bool,
     next: u64,
 }
 
@@ -38,6 +43,7 @@ impl Provider {
             released: 0,
             answered,
             under_way: BTreeMap::new(),
+            waits: false,
             next: 0,
         }
     }
@@ -54,11 +60,12 @@ impl Provider {
         self.link = None;
         self.welcome = false;
         self.under_way.clear();
+        self.waits = false;
     }
 
     /// The next document to send, if there is one. Revisions of one advisory go one after the other.
     pub(super) fn next(&mut self) -> Option<(ExchangeId, Bytes)> {
-        if !self.welcome || self.under_way.len() >= AT_ONCE {
+        if !self.welcome || self.waits || self.under_way.len() >= AT_ONCE {
             return None;
         }
         let blocked = |index: usize| {
@@ -71,13 +78,14 @@ impl Provider {
         Some((ExchangeId(self.next), self.publications[index].document.clone()))
     }
 
-    /// An answer came.
-    pub(super) fn answered(&mut self, exchange: ExchangeId, status: &ReplyStatus) -> Result<(), String> {
+    /// An answer came. What failed because the server could not store it is sent again.
+    pub(super) fn answered(&mut self, exchange: ExchangeId, status: &ReplyStatus, why: &str) -> Result<(), String> {
         let Some(index) = self.under_way.remove(&exchange) else { return Ok(()) };
-        if *status != ReplyStatus::Succeeded {
-            return Err(format!("publication {index} was answered {status:?}"));
+        match status {
+            ReplyStatus::Succeeded => self.answered[index] = true,
+            ReplyStatus::Failed if why.starts_with(NOT_STORED) => self.waits = true,
+            other => return Err(format!("publication {index} was answered {other:?}: {why}")),
         }
-        self.answered[index] = true;
         Ok(())
     }
 }

@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use node::client::{self, Via};
-use node::engine;
-use node::ids::{LinkId, Ticket, Time};
-use node::intake::Intake;
-use node::{answer, shard};
-use schemas::core::{ReplyPayload, ReplyStatus, Root};
-use schemas::facts::Validated;
+use node::engine::{self, ReplyTo};
+use node::ids::{LinkId, Position, Ticket, Time};
+use node::shard;
+use node::store::Write;
+use schemas::digest::Digest;
 use schemas::guid::ServerGuid;
-use schemas::limits::Limits;
 
 use super::Size;
 use super::device::Device;
@@ -19,7 +15,8 @@ use super::disk::Disk;
 use super::model;
 use super::network::{Message, Network, Way};
 use super::provider::Provider;
-use super::server::Server;
+use super::server::{Live, Server};
+use super::setup::Setup;
 use crate::faults::Random;
 
 /// How to run.
@@ -42,11 +39,8 @@ pub struct Report {
     pub entries: usize,
 }
 
-/// Faults stop here; what follows is rest.
-const FAULTS_END: u64 = 20_000;
-/// By now everything must have come to rest.
-const END: u64 = 120_000;
-const BEGIN: u64 = 1_700_000_000_000;
+/// Virtual time begins here.
+pub(super) const BEGIN: u64 = 1_700_000_000_000;
 
 /// What can happen.
 #[derive(Debug)]
@@ -65,9 +59,14 @@ pub(super) enum Happening {
     DeviceStarts(usize),
     Heals(usize),
     Fault,
+    DiskFillsUp,
+    OperatorRestarts(u64),
+    ProviderGoesOn,
+    AnswerGoesOn(u64, Box<ReplyTo>, Position),
 }
 
 pub(super) struct World {
+    pub(super) setup: Setup,
     pub(super) now: u64,
     pub(super) sequence: u64,
     pub(super) happenings: BTreeMap<(u64, u64), Happening>,
@@ -78,6 +77,10 @@ pub(super) struct World {
     pub(super) devices: Vec<Device>,
     pub(super) provider: Provider,
     pub(super) publications: Vec<model::Publication>,
+    /// Of each advisory the newest publication that was trimmed while nothing had replaced it.
+    pub(super) trimmed: BTreeMap<u64, usize>,
+    /// Since when items have been replaced or trimmed.
+    pub(super) gone: BTreeMap<Digest, Time>,
     pub(super) next_id: u128,
     pub(super) steps: u64,
 }
@@ -90,7 +93,7 @@ pub fn run(seed: u64, options: Options) -> Result<Report, String> {
     let mut world = World::new(seed, options);
     world.begin(options.size)?;
     while let Some(((at, _), happening)) = world.happenings.pop_first() {
-        if at > END {
+        if at > world.setup.end() {
             break;
         }
         world.now = at;
@@ -103,21 +106,25 @@ pub fn run(seed: u64, options: Options) -> Result<Report, String> {
 impl World {
     fn new(seed: u64, options: Options) -> Self {
         let mut random = Random::new(seed);
+        let setup = Setup::draw(options.size.deliveries, &mut random);
         let guid = ServerGuid(0x5e00);
         let publications = model::publications(options.size.deliveries, &mut random);
         let provider = Provider::new(publications.clone());
         let disk = Disk::new(u128::from(random.next_u64()), options.lies);
         let devices = (0..options.size.devices).map(|index| Device::new(index, guid, &mut random)).collect();
         Self {
+            setup,
             now: 0,
             sequence: 0,
             happenings: BTreeMap::new(),
-            server: Server::new(guid, provider.guid, disk),
+            server: Server::new(guid, provider.guid, setup, disk),
             random,
             network: Network::default(),
             devices,
             provider,
             publications,
+            trimmed: BTreeMap::new(),
+            gone: BTreeMap::new(),
             next_id: 1,
             steps: 0,
         }
@@ -134,12 +141,16 @@ impl World {
             self.after(at, Happening::Dial(index));
         }
         for _ in 0..size.deliveries {
-            let at = self.random.below(FAULTS_END);
+            let at = self.setup.instant(&mut self.random);
             self.after(at, Happening::Release);
         }
         for _ in 0..size.faults {
-            let at = self.random.below(FAULTS_END);
+            let at = self.setup.instant(&mut self.random);
             self.after(at, Happening::Fault);
+        }
+        if self.setup.fills_up {
+            let at = self.setup.instant(&mut self.random);
+            self.after(at, Happening::DiskFillsUp);
         }
         Ok(())
     }
@@ -160,11 +171,14 @@ impl World {
             Happening::ServerSynced(life, ticket) if life == self.server.life => self.server_synced(ticket),
             Happening::ServerFlushed(life, ticket) if life == self.server.life => self.server.disk.flush(ticket),
             Happening::Ready(life, link) if life == self.server.life => {
-                self.tell_shard(shard::Event::Ready(link));
+                if let Some(shard) = self.server.live.as_ref().map(|live| live.engine.shard_of(link)) {
+                    self.tell_shard(shard, shard::Event::Ready(link));
+                }
             }
             Happening::ServerTimer(life) if life == self.server.life => {
                 if let Some(live) = &mut self.server.live {
-                    live.shard.handle_timeout(time);
+                    live.engine.handle_timeout(time);
+                    live.shards.iter_mut().for_each(|shard| shard.handle_timeout(time));
                 }
             }
             Happening::ServerSeesDown(life, link) if life == self.server.life => {
@@ -189,12 +203,20 @@ impl World {
             }
             Happening::Heals(party) => self.network.heal(party),
             Happening::Fault => self.fault(),
+            Happening::DiskFillsUp => self.server.disk.full = true,
+            Happening::OperatorRestarts(life) if life == self.server.life => self.crash_server(),
+            Happening::ProviderGoesOn => self.provider.waits = false,
+            Happening::AnswerGoesOn(life, reply, after) if life == self.server.life => {
+                self.answer_goes_on(reply, after);
+            }
             // Of an earlier life.
             Happening::ServerSynced(..)
             | Happening::ServerFlushed(..)
             | Happening::Ready(..)
             | Happening::ServerTimer(..)
             | Happening::ServerSeesDown(..)
+            | Happening::OperatorRestarts(_)
+            | Happening::AnswerGoesOn(..)
             | Happening::DeviceSynced(..) => {}
         }
         self.drain()
@@ -207,165 +229,45 @@ impl World {
         }
     }
 
-    pub(super) fn tell_shard(&mut self, event: shard::Event) {
+    pub(super) fn tell_shard(&mut self, shard: usize, event: shard::Event) {
         let time = self.time();
-        if let Some(live) = &mut self.server.live {
-            live.shard.handle(time, event);
+        if let Some(shard) = self.server.live.as_mut().and_then(|live| live.shards.get_mut(shard)) {
+            shard.handle(time, event);
         }
     }
 
-    fn fault(&mut self) {
-        let party = self.random.below(self.devices.len() as u64 + 1) as usize;
-        match self.random.below(10) {
-            0 | 1 => self.crash_server(),
-            2..=4 => {
-                if let Some(device) = self.devices.get_mut(party) {
-                    device.crash(&mut self.random);
-                    self.cut_links_of(party);
-                    let wait = self.random.below(3_000);
-                    self.after(wait, Happening::DeviceStarts(party));
-                }
-            }
-            5 | 6 => self.cut_links_of(party),
-            7 => {
-                self.network.partition(party);
-                self.cut_links_of(party);
-                let wait = self.random.below(6_000);
-                self.after(wait, Happening::Heals(party));
-            }
-            _ => {
-                let time = self.time();
-                if let Some(device) = self.devices.get_mut(party)
-                    && device.client.is_some()
-                {
-                    device.change_inventory(time, &mut self.random);
-                }
-            }
-        }
-    }
-
-    fn crash_server(&mut self) {
-        self.server.crash(&mut self.random);
-        for link in self.network.links() {
-            if let Some(party) = self.network.cut(link) {
-                let wait = self.random.below(500);
-                self.after(wait, Happening::PartySeesDown(party, link));
-            }
-        }
-        let wait = self.random.below(2_000);
-        self.after(wait, Happening::ServerStarts);
-    }
-
-    /// Both ends learn of it, each in its own time: a server may see the next link before it misses the last.
-    fn cut_links_of(&mut self, party: usize) {
-        for link in
-            self.network.links().into_iter().filter(|link| self.network.party(*link) == Some(party)).collect::<Vec<_>>()
-        {
-            self.network.cut(link);
-            let (server, client) = (self.random.below(4_000), self.random.below(800));
-            self.after(server, Happening::ServerSeesDown(self.server.life, link));
-            self.after(client, Happening::PartySeesDown(party, link));
-        }
-    }
-
-    fn party_sees_down(&mut self, party: usize, link: LinkId) {
+    /// Remembers what is no longer on offer, and since when.
+    pub(super) fn note_gone(&mut self, writes: &[Write]) {
         let time = self.time();
-        if party == self.devices.len() {
-            if self.provider.link == Some(link) {
-                self.provider.disconnected();
+        for write in writes {
+            match write {
+                Write::Append { item, .. } => {
+                    let digest = Digest::of(item);
+                    let newer = self.publications.iter().position(|one| one.digest == digest).unwrap_or_default();
+                    let advisory = self.publications[newer].advisory;
+                    let older = self.publications[..newer].iter().filter(|one| one.advisory == advisory);
+                    older.for_each(|one| _ = self.gone.entry(one.digest).or_insert(time));
+                }
+                Write::Trim { below } => self.note_trimmed(*below),
+                Write::Put { .. } | Write::Delete { .. } => {}
             }
-        } else if self.devices[party].link == Some(link) {
-            self.devices[party].link = None;
-            self.devices[party].handle(time, client::Event::Disconnected);
-        }
-        let wait = 20 + self.random.below(500);
-        self.after(wait, Happening::Dial(party));
-    }
-
-    fn dial(&mut self, party: usize) {
-        let provider = party == self.devices.len();
-        let busy = if provider {
-            self.provider.link.is_some()
-        } else {
-            self.devices[party].link.is_some() || self.devices[party].client.is_none()
-        };
-        if busy {
-            return;
-        }
-        if self.server.live.is_none() || self.network.is_partitioned(party) {
-            let wait = 100 + self.random.below(500);
-            return self.after(wait, Happening::Dial(party));
-        }
-        let link = self.network.connect(party);
-        let resume = if provider {
-            self.provider.link = Some(link);
-            None
-        } else {
-            self.devices[party].link = Some(link);
-            self.devices[party].client.as_ref().and_then(client::Client::resume)
-        };
-        self.send(link, Way::Up, Message::Hello(resume));
-    }
-
-    pub(super) fn send(&mut self, link: LinkId, way: Way, message: Message) {
-        if let Some(at) = self.network.arrival(self.now, link, way, &message, &mut self.random) {
-            self.after(at - self.now, Happening::Arrives(link, message));
         }
     }
 
-    fn arrives(&mut self, link: LinkId, message: Message) -> Result<(), String> {
-        let Some(party) = self.network.party(link) else { return Ok(()) };
+    /// A retraction that is published after what it replaces was trimmed concerns whom it concerns itself: nobody knows
+    /// any more who may hold that.
+    fn note_trimmed(&mut self, below: u64) {
         let time = self.time();
-        match message {
-            Message::Hello(resume) => {
-                let client = self.devices.get(party).map_or(self.provider.guid, |device| device.guid);
-                self.tell_engine(engine::Event::Hello { link, client, resume });
-            }
-            Message::Open(exchange, document) => {
-                let intake = Box::new(read(&document)?);
-                self.tell_engine(engine::Event::Document { link, exchange, intake });
-            }
-            Message::LaneReply(position, document) => {
-                let outcomes =
-                    outcomes(&document)?.iter().map(|(status, _)| *status == ReplyStatus::Succeeded).collect();
-                self.tell_shard(shard::Event::Answered { link, position, outcomes });
-            }
-            Message::Reply(exchange, document) if party == self.devices.len() => {
-                for (status, _) in outcomes(&document)? {
-                    self.provider.answered(exchange, &status)?;
-                }
-            }
-            Message::Reply(exchange, document) => {
-                let outcomes = outcomes(&document)?;
-                self.devices[party].handle(time, client::Event::Replied { exchange, outcomes });
-            }
-            Message::Welcome(welcome) => {
-                if party == self.devices.len() {
-                    self.provider.welcome = true;
-                }
-                if let Some(device) = self.devices.get_mut(party) {
-                    let event = client::Event::Connected { behind: welcome.behind, start: welcome.start };
-                    device.handle(time, event);
-                }
-            }
-            Message::Delivery(exchange, document) => self.delivery(party, Via::Exchange(exchange), &document)?,
-            Message::Lane(position, document) => self.delivery(party, Via::Lane(position), &document)?,
-            Message::End(exchange) => {
-                if let Some(device) = self.devices.get_mut(party) {
-                    device.handle(time, client::Event::Ended(exchange));
-                }
+        let mut newest: BTreeMap<u64, (usize, u64)> = BTreeMap::new();
+        for (index, one) in self.publications.iter().enumerate() {
+            let Some(place) = self.server.disk.place_of(one.digest) else { continue };
+            newest.insert(one.advisory, (index, place));
+            if place < below {
+                self.gone.entry(one.digest).or_insert(time);
             }
         }
-        Ok(())
-    }
-
-    fn delivery(&mut self, party: usize, via: Via, document: &Bytes) -> Result<(), String> {
-        let time = self.time();
-        let intake = Box::new(read(document)?);
-        if let Some(device) = self.devices.get_mut(party) {
-            device.handle(time, client::Event::Delivery { via, intake });
-        }
-        Ok(())
+        let trimmed = newest.into_iter().filter(|(_, (_, place))| *place < below);
+        self.trimmed.extend(trimmed.map(|(advisory, (index, _))| (advisory, index)));
     }
 
     /// Carries out everything that any machine wants done.
@@ -376,9 +278,12 @@ impl World {
                 quiet = false;
                 self.engine_action(action);
             }
-            while let Some(action) = self.server.live.as_mut().and_then(|live| live.shard.poll_action()) {
-                quiet = false;
-                self.shard_action(action)?;
+            for shard in 0..self.setup.shards {
+                let poll = |live: &mut Live| live.shards.get_mut(shard)?.poll_action();
+                while let Some(action) = self.server.live.as_mut().and_then(poll) {
+                    quiet = false;
+                    self.shard_action(shard, action)?;
+                }
             }
             for index in 0..self.devices.len() {
                 while let Some(action) = self.devices[index].poll() {
@@ -396,43 +301,20 @@ impl World {
                 break;
             }
         }
-        let timer = self.server.live.as_ref().and_then(|live| live.shard.poll_timeout());
-        if let Some((at, _)) = timer {
-            let wait = at.0.saturating_sub(BEGIN + self.now).max(1);
-            let due = self.now + wait;
-            let life = self.server.life;
-            // One timer for each moment is enough.
-            let set = |happening: &Happening| matches!(happening, Happening::ServerTimer(of) if *of == life);
-            if !self.happenings.range((due, 0)..(due + 1, 0)).any(|(_, happening)| set(happening)) {
-                self.after(wait, Happening::ServerTimer(life));
-            }
-        }
+        self.set_timer();
         Ok(())
     }
-}
 
-fn read(document: &Bytes) -> Result<Intake, String> {
-    let facts = Validated::new(document.clone(), &Limits::default()).map_err(|refused| refused.to_string())?;
-    Intake::of(&facts).ok_or_else(|| "a reply where a message belongs".into())
-}
-
-fn outcomes(document: &Bytes) -> Result<Vec<(ReplyStatus, Option<String>)>, String> {
-    let facts = Validated::new(document.clone(), &Limits::default()).map_err(|refused| refused.to_string())?;
-    match &facts.document().root {
-        Root::Reply(reply) => {
-            let mut outcomes = Vec::new();
-            collect(reply, &mut outcomes);
-            Ok(outcomes)
-        }
-        Root::Message(_) => Err("a message where a reply belongs".into()),
-    }
-}
-
-fn collect(reply: &schemas::core::MessageCoreReply, outcomes: &mut Vec<(ReplyStatus, Option<String>)>) {
-    match &reply.payload {
-        ReplyPayload::Bundle(parts) => parts.iter().for_each(|part| collect(part, outcomes)),
-        ReplyPayload::Replies(replies) => {
-            outcomes.extend(replies.iter().map(|reply| (reply.status.clone(), Some(answer::description(reply)))));
+    fn set_timer(&mut self) {
+        let Some(live) = &self.server.live else { return };
+        let shards = live.shards.iter().filter_map(shard::Shard::poll_timeout);
+        let first = shards.chain([live.engine.poll_timeout()]).map(|(at, _)| at.0).min().unwrap_or_default();
+        let wait = first.saturating_sub(BEGIN + self.now).max(1);
+        let (due, life) = (self.now + wait, self.server.life);
+        // One timer for each moment is enough.
+        let set = |happening: &Happening| matches!(happening, Happening::ServerTimer(of) if *of == life);
+        if !self.happenings.range((due, 0)..(due + 1, 0)).any(|(_, happening)| set(happening)) {
+            self.after(wait, Happening::ServerTimer(life));
         }
     }
 }
