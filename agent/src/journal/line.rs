@@ -21,6 +21,9 @@ pub struct Line {
     pub at: String,
     /// What happened.
     pub event: Kind,
+    /// Whether a batch, which becomes durable as a whole, begins here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begins: bool,
     /// BLAKE3 digest of the item, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<String>,
@@ -168,6 +171,7 @@ pub(super) fn of_entry(entry: &Entry, document: Option<Place>, subject: Option<&
         n: entry.number,
         at: clock::text(entry.at),
         event: Kind::Noted,
+        begins: false,
         item: None,
         replaced: None,
         source: identity.map(|identity| identity.source.clone()),

@@ -2,8 +2,10 @@
 //!
 //! Both only grow. A batch is durable in this order: documents, then lines; only then is anything acknowledged. So after
 //! a crash the lines are a prefix of what was written, each with its document, and whatever stands behind them was
-//! acknowledged to nobody: a torn last line is cut, and `documents.bin` to what the lines know. Damage anywhere else is
-//! an error. Each document's digest is checked when it is read.
+//! acknowledged to nobody: it is cut, and `documents.bin` to what the lines know. The first line of each batch says so,
+//! because a batch is more than one page of the disk, and any of them may be missing after a power cut: a hole is cut
+//! with what follows it if no other batch does. Damage anywhere else is an error. Each document's digest is checked when
+//! it is read.
 
 mod error;
 mod files;
@@ -56,7 +58,7 @@ impl Journal {
         if scanned.torn > 0 {
             tracing::warn!(
                 bytes = scanned.torn,
-                "the journal ended in a line that was never finished, and so never acknowledged: cut"
+                "the journal ended in a batch that was never finished, and so never acknowledged: cut"
             );
         }
         let lines = Appender::open(&directory.path().join(JOURNAL), scanned.lines_end)?;
@@ -88,6 +90,9 @@ impl Journal {
             let subject = document.and_then(subject);
             let line = line::of_entry(entry, place, subject.as_ref());
             lines.push(line.map_err(|why| JournalError::Asset(asset(&entry.event).to_owned(), why))?);
+        }
+        if let Some(first) = lines.first_mut() {
+            first.begins = true;
         }
         if has_documents {
             self.documents.sync()?;

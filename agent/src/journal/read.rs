@@ -79,8 +79,8 @@ impl Scanned {
             let (line, after) = (&rest[..end], &rest[end + 1..]);
             match serde_json::from_slice::<Line>(line) {
                 Ok(line) => self.push(line)?,
-                // A batch that was not synced may have reached the disk with holes; only its end can look so.
-                Err(_) if after.is_empty() => break,
+                // A batch that was not synced may have reached the disk with holes; only the last one can look so.
+                Err(_) if !self.begins_later(after) => break,
                 Err(error) => return Err(self.damaged(self.lines.len(), error.to_string())),
             }
             rest = after;
@@ -88,6 +88,14 @@ impl Scanned {
         }
         self.torn = rest.len() as u64;
         Ok(())
+    }
+
+    /// Whether a batch begins in what follows, so that everything before it was durable.
+    fn begins_later(&self, after: &[u8]) -> bool {
+        // An older journal marks no batches, and without a first line nobody knows: then each line counts as one.
+        let is_marked = self.lines.first().is_some_and(|line| line.begins);
+        let mut rest = after.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Line>(line).ok());
+        rest.any(|line| line.begins || !is_marked)
     }
 
     fn push(&mut self, line: Line) -> Result<(), JournalError> {

@@ -144,7 +144,7 @@ fn cut_at_any_byte_it_reopens_to_what_was_acknowledged() {
         // It goes on as if nothing had happened.
         journal.append(&all[count..]).unwrap();
         drop(journal);
-        assert_eq!(fs::read(dir.path().join(JOURNAL)).unwrap(), lines, "cut at {end}");
+        assert_eq!(unmarked(&fs::read(dir.path().join(JOURNAL)).unwrap()), unmarked(&lines), "cut at {end}");
         assert_eq!(fs::read(dir.path().join(DOCUMENTS)).unwrap(), documents, "cut at {end}");
     }
     for end in kept_documents.len()..=documents.len() {
@@ -154,6 +154,39 @@ fn cut_at_any_byte_it_reopens_to_what_was_acknowledged() {
         journal.append(&all[3..]).unwrap();
         drop(journal);
         assert_eq!(fs::read(dir.path().join(DOCUMENTS)).unwrap(), documents, "documents cut at {end}");
+    }
+}
+
+/// The lines without saying where batches begin.
+fn unmarked(lines: &[u8]) -> String {
+    std::str::from_utf8(lines).unwrap().replace(",\"begins\":true", "")
+}
+
+#[test]
+fn a_hole_in_the_last_batch_was_never_acknowledged() {
+    let all = entries();
+    let dir = written(&[&all[..3], &all[3..]]);
+    let lines = fs::read(dir.path().join(JOURNAL)).unwrap();
+    let documents = fs::read(dir.path().join(DOCUMENTS)).unwrap();
+    let ends: Vec<usize> = (0..lines.len()).filter(|at| lines[*at] == b'\n').collect();
+    for line in 1..all.len() {
+        // A page that never came: the end of one line and the beginning of the next.
+        let mut holed = lines.clone();
+        holed[ends[line - 1] + 1..ends[line] - 1].fill(0);
+        let dir = cut(&holed, &documents);
+        match Journal::open(dir.path()) {
+            Ok((mut journal, read)) => {
+                assert!(line >= 3);
+                assert_same(&read, &all[..line]);
+                journal.append(&all[line..]).unwrap();
+                drop(journal);
+                assert_same(&Journal::open(dir.path()).unwrap().1, &all);
+            }
+            Err(error) => assert!(line < 3 && matches!(error, JournalError::Damaged { .. }), "{line}: {error}"),
+        }
+        // Nobody knows where the batches of an older journal begin.
+        let dir = cut(unmarked(&holed).as_bytes(), &documents);
+        assert_eq!(Journal::open(dir.path()).is_ok(), line == all.len() - 1);
     }
 }
 
@@ -171,7 +204,8 @@ fn a_last_line_that_is_no_json_was_never_acknowledged() {
 
 #[test]
 fn damage_elsewhere_names_the_line_and_what_to_do() {
-    let dir = written(&[&entries()]);
+    let all = entries();
+    let dir = written(&[&all[..3], &all[3..]]);
     let lines = fs::read_to_string(dir.path().join(JOURNAL)).unwrap();
     let documents = fs::read(dir.path().join(DOCUMENTS)).unwrap();
     let refused = |lines: &str, documents: &[u8]| {

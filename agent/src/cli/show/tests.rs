@@ -56,6 +56,7 @@ fn no_document_drives_the_terminal_or_forges_a_line() {
         n: 1,
         at: "2026-01-15T09:30:00Z".into(),
         event: crate::journal::Kind::Gained,
+        begins: false,
         item: None,
         replaced: None,
         source: None,
