@@ -123,7 +123,7 @@ impl Link {
         Counters { received: traffic.received.load(Ordering::Relaxed), sent: traffic.sent.load(Ordering::Relaxed) }
     }
 
-    /// Credit for unread bytes that this end grants now.
+    /// Credit for unread bytes that the other end has now, used or not.
     pub fn window_bytes(&self) -> u32 {
         self.0.rules.windows.as_ref().map_or(0, |windows| windows.bytes())
     }
@@ -310,6 +310,12 @@ impl Inner {
                     self.close(CloseCode::Timeout, what);
                 }
                 RecvError::Timeout(what)
+            }
+            ReadFailure::NoRoom => {
+                if scope == Scope::Link {
+                    self.close(CloseCode::Busy, "no memory for another frame");
+                }
+                RecvError::Busy
             }
             ReadFailure::Stream(error) => {
                 match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadError>()) {

@@ -18,6 +18,10 @@ pub enum RecvError {
     /// Nothing, or too little, came in time. On an exchange only that stream is given up; elsewhere the link is closed.
     #[error("timed out waiting for {0}")]
     Timeout(&'static str),
+    /// This node has had no memory for it in time, as other links' frames took it. As with a timeout, an exchange loses
+    /// only its stream.
+    #[error("no memory for another frame")]
+    Busy,
 }
 
 /// Why something could not be sent.

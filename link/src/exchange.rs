@@ -104,12 +104,16 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// It did not come in time: the stream is given up. Anything but one Document closes the link.
+    /// It did not come in time, or there was no memory for it: the stream is given up. Anything but one Document closes the link.
     pub async fn document(mut self) -> Result<Exchange, RecvError> {
         match self.read().await {
             Ok(document) => Ok(Exchange { document, link: self.link, writer: self.writer, stage: Stage::Asked }),
             Err(error) => {
-                let code = if matches!(error, RecvError::Timeout(_)) { CloseCode::Timeout } else { CloseCode::Done };
+                let code = match error {
+                    RecvError::Timeout(_) => CloseCode::Timeout,
+                    RecvError::Busy => CloseCode::Busy,
+                    RecvError::Closed(_) | RecvError::Frame(_) | RecvError::Reset(_) => CloseCode::Done,
+                };
                 self.writer.reset(code);
                 // Already stopped or gone is as good.
                 let _ = self.reader.stream_mut().stop(code.to_wire());

@@ -16,12 +16,16 @@ pub const SPARE_WINDOW: u32 = MIB;
 /// The memory that one link can take at this end is at most `connection_window_max` (bytes that arrived and nobody has
 /// read), `held_bytes_max` (frames handed to the caller and not yet dropped) and `send_window` (references to bytes that
 /// wait for acknowledgement; shared slices, not copies). The first two are counted against the node's
-/// [`crate::budget::Budget`].
+/// [`crate::budget::Budget`], as bytes arrive: of a body on its way in, at most twice what has come of it and 4 KiB, and
+/// never more than 1 MiB beyond it. (An allocator that cannot extend a buffer in its place has the copy beside it for as
+/// long as copying takes.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkLimits {
     /// Bytes of one document, the body of a frame. Said in Hello.
     pub document_bytes_max: u32,
-    /// Bytes of frame bodies that one link may hold in memory: one largest document and a window of pushed items.
+    /// Bytes of frame bodies that one link may hold in memory: one largest document and a window of pushed items. A
+    /// sixteenth is kept for short bodies (72 MiB: 4.5 MiB; see [`crate::budget::body_bytes_max`]), so that replies and
+    /// requests never wait behind a long document.
     pub held_bytes_max: u32,
     /// Bidirectional streams that the peer may have open: exchanges and, at a server, the control stream among them.
     pub streams_bidi: u32,
@@ -31,7 +35,7 @@ pub struct LinkLimits {
     pub stream_window: u32,
     /// Unread bytes of the connection at its start.
     pub connection_window: u32,
-    /// To what the connection's window may be raised for a long document, while the budget allows.
+    /// To what the connection's window may be raised for long documents, while the budget allows.
     pub connection_window_max: u32,
     /// Bytes given to the transport and not yet acknowledged.
     pub send_window: u32,
@@ -50,6 +54,9 @@ pub struct LinkLimits {
     pub reply_timeout: Duration,
     /// From a frame's first byte to its last, on any stream; with the same allowance for length.
     pub frame_timeout: Duration,
+    /// How long a frame that has begun may wait for room in the node's [`crate::budget::Budget`], at each step of its
+    /// growth. Then it is given up, so that frames that are half here never wait for each other for ever.
+    pub room_timeout: Duration,
     /// Bytes a second below which a sender counts as stalled.
     pub rate_min: u32,
     /// Handshakes in progress at once; more are refused.
@@ -78,7 +85,8 @@ impl LinkLimits {
         Self::dialling(8 * MIB, 16 * MIB)
     }
 
-    /// Who listens: 64 KiB for the connection, whatever its streams; raised to at most 8 MiB for a long document.
+    /// Who listens: 64 KiB for the connection, whatever its streams; raised to at most 8 MiB while a long document
+    /// comes, by as much as has come of it.
     pub fn server() -> Self {
         Self {
             streams_uni: 0,
@@ -111,6 +119,7 @@ impl LinkLimits {
             exchange_timeout: Duration::from_secs(30),
             reply_timeout: Duration::from_secs(60),
             frame_timeout: Duration::from_secs(30),
+            room_timeout: Duration::from_secs(10),
             rate_min: 16 * KIB,
             handshakes_max: 256,
             handshakes_unproven_max: 64,

@@ -1,4 +1,7 @@
 //! Frames out of a stream: bounded before allocation, with a deadline, and safe to cancel.
+//!
+//! A body's memory, and its part of the node's budget, grow with what has arrived of it: who announces much and sends
+//! little holds little.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +17,14 @@ use crate::budget::{Permit, Share};
 use crate::connection::Traffic;
 use crate::frame::{Frame, FrameError, FrameHeader, HEADER_BYTES};
 use crate::limits::LinkLimits;
-use crate::window::Windows;
+use crate::window::{Raise, Windows};
+
+/// The first part of a body that is taken from the budget.
+const STEP_BYTES_MIN: usize = 4 << 10;
+
+/// The largest part that is taken at once. Small against a long document, and large enough that a long one grows in some
+/// seventy steps, each of which an allocator may have to answer by a copy.
+const STEP_BYTES_MAX: usize = 1 << 20;
 
 /// What a reader needs of its link; cheap to clone.
 #[derive(Clone)]
@@ -28,7 +38,14 @@ pub(crate) struct Rules {
 impl Rules {
     /// The longest body this end takes.
     pub(crate) fn body_bytes_max(&self) -> u32 {
-        self.limits.document_bytes_max.min(self.share.bytes())
+        self.limits.document_bytes_max.min(self.share.body_bytes_max())
+    }
+
+    /// Bytes have been read off a stream of this link.
+    fn count_read(&self, bytes: usize) {
+        if let Some(windows) = &self.windows {
+            windows.read(bytes);
+        }
     }
 }
 
@@ -41,6 +58,8 @@ pub(crate) enum ReadFailure {
     Stream(io::Error),
     /// The deadline passed.
     Timeout,
+    /// This node had no memory for it in time.
+    NoRoom,
 }
 
 impl From<FrameError> for ReadFailure {
@@ -53,7 +72,13 @@ impl From<FrameError> for ReadFailure {
 struct Body {
     header: FrameHeader,
     length: usize,
+    /// Its capacity is never more than what was taken.
     bytes: Vec<u8>,
+    /// Bytes taken from the node's budget.
+    taken: usize,
+    /// Since when it waits for more.
+    waiting: Option<Instant>,
+    raise: Option<Raise>,
     /// Boxed: it is 2 KiB, and every idle lane of every link would hold its place.
     hasher: Box<blake3::Hasher>,
     permit: Permit,
@@ -139,37 +164,43 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 };
             }
             self.filled += got;
+            self.rules.count_read(got);
             let timeout = self.rules.limits.frame_timeout;
             self.deadline.get_or_insert_with(|| Instant::now() + timeout);
         }
         Ok(true)
     }
 
-    /// Checks the header, then takes the body's bytes from the budget, and only then allocates.
+    /// Checks the header, then waits for the link's own room. Nothing is allocated yet.
     async fn begin_body(&mut self) -> Result<Body, ReadFailure> {
         let (header, length) = FrameHeader::decode(&self.header)?;
         if length > self.body_bytes_max {
             return Err(FrameError::TooLong { length, limit: self.body_bytes_max }.into());
         }
-        let permit = self.rules.share.take(length).await.ok_or(ReadFailure::Timeout)?;
-        if let Some(windows) = &self.rules.windows {
-            windows.raise_for(length);
-        }
+        // Without a deadline: the room is held by this link's other frames, which have theirs, or by our own caller.
+        let permit = self.rules.share.admit(length).await.ok_or(ReadFailure::NoRoom)?;
         let limits = &self.rules.limits;
         self.deadline = Some(Instant::now() + limits.allowance(limits.frame_timeout, length));
-        let length = length as usize;
-        Ok(Body { header, length, bytes: Vec::with_capacity(length), hasher: Box::default(), permit })
+        let raise = self.rules.windows.as_ref().map(|windows| Raise::none(Arc::clone(windows)));
+        let hasher = Box::default();
+        Ok(Body { header, length: length as usize, bytes: Vec::new(), taken: 0, waiting: None, raise, hasher, permit })
     }
 
     async fn read_body(&mut self) -> Result<(), ReadFailure> {
         let Some(body) = &mut self.body else { return Ok(()) };
         while body.bytes.len() < body.length {
-            let had = body.bytes.len();
-            let missing = body.length - had;
-            let mut room = (&mut body.bytes).limit(missing);
-            if before(self.deadline, self.stream.read_buf(&mut room)).await? == 0 {
-                return Err(FrameError::Cut { missing }.into());
+            if body.bytes.len() == body.taken {
+                let waited = body.take_step(self.rules.limits.room_timeout).await?;
+                // Time spent waiting for the budget is ours, not the peer's.
+                self.deadline = self.deadline.map(|deadline| deadline + waited);
             }
+            let (had, most) = (body.bytes.len(), body.readable());
+            let mut room = (&mut body.bytes).limit(most);
+            let got = before(self.deadline, self.stream.read_buf(&mut room)).await?;
+            if got == 0 {
+                return Err(FrameError::Cut { missing: body.length - had }.into());
+            }
+            self.rules.count_read(got);
             body.hasher.update(&body.bytes[had..]);
         }
         Ok(())
@@ -177,6 +208,34 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 }
 
 impl Body {
+    /// Takes as much more as has arrived, within bounds, and grows the buffer by it; says how long that took. Safe to
+    /// cancel: the deadline is that of the first attempt.
+    async fn take_step(&mut self, room_timeout: Duration) -> Result<Duration, ReadFailure> {
+        let arrived = self.bytes.len();
+        let step = arrived.clamp(STEP_BYTES_MIN, STEP_BYTES_MAX).min(self.length - arrived);
+        let since = *self.waiting.get_or_insert_with(Instant::now);
+        // A step is at most a mebibyte.
+        let growing = self.permit.grow(u32::try_from(step).unwrap_or(u32::MAX));
+        timeout_at(since + room_timeout, growing).await.ok().flatten().ok_or(ReadFailure::NoRoom)?;
+        self.waiting = None;
+        self.taken += step;
+        self.bytes.reserve_exact(step);
+        if let Some(raise) = &mut self.raise {
+            raise.grow(arrived, self.length - arrived);
+        }
+        Ok(since.elapsed())
+    }
+
+    /// How much may be read now: what was taken, and no more than lets a raised window be lowered in time.
+    fn readable(&mut self) -> usize {
+        let missing = self.length - self.bytes.len();
+        let most = self.raise.as_mut().map_or(missing, |raise| {
+            raise.settle(missing);
+            raise.look_again(missing)
+        });
+        most.min(self.taken - self.bytes.len())
+    }
+
     fn finish(self) -> Result<Frame, FrameError> {
         if Digest(*self.hasher.finalize().as_bytes()) != self.header.digest {
             return Err(FrameError::Digest(self.header.kind));

@@ -8,3 +8,4 @@ mod handshake;
 mod hostile;
 mod lanes;
 mod pair;
+mod slow;

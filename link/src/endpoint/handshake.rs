@@ -31,8 +31,8 @@ pub enum HandshakeError {
     /// A genuine certificate without a usable GUID.
     #[error("peer's certificate: {0}")]
     Identity(#[from] IdentityError),
-    /// This node has no credit left to grant.
-    #[error("no inbound credit left for another link")]
+    /// This node has no credit left to grant, or no memory for a Hello.
+    #[error("no inbound credit or memory left for another link")]
     Busy,
     /// The peer broke the framing.
     #[error(transparent)]
@@ -177,6 +177,7 @@ fn heard_nothing(failure: ReadFailure) -> HandshakeError {
     match failure {
         ReadFailure::Frame(error) => error.into(),
         ReadFailure::Timeout => HandshakeError::Timeout("the rest of Hello"),
+        ReadFailure::NoRoom => HandshakeError::Busy,
         ReadFailure::Stream(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadError>()) {
             Some(ReadError::ConnectionLost(error)) => HandshakeError::Connection(error.clone()),
             Some(_) | None => FrameError::Missing("before Hello was whole").into(),

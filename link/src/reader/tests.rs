@@ -2,6 +2,7 @@ use super::*;
 use crate::budget::Budget;
 use crate::frame::Kind;
 use schemas::class::Class;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 
 const BUDGET: usize = 1 << 20;
 
@@ -56,7 +57,7 @@ async fn every_kind_comes_whole_and_cut_at_every_byte_is_an_error() {
 async fn a_frame_in_one_byte_pieces_is_the_same_frame() {
     let (mut write, read) = tokio::io::duplex(1);
     let bytes = frame_bytes(Kind::Reply, b"<message/>");
-    let writing = tokio::spawn(async move { tokio::io::AsyncWriteExt::write_all(&mut write, &bytes).await });
+    let writing = tokio::spawn(async move { write.write_all(&bytes).await });
     let frame = reader(read, LinkLimits::device()).next().await.unwrap().unwrap();
     assert_eq!(&frame.body[..], b"<message/>");
     assert_eq!((frame.header.kind, frame.header.position, frame.header.class), (Kind::Reply, 7, Class::Bulk));
@@ -139,4 +140,75 @@ async fn a_frame_that_has_begun_must_end_in_time() {
         let error = reader(read, limits.clone()).next().await.unwrap_err();
         assert!(matches!(error, ReadFailure::Timeout), "cut at {cut}: {error:?}");
     }
+}
+
+const KIB: usize = 1 << 10;
+
+/// The stream of a body of 512 KiB, of which so many bytes have come and no more will.
+async fn stalled(sent: usize) -> (DuplexStream, DuplexStream) {
+    let (mut write, read) = tokio::io::duplex(BUDGET);
+    let header = FrameHeader::over(Kind::Document, &[]).encode(512 << 10);
+    write.write_all(&header).await.unwrap();
+    write.write_all(&vec![b' '; sent]).await.unwrap();
+    (write, read)
+}
+
+#[tokio::test]
+async fn who_announces_much_and_sends_little_holds_little() {
+    let budget = Budget::new(BUDGET, 0);
+    for (sent, most) in
+        [(0, 4 * KIB), (1, 4 * KIB), (5 * KIB, 16 * KIB), (100 * KIB, 128 * KIB), (300 * KIB, 512 * KIB)]
+    {
+        let (_write, read) = stalled(sent).await;
+        let mut reader = FrameReader::new(read, rules(&budget, LinkLimits::device()));
+        assert!(tokio::time::timeout(Duration::from_millis(20), reader.next()).await.is_err(), "it cannot be whole");
+        let held = BUDGET - budget.frame_bytes_left();
+        assert!((sent..=most).contains(&held), "{held} are held for {sent}");
+        assert!(reader.body.as_ref().is_some_and(|body| body.bytes.capacity() <= held), "memory beyond what was taken");
+        drop(reader);
+        assert_eq!(budget.frame_bytes_left(), BUDGET);
+    }
+}
+
+#[tokio::test]
+async fn a_frame_that_ends_badly_gives_its_room_back() {
+    let budget = Budget::new(BUDGET, 0);
+    let limits = LinkLimits { frame_timeout: Duration::ZERO, rate_min: u32::MAX, ..LinkLimits::device() };
+    let (_write, read) = stalled(100).await;
+    let late = FrameReader::new(read, rules(&budget, limits)).next().await.unwrap_err();
+    assert!(matches!(late, ReadFailure::Timeout), "{late:?}");
+    assert_eq!(budget.frame_bytes_left(), BUDGET);
+    let mut cut = frame_bytes(Kind::Document, &[b' '; 100]);
+    cut.pop();
+    let failure = FrameReader::new(&cut[..], rules(&budget, LinkLimits::device())).next().await.unwrap_err();
+    assert!(matches!(failure, ReadFailure::Frame(FrameError::Cut { missing: 1 })), "{failure:?}");
+    assert_eq!(budget.frame_bytes_left(), BUDGET);
+}
+
+#[tokio::test]
+async fn a_wait_for_room_ends_in_time_and_is_not_the_senders() {
+    let budget = Budget::new(BUDGET, 0);
+    let taken = budget.share(u32::MAX);
+    let mut all = taken.admit(960 << 10).await.unwrap();
+    all.grow(960 << 10).await.unwrap();
+    let limits = LinkLimits { room_timeout: Duration::from_millis(40), ..LinkLimits::device() };
+    let (_write, read) = stalled(100).await;
+    let failure = FrameReader::new(read, rules(&budget, limits.clone())).next().await.unwrap_err();
+    assert!(matches!(failure, ReadFailure::NoRoom), "{failure:?}");
+    let body: &'static [u8] = vec![b' '; 100 * KIB].leak();
+    let bytes = frame_bytes(Kind::Document, body);
+    let limits = LinkLimits {
+        frame_timeout: Duration::from_millis(300),
+        rate_min: u32::MAX,
+        room_timeout: Duration::from_secs(10),
+        ..limits
+    };
+    // In pieces, so that what follows is not there yet when the deadline without the wait would be over.
+    let (mut write, read) = tokio::io::duplex(KIB);
+    let writing = tokio::spawn(async move { write.write_all(&bytes).await });
+    let mut reader = FrameReader::new(read, rules(&budget, limits));
+    assert!(tokio::time::timeout(Duration::from_millis(400), reader.next()).await.is_err(), "there is no room");
+    drop(all);
+    assert_eq!(reader.next().await.unwrap().unwrap().body.len(), 100 * KIB);
+    writing.await.unwrap().unwrap();
 }

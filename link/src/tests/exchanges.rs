@@ -13,7 +13,7 @@ use crate::frame::{FrameHeader, HEADER_BYTES, Kind};
 use crate::limits::LinkLimits;
 
 /// Answers one exchange: the Reply and so many Deliveries.
-async fn answer(link: &Link, deliveries: u64) {
+pub(super) async fn answer(link: &Link, deliveries: u64) {
     let mut exchange = link.accept_exchange().await.unwrap().document().await.unwrap();
     exchange.reply(100, &body("<reply/>")).await.unwrap();
     for number in 0..deliveries {
@@ -25,7 +25,7 @@ async fn answer(link: &Link, deliveries: u64) {
 }
 
 /// Opens an exchange and returns the bodies of its answer.
-async fn ask(link: &Link) -> Vec<String> {
+pub(super) async fn ask(link: &Link) -> Vec<String> {
     let mut asked = link.open_exchange(&body("<request/>")).await.unwrap();
     let mut bodies = Vec::new();
     while let Some(frame) = asked.recv().await.unwrap() {
@@ -183,20 +183,6 @@ async fn p_6_no_more_exchanges_are_open_at_once_than_allowed() {
         open.push(pair.up.open_exchange(&body("<request/>")).await.unwrap());
     }
     assert_eq!(soon(pair.up.open_exchange(&body("<request/>"))).await.err(), Some(SendError::Timeout));
-}
-
-#[tokio::test]
-async fn a_long_document_raises_the_window_while_there_is_credit() {
-    let pair = Pair::new().await;
-    assert_eq!(pair.down.window_bytes(), 64 << 10);
-    let before = pair.server_budget.credit_bytes_left();
-    let long = [Bytes::from(vec![b' '; 3 << 20])];
-    let asking = async { pair.up.open_exchange(&long).await.unwrap().recv().await };
-    let ((), reply) = soon(async { tokio::join!(answer(&pair.down, 0), asking) }).await;
-    reply.unwrap();
-    assert_eq!(pair.down.window_bytes(), 4 << 20);
-    assert_eq!(before - pair.server_budget.credit_bytes_left(), (4 << 20) - (64 << 10));
-    assert_eq!(pair.server_budget.frame_bytes_left(), 256 << 20, "the document is gone");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ pub(crate) fn loopback() -> SocketAddr {
 }
 
 pub(crate) fn budget() -> Budget {
-    Budget::new(256 * MIB, 256 * MIB)
+    Budget::new(256 * MIB, 256 * MIB).raising(64 * MIB)
 }
 
 pub(crate) fn server(identity: &Identity, limits: LinkLimits, budget: Budget) -> Server {
