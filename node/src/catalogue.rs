@@ -191,7 +191,7 @@ impl Catalogue {
 
     /// The current items after `after` that `subscriptions` cover, `most` at the most, found by merging the postings of
     /// their keys: the work grows with what is looked at, never with what lies behind it. At most
-    /// [`LOOKED_AT_MAX`] candidates are looked at in one step, so that a step has a bound also where few match.
+    /// `LOOKED_AT_MAX` candidates are looked at in one step, so that a step has a bound also where few match.
     pub fn due(&self, subscriptions: &[Subscription], after: Position, most: usize) -> Stretch {
         let mut heads = self.heads(subscriptions, after);
         let (mut due, mut through, mut looked_at) = (Vec::new(), after, 0);

@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
         return pending.refuse(CloseCode::Refused, &text);
     }
     let (lane_sender, lane_receiver) = mpsc::channel(1);
-    let (behind_sender, behind) = watch::channel(0);
+    let (behind_sender, behind_receiver) = watch::channel(0);
     let (close, closing) = oneshot::channel();
     let (welcome_sender, welcome) = oneshot::channel();
     let handle = Handle { lane: lane_sender, behind: behind_sender, close };
@@ -67,9 +67,11 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
     };
     match pending.accept(hello(&welcome)).await {
         Ok(link) => {
-            let (behind_now, start) = (welcome.behind, welcome.start.position.0);
-            tracing::info!(link = id.0, %client, %from, behind = behind_now, start, "link up");
-            let ends = Ends { lane: lane_receiver, behind, closing };
+            let (behind, start) = (welcome.behind, welcome.start.position.0);
+            tracing::info!(link = id.0, behind, start, "link up");
+            // R-8.3-8: who it is stands in no log unless the operator asks for it.
+            tracing::debug!(link = id.0, %client, %from, "whose link it is");
+            let ends = Ends { lane: lane_receiver, behind: behind_receiver, closing };
             live(context, id, &link, ends).await;
             context.metrics.add_link(link.counters());
             if let Some(reason) = link.close_reason() {
