@@ -229,7 +229,8 @@ impl Client {
     }
 
     /// Whether lanes are to be read now. While an answer is under way, what is pushed waits its turn, so that the journal
-    /// keeps the order of the log; at most what the server's window allows is held back here.
+    /// keeps the order of the log (an item that is replaced while it is held back comes where it was read); at most what
+    /// the server's window allows is held back here.
     pub fn takes_pushes(&self) -> bool {
         self.held_back.is_empty()
     }

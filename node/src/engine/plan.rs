@@ -59,6 +59,10 @@ impl Engine {
             self.append(item);
         }
         for client in plan.expired {
+            if self.is_changing(client) {
+                // It came back while the sweep was on its way: what follows writes its row again.
+                continue;
+            }
             self.registered.remove(&client);
             self.cursors.remove(&client);
             self.subscriptions.end_all(client);

@@ -82,8 +82,6 @@ impl Engine {
         for (at, key, digest) in seen {
             engine.remember(at, key, digest);
         }
-        // What is too old goes with its row at the first sweep.
-        engine.next_sweep = now;
         Ok(engine)
     }
 

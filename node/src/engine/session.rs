@@ -177,7 +177,7 @@ impl Engine {
     }
 
     /// Whether something of this client is on its way to the store.
-    fn is_changing(&self, client: ClientGuid) -> bool {
+    pub(super) fn is_changing(&self, client: ClientGuid) -> bool {
         self.pending.iter().any(|(_, plan)| {
             plan.joining.as_ref().is_some_and(|joining| joining.client == client)
                 || plan.contact.is_some_and(|(contact, _)| contact == client)

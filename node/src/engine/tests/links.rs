@@ -153,6 +153,20 @@ fn a_registration_is_a_lease_that_contact_renews() {
 }
 
 #[test]
+fn who_comes_back_while_the_sweep_is_on_its_way_keeps_everything() {
+    let (mut bench, _, device) = Bench::with_device();
+    bench.handle(Event::LinkDown(device));
+    bench.settle();
+    bench.now = bench.now.after(Duration::from_secs(91 * 24 * 3600));
+    bench.engine.handle_timeout(bench.now);
+    bench.drain();
+    bench.handle(Event::Hello { link: LinkId(77), client: DEVICE, resume: None });
+    bench.settle();
+    assert_eq!(bench.engine.subscriptions().of(DEVICE).len(), 1);
+    assert_eq!(bench.restart().engine.subscriptions().of(DEVICE).len(), 1, "in the store as in memory");
+}
+
+#[test]
 fn a_lease_runs_from_the_end_of_a_link() {
     let (mut bench, _, device) = Bench::with_device();
     bench.now = bench.now.after(Duration::from_secs(91 * 24 * 3600));
