@@ -217,6 +217,10 @@ impl Driver {
             Action::Open(exchange, drafts) => {
                 self.say(|live| live.asks.try_send(Asked { exchange, drafts }).is_ok());
             }
+            Action::Hangup(why) => {
+                tracing::warn!(why, "the link is given up; trying again after a pause");
+                self.say(|_| false);
+            }
             Action::Stop(why) => self.stopped = Some(why),
         }
     }

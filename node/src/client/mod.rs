@@ -109,6 +109,8 @@ pub enum Action {
         /// What is said.
         answer: Answer,
     },
+    /// Close the link, say why, and dial again after a pause.
+    Hangup(String),
     /// Nothing more can be done: stop, and say why.
     Stop(String),
 }

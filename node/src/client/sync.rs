@@ -158,11 +158,13 @@ impl Client {
         let refused = outcomes.iter().find(|(status, _)| *status != ReplyStatus::Succeeded);
         if let Some((status, why)) = refused {
             let why = why.as_deref().unwrap_or("no reason given");
-            // R-8.2.2-5: a refusal is final until somebody changes something; asking again would not help.
-            self.sync.running = None;
-            self.sync.wanted = false;
             let text = format!("the server refused the registration: {}: {why}", status.as_str());
-            return self.actions.push_back(Action::Stop(text));
+            self.sync.running = None;
+            // R-8.2.2-5: what is not supported stays so until somebody changes something; what failed, such as a full
+            // disk there, is asked for again after a pause.
+            let again = *status == ReplyStatus::Failed;
+            self.sync.wanted = again;
+            return self.actions.push_back(if again { Action::Hangup(text) } else { Action::Stop(text) });
         }
         running.accepted = true;
         let events: Vec<Event> = match &running.step {

@@ -270,15 +270,32 @@ fn a_link_that_comes_back_asks_for_nothing() {
     assert!(bench.client.is_synchronised());
 }
 
-#[test]
-fn a_refused_registration_stops_with_the_reason() {
+/// A client whose first Request was answered with this status, and what it does.
+fn refused(status: ReplyStatus) -> (Bench, Action) {
     let mut bench = Bench::new(Vec::new());
     bench.handle(Event::Assets(vec![asset("1.2.3")]));
     bench.handle(Event::Connected { behind: false, start: START });
     let (exchange, _) = bench.opened();
-    let outcomes = vec![(ReplyStatus::Failed, Some("more than 2 subscriptions".to_owned()))];
-    bench.handle(Event::Replied { exchange, outcomes });
-    assert!(matches!(bench.actions.last(), Some(Action::Stop(why)) if why.contains("more than 2 subscriptions")));
+    bench.handle(Event::Replied { exchange, outcomes: vec![(status, Some("no room".to_owned()))] });
+    let last = bench.actions.pop().expect("something is done");
+    (bench, last)
+}
+
+#[test]
+fn what_is_not_supported_stops_the_client_with_the_reason() {
+    let (_, done) = refused(ReplyStatus::MajorNotSupported);
+    assert!(matches!(done, Action::Stop(why) if why.contains("no room")));
+}
+
+#[test]
+fn what_failed_is_asked_for_again_on_another_link() {
+    let (mut bench, done) = refused(ReplyStatus::Failed);
+    assert!(matches!(done, Action::Hangup(why) if why.contains("no room")));
+    bench.handle(Event::Disconnected);
+    bench.handle(Event::Connected { behind: false, start: START });
+    assert_eq!(bench.opened().1, full());
+    bench.complete(&[]);
+    assert!(bench.client.is_synchronised());
 }
 
 #[test]

@@ -228,7 +228,7 @@ async fn p_6_the_inbound_budget_is_given_back() {
         config.limits.inbound_bytes = 512 << 10;
     })
     .await;
-    // Credit for two links, frames of eight documents: forty links of garbage come and go.
+    // Frames of eight documents: forty links of garbage come and go.
     for _ in 0..40 {
         let bad = RawClient::connect(&server, SIBLING).await;
         let (mut stream, _answer) = bad.connection.open_bi().await.unwrap();

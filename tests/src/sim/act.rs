@@ -177,8 +177,8 @@ impl World {
                 let text = answer.render(spelling, self.message_id(), SENT);
                 self.send(link, Way::Up, Message::LaneReply(position, text));
             }
-            // A device whose registration could not be stored stops and says so; its supervisor starts it again.
-            client::Action::Stop(why) if why.contains(NOT_STORED) => self.crash_device(index),
+            client::Action::Hangup(why) if why.contains(NOT_STORED) => self.cut_links_of(index),
+            client::Action::Hangup(why) => return Err(format!("device {index} hung up: {why}")),
             client::Action::Stop(why) => return Err(format!("device {index} stopped: {why}")),
         }
         Ok(())

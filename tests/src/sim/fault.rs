@@ -27,7 +27,7 @@ impl World {
         }
     }
 
-    pub(super) fn crash_device(&mut self, index: usize) {
+    fn crash_device(&mut self, index: usize) {
         self.devices[index].crash(&mut self.random);
         self.cut_links_of(index);
         let wait = self.random.below(3_000);
@@ -47,7 +47,7 @@ impl World {
     }
 
     /// Both ends learn of it, each in its own time: a server may see the next link before it misses the last.
-    fn cut_links_of(&mut self, party: usize) {
+    pub(super) fn cut_links_of(&mut self, party: usize) {
         for link in
             self.network.links().into_iter().filter(|link| self.network.party(*link) == Some(party)).collect::<Vec<_>>()
         {
