@@ -253,12 +253,12 @@ impl Config {
         if limits.document_bytes < 64 << 10 {
             return bad("limits.document_bytes", limits.document_bytes.to_string(), "at least 65536");
         }
+        if limits.document_bytes > DOCUMENT_BYTES_MAX {
+            return bad("limits.document_bytes", limits.document_bytes.to_string(), "at most 67108864");
+        }
         if link::budget::body_bytes_max(limits.inbound_bytes) < limits.document_bytes as usize {
             let why = "at least limits.document_bytes and a fifteenth of it more, which is for short documents";
             return bad("limits.inbound_bytes", limits.inbound_bytes.to_string(), why);
-        }
-        if limits.document_bytes > DOCUMENT_BYTES_MAX {
-            return bad("limits.document_bytes", limits.document_bytes.to_string(), "at most 67108864");
         }
         let counts = [
             ("limits.items_max", limits.items_max as u64),
