@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::JournalError;
 
@@ -85,7 +86,7 @@ impl Directory {
         let at = path.join("lock");
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&at).map_err(fault)?;
-        match lock.try_lock() {
+        match wait_for(&lock) {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(JournalError::InUse(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(JournalError::File { path: at, source }),
@@ -116,6 +117,20 @@ fn parent(path: &Path) -> &Path {
 fn sync_directory(path: &Path) -> Result<(), JournalError> {
     let synced = File::open(path).and_then(|directory| directory.sync_all());
     synced.map_err(|source| JournalError::File { path: path.to_owned(), source })
+}
+
+/// How long a lock is waited for: a holder that is just ending, or a child that it has forked and that has not begun its
+/// own program yet, keeps it a moment longer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+fn wait_for(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::park_timeout(LOCK_PATIENCE / 50),
+            outcome => return outcome,
+        }
+    }
 }
 
 #[cfg(test)]

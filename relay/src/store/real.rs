@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -35,10 +36,24 @@ impl RealDisk {
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
         let handle =
             prepare(directory).map_err(|source| OpenError::Directory { directory: directory.to_owned(), source })?;
-        match handle.try_lock() {
+        match lock(&handle) {
             Ok(()) => Ok(Self { directory: directory.to_owned(), handle: Arc::new(handle) }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { directory: directory.to_owned() }),
             Err(TryLockError::Error(source)) => Err(OpenError::Directory { directory: directory.to_owned(), source }),
+        }
+    }
+}
+
+/// How long a lock is waited for: a holder that is just ending, or a child that it has forked and that has not begun its
+/// own program yet, keeps it a moment longer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+fn lock(file: &fs::File) -> Result<(), TryLockError> {
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::park_timeout(LOCK_PATIENCE / 50),
+            outcome => return outcome,
         }
     }
 }
