@@ -69,8 +69,8 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
         Ok(link) => {
             let (behind, start) = (welcome.behind, welcome.start.position.0);
             tracing::info!(link = id.0, behind, start, "link up");
-            // R-8.3-8: who it is stands in no log unless the operator asks for it.
-            tracing::debug!(link = id.0, %client, %from, "whose link it is");
+            // R-8.3-8: no log says who it is, at any level.
+            tracing::debug!(link = id.0, %from, "where it comes from");
             let ends = Ends { lane: lane_receiver, behind: behind_receiver, closing };
             live(context, id, &link, ends).await;
             context.metrics.add_link(link.counters());
