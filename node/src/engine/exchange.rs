@@ -10,6 +10,7 @@ use super::{Engine, ReplyTo};
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::ids::{ExchangeId, LinkId, Time};
 use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Order, Orders, Refusal};
+use crate::records::Origin;
 
 /// For whom a part is carried out.
 #[derive(Clone, Copy)]
@@ -23,7 +24,13 @@ pub(super) struct Speaker {
 }
 
 impl Engine {
-    pub(super) fn document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
+    pub(super) fn document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: Box<Intake>) {
+        if let Some(intake) = self.park(now, link, exchange, intake) {
+            self.carry_out_document(now, link, exchange, &intake);
+        }
+    }
+
+    pub(super) fn carry_out_document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
         // A link that is gone has nobody to answer to; what it sent will be sent again.
         let Some(session) = self.sessions.get(&link) else { return };
         let speaker = Speaker { link, link_client: session.client, client: session.client };
@@ -118,7 +125,7 @@ impl Engine {
         }
         let repeated = self.repeated(speaker, hop, orders.digest).map_err(|refusal| (0, refusal))?;
         if let Some(item) = &orders.item {
-            let carried = self.deliver(now, speaker.link_client, hop, item, repeated, plan);
+            let carried = self.deliver(now, Origin::Client(speaker.link_client), hop, item, repeated, plan);
             return carried.map_err(|refusal| (0, refusal));
         }
         if let Some(index) = meanings.iter().position(|meaning| **meaning == Meaning::Deliver) {
