@@ -1,13 +1,19 @@
 //! The configuration of a server: a TOML file, flags and environment over it, one checked value.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod policy;
+mod upstream;
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use node::policy::Policy;
-use schemas::guid::ClientGuid;
 use serde::{Deserialize, Serialize};
+
+pub use policy::{Guid, PolicyTable};
+pub use upstream::{Ask, Granularity, Pin, Realm, Upstream};
 
 /// The whole file. Unknown keys are refused; every key has a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -19,6 +25,9 @@ pub struct Config {
     pub identity: Identity,
     /// Where data is kept.
     pub store: Store,
+    /// The servers above this one, if it is a local server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub upstream: Vec<Upstream>,
     /// Who may do what.
     pub policy: PolicyTable,
     /// Bounds.
@@ -57,34 +66,6 @@ pub struct Store {
     pub directory: PathBuf,
     /// Bytes at which a log segment is sealed.
     pub segment_bytes: u64,
-}
-
-/// Rights of clients, by GUID.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PolicyTable {
-    /// Clients that may Deliver.
-    pub providers: BTreeSet<Guid>,
-    /// Client → the clients whose messages it may nest in its own.
-    pub subtrees: BTreeMap<Guid, BTreeSet<Guid>>,
-}
-
-/// A GUID in the file: any accepted notation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Guid(pub ClientGuid);
-
-impl TryFrom<String> for Guid {
-    type Error = schemas::guid::NotA128BitValue;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        ClientGuid::parse(&text).map(Self)
-    }
-}
-
-impl From<Guid> for String {
-    fn from(guid: Guid) -> Self {
-        guid.0.to_string()
-    }
 }
 
 /// Bounds of this server; each says what happens at it.
@@ -219,6 +200,11 @@ pub struct Overrides {
     pub log_filter: Option<String>,
 }
 
+/// A value of the file that makes no sense.
+fn bad(key: &'static str, value: impl Display, why: &'static str) -> Result<(), ConfigError> {
+    Err(ConfigError::Value { key, value: value.to_string(), why })
+}
+
 /// What a link holds at most, with a window of pushes beside it.
 const DOCUMENT_BYTES_MAX: u32 = 64 << 20;
 
@@ -249,16 +235,15 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let limits = &self.limits;
-        let bad = |key, value: String, why| Err(ConfigError::Value { key, value, why });
         if limits.document_bytes < 64 << 10 {
-            return bad("limits.document_bytes", limits.document_bytes.to_string(), "at least 65536");
+            return bad("limits.document_bytes", limits.document_bytes, "at least 65536");
         }
         if limits.document_bytes > DOCUMENT_BYTES_MAX {
-            return bad("limits.document_bytes", limits.document_bytes.to_string(), "at most 67108864");
+            return bad("limits.document_bytes", limits.document_bytes, "at most 67108864");
         }
         if link::budget::body_bytes_max(limits.inbound_bytes) < limits.document_bytes as usize {
             let why = "at least limits.document_bytes and a fifteenth of it more, which is for short documents";
-            return bad("limits.inbound_bytes", limits.inbound_bytes.to_string(), why);
+            return bad("limits.inbound_bytes", limits.inbound_bytes, why);
         }
         let counts = [
             ("limits.items_max", limits.items_max as u64),
@@ -266,15 +251,16 @@ impl Config {
             ("limits.lease_days", u64::from(limits.lease_days)),
         ];
         if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-            return bad(key, "0".into(), "at least 1");
+            return bad(key, 0, "at least 1");
         }
         if self.store.segment_bytes < 64 << 10 {
-            return bad("store.segment_bytes", self.store.segment_bytes.to_string(), "at least 65536");
+            return bad("store.segment_bytes", self.store.segment_bytes, "at least 65536");
         }
         if self.log.filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
-            return bad("log.filter", self.log.filter.clone(), "directives such as info or relay=debug,link=info");
+            return bad("log.filter", &self.log.filter, "directives such as info or relay=debug,link=info");
         }
-        Ok(())
+        self.policy.check()?;
+        upstream::check(&self.upstream)
     }
 
     /// The rights, as the engine takes them.
@@ -297,7 +283,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn example() -> String {
+    pub(super) fn example() -> String {
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/distributary.toml"))
             .expect("the example")
     }
@@ -343,6 +329,7 @@ mod tests {
         refused(|config| config.limits.items_max = 0, "limits.items_max");
         refused(|config| config.limits.links_max = 0, "limits.links_max");
         refused(|config| config.limits.lease_days = 0, "limits.lease_days");
+        refused(|config| config.policy.combine_milliseconds = u64::MAX, "policy.combine_milliseconds");
         refused(|config| config.store.segment_bytes = 1, "store.segment_bytes");
         refused(|config| config.log.filter = "relay=loud".into(), "log.filter");
     }
