@@ -26,6 +26,11 @@ pub fn random_128() -> u128 {
     uuid::Uuid::new_v4().as_u128()
 }
 
+/// 64 random bits, for delays that nobody can foretell.
+pub fn random_64() -> u64 {
+    uuid::Uuid::new_v4().as_u64_pair().1
+}
+
 /// A fresh `Message_ID`.
 pub fn message_id() -> MessageId {
     MessageId(random_128())

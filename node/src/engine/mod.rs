@@ -178,7 +178,7 @@ pub enum Action {
 }
 
 /// The content of a Hello's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
     /// Counts this client's links.
     pub generation: u64,
@@ -186,6 +186,10 @@ pub struct Welcome {
     pub behind: bool,
     /// Where the lanes begin: what comes lies after this.
     pub start: Resume,
+    /// This node's mark, then those of what stands above it.
+    pub path: Vec<Mark>,
+    /// Whether everything may be asked for in full (R-8.2.2-6).
+    pub full_of_everything: bool,
 }
 
 /// The answer to an exchange.

@@ -109,8 +109,7 @@ impl Engine {
         if let Some(upward) = plan.upward {
             // Not answered: an answer would take it out of the upstream's window.
             let why = format!("not stored: {}", self.broken.as_deref().unwrap_or("unknown"));
-            let hangup = uplink::Action::Hangup { why, rarely: true };
-            self.actions.push_back(Action::Uplink(upward.server, hangup));
+            self.actions.push_back(Action::Uplink(upward.server, uplink::Action::Hangup(why)));
         }
         if let Some(mut reply) = plan.reply {
             let why = format!("not stored: {}; nothing was changed", self.broken.as_deref().unwrap_or("unknown"));

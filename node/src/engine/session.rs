@@ -67,8 +67,11 @@ impl Engine {
         self.sessions.insert(link, Session { client, generation, mark });
         let digest = self.catalogue.get(start).map(|item| item.record.digest);
         let start = Resume { incarnation: self.incarnation, position: start, digest };
-        self.actions.push_back(Action::Welcome(link, Welcome { generation, behind, start }));
-        self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: start.position });
+        let (path, full_of_everything) = (self.path(), self.policy.full_of_everything);
+        let position = start.position;
+        let welcome = Welcome { generation, behind, start, path, full_of_everything };
+        self.actions.push_back(Action::Welcome(link, welcome));
+        self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: position });
     }
 
     /// Where the lanes of a link begin, and whether the client must ask again for everything. The smaller of what it

@@ -45,7 +45,7 @@ impl Engine {
             && path.contains(&self.config.mark)
         {
             let why = "the upstream stands below this node: together they would close a cycle".to_owned();
-            return self.actions.push_back(Action::Uplink(server, uplink::Action::Hangup { why, rarely: true }));
+            return self.actions.push_back(Action::Uplink(server, uplink::Action::Hangup(why)));
         }
         let Some(uplink) = self.uplinks.get_mut(&server) else { return };
         let mut effects = Effects::default();
@@ -95,7 +95,7 @@ impl Engine {
         if let Some(why) = &self.broken {
             // An answer would take the item out of the upstream's window, and it would be lost.
             let why = format!("nothing can be stored: {why}");
-            return self.actions.push_back(Action::Uplink(server, uplink::Action::Hangup { why, rarely: true }));
+            return self.actions.push_back(Action::Uplink(server, uplink::Action::Hangup(why)));
         }
         let mut plan = Plan::default();
         let answer = self.part_from_above(now, server, true, &intake.part, &mut plan);

@@ -152,7 +152,7 @@ impl Uplink {
             Step::Refetch(_) if unsupported => {}
             Step::Catalog | Step::Ask(_) | Step::Refetch(_) | Step::End(_) | Step::Clear | Step::Leave => {
                 let why = format!("the upstream refused: {text}");
-                effects.actions.push(Action::Hangup { why, rarely: false });
+                effects.actions.push(Action::Hangup(why));
             }
         }
     }

@@ -134,13 +134,8 @@ pub enum Action {
         /// What is said.
         answer: Answer,
     },
-    /// Close the link, say why, and dial again: after a pause, or rarely.
-    Hangup {
-        /// For the operator.
-        why: String,
-        /// Whether it will hardly be better soon.
-        rarely: bool,
-    },
+    /// Close the link, say why, and dial again after a pause, which grows while links do not last.
+    Hangup(String),
     /// This node has left the upstream: do not dial again.
     Left,
 }
