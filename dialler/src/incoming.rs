@@ -1,88 +1,78 @@
-//! The exchanges that the server opens. This client takes deliveries on its lane and in answers, and does nothing else
-//! for others; but every message ends in exactly one reply (R-3.1.11-1).
+//! The exchanges that the server opens: a document in, its answer by the owner out. Every message ends in exactly one
+//! reply (R-3.1.11-1).
 
+use bytes::Bytes;
 use link::close::CloseCode;
-use link::exchange::{Exchange, Incoming};
-use node::answer::{Answer, AnswerBody, Leaf, reply_id};
-use node::intake::{Body, IntakePart, Order, Refusal};
-use schemas::core::ReplyStatus;
+use link::error::SendError;
+use link::exchange::{Exchange, Incoming as Opened};
+use link::frame::{FrameHeader, Kind};
+use node::answer::Answer;
+use node::intake::Intake;
+use schemas::core::{Part, Payload, Root};
+use schemas::facts::Validated;
 use schemas::names::Spelling;
+use schemas::part;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::live::{Answering, Incoming, Said};
 use crate::{clock, documents};
 
-/// Reads one document and refuses what it asks for.
-pub(super) async fn run(incoming: Incoming) {
-    let exchange = match incoming.document().await {
+/// Reads one document, and answers it as the owner says; what cannot be read needs no owner.
+pub(crate) async fn run(opened: Opened, said: mpsc::Sender<Said>) {
+    let exchange = match opened.document().await {
         Ok(exchange) => exchange,
         Err(error) => return tracing::debug!(%error, "an exchange of the server came to nothing"),
     };
-    let answer = match documents::read(exchange.document().body.clone()).await {
-        Ok((_, intake)) => intake.map(|intake| (refusal(&intake.part), intake.spelling)),
-        Err(refused) => Answer::to_refused(&refused).map(|answer| (answer, refused.spelling)),
-    };
-    match answer {
-        Some((answer, spelling)) => reply(exchange, &answer, spelling).await,
+    let read = documents::decode(exchange.document().body.clone(), |facts| {
+        Intake::of(&facts).map(|intake| (intake, outermost_parts(&facts)))
+    });
+    let (spelling, answering) = match read.await {
+        Ok(Some((intake, parts))) => (intake.spelling, ask(intake, parts, &said).await),
         // R-10.1.6-10: a reply is not answered, and opens nothing.
-        None => exchange.abandon(CloseCode::Protocol),
-    }
-}
-
-async fn reply(mut exchange: Exchange, answer: &Answer, spelling: Spelling) {
-    let body = [answer.render(spelling, clock::message_id(), &clock::text(clock::now()))];
-    let sent = match exchange.reply(0, &body).await {
-        Ok(()) => exchange.end().await,
-        Err(error) => Err(error),
+        Ok(None) => return exchange.abandon(CloseCode::Protocol),
+        Err(refused) => match Answer::to_refused(&refused) {
+            Some(answer) => (refused.spelling, Some(Answering::Answer { answer, deliveries: Vec::new() })),
+            None => return exchange.abandon(CloseCode::Protocol),
+        },
     };
-    if let Err(error) = sent {
+    let Some(answering) = answering else { return exchange.abandon(CloseCode::Drained) };
+    if let Err(error) = answer(exchange, spelling, answering).await {
         tracing::debug!(%error, "the answer to an exchange of the server did not arrive");
     }
 }
 
-/// A refusal of each message; one that has a fault of its own keeps that.
-fn refusal(part: &IntakePart) -> Answer {
-    let leaf = |order: &Order| {
-        let own = order.meaning.as_ref().err().cloned();
-        let refusal = own.unwrap_or_else(|| Refusal {
-            status: ReplyStatus::MajorNotSupported,
-            why: format!("this client takes no {} in an exchange", order.major.as_str()),
-        });
-        Leaf::new(&part.hop, order, Err(refusal))
-    };
-    let body = match &part.body {
-        Body::Bad(why) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), why.clone())]),
-        Body::Parts(parts) => AnswerBody::Parts(parts.iter().map(refusal).collect()),
-        Body::Orders(orders) => AnswerBody::Leaves(orders.orders.iter().map(leaf).collect()),
-    };
-    Answer { server: part.hop.server, client: part.hop.client, body }
+/// What the owner says, if he does.
+async fn ask(intake: Intake, parts: Vec<Bytes>, said: &mpsc::Sender<Said>) -> Option<Answering> {
+    let (answer, answering) = oneshot::channel();
+    said.send(Said::Incoming(Incoming { intake: Box::new(intake), parts, answer })).await.ok()?;
+    answering.await.ok()
 }
 
-#[cfg(test)]
-mod tests {
-    use node::client::Draft;
-    use node::intake::Intake;
-    use schemas::facts::Validated;
-    use schemas::guid::{ClientGuid, MessageId, ServerGuid};
-    use schemas::limits::Limits;
-    use schemas::version::{Major, Minor};
+async fn answer(mut exchange: Exchange, spelling: Spelling, answering: Answering) -> Result<(), SendError> {
+    let (reply, deliveries) = match answering {
+        Answering::Answer { answer, deliveries } => {
+            (answer.render(spelling, clock::message_id(), &clock::text(clock::now())), deliveries)
+        }
+        Answering::Rendered { reply, deliveries } => (reply, deliveries),
+    };
+    exchange.reply(0, &[reply]).await?;
+    for delivery in deliveries {
+        let body = [delivery];
+        exchange.deliver(&FrameHeader::over(Kind::Delivery, &body), &body).await?;
+    }
+    exchange.end().await
+}
 
-    use super::*;
-    use crate::documents::Hop;
-
-    #[test]
-    fn every_message_of_the_server_is_answered_once() {
-        let drafts = [
-            Draft { major: Major::Register, minor: None, infos: Vec::new() },
-            Draft { major: Major::Request, minor: Some(Minor::Other("Some".into())), infos: Vec::new() },
-        ];
-        let hop = Hop { client: ClientGuid(7), server: ServerGuid(9) };
-        let document = documents::ask(hop, MessageId(5), &drafts);
-        let facts = Validated::new(document, &Limits::default()).unwrap();
-        let answer = refusal(&Intake::of(&facts).unwrap().part);
-        let leaves = answer.leaves();
-        let statuses: Vec<_> = leaves.iter().map(|leaf| &leaf.status).collect();
-        assert_eq!(statuses, [&ReplyStatus::MajorNotSupported, &ReplyStatus::MinorNotSupported]);
-        assert!(leaves.iter().all(|leaf| leaf.reply_id.as_deref() == Some(&MessageId(5).to_string())));
-        let reply = answer.render(Spelling::Double, MessageId(1), "2026-01-15T09:30:00Z");
-        Validated::new(reply, &Limits::default()).expect("reads back");
+fn outermost_parts(facts: &Validated) -> Vec<Bytes> {
+    let Root::Message(core) = &facts.document().root else { return Vec::new() };
+    match &core.payload {
+        Payload::Messages(_) => Vec::new(),
+        Payload::Bundle(parts) => parts
+            .iter()
+            .map(|part| match part {
+                Part::Good(core) => part::self_contained(facts, core),
+                Part::Bad(_) => Bytes::new(),
+            })
+            .collect(),
     }
 }
