@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialler::{Dialler, Hop};
 use link::budget::Budget;
 use link::close::CloseCode;
 use link::endpoint::Client as Endpoint;
+use link::hello::Hello;
 use link::identity::Identity;
 use link::limits::LinkLimits;
 use link::reconnect::Target;
@@ -18,12 +20,11 @@ use tokio_util::sync::CancellationToken;
 use crate::assets::{self, AssetsError, Stamp};
 use crate::config::Config;
 use crate::contact;
-use crate::documents::Hop;
 use crate::journal::{Journal, JournalError};
-use crate::shell::{self, Dialler, Driver, Store};
+use crate::shell::{self, Driver, Inputs, Store};
 
-/// Inputs that may wait for the driver.
-const INPUTS: usize = 16;
+/// Links and inventories that may wait for the driver.
+const INPUTS: usize = 4;
 /// How long the server may take to hear that the link is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -94,20 +95,22 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
 
     let (resume, resume_receiver) = watch::channel(client.resume());
     let (store, reports) = Store::start(journal)?;
-    let (inputs, input_receiver) = mpsc::channel(INPUTS);
+    let (changes, assets) = mpsc::channel(INPUTS);
+    let (teller, told) = mpsc::channel(INPUTS);
     let first = assets::for_client(&inventory);
     let every = Duration::from_secs(config.rescan_seconds);
-    let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), inputs.clone()));
-    let dialler = Dialler { endpoint: endpoint.clone(), target, hop, resume: resume_receiver, inputs };
+    let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), changes));
+    let (endpoint_used, hello) = (endpoint.clone(), Hello::default());
+    let dialler = Dialler { endpoint: endpoint_used, target, hop, hello, resume: resume_receiver, told: teller };
     // Its own, since the driver may also end by itself.
     let hang_up = stop.child_token();
-    let dialling = tokio::spawn(shell::dial(dialler, hang_up.clone()));
+    let dialling = tokio::spawn(dialler::dial(dialler, hang_up.clone()));
 
     let (synchronised, synchronised_receiver) = watch::channel(false);
     let noting = tokio::spawn(contact::keep(config.state.directory.clone(), synchronised_receiver));
 
     let driver = Driver::new(client, store, resume, synchronised);
-    let stopped = driver.run(first, input_receiver, reports, stop.clone()).await;
+    let stopped = driver.run(first, Inputs { told, assets, reports }, stop.clone()).await;
     watching.abort();
     hang_up.cancel();
     // The driver has let go of what it notes.

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use dialler::clock;
 use link::pki::{self, Role};
 
 use crate::config::{Config, Overrides};
 use crate::run::{self, Running, Stopped};
-use crate::{clock, demo, logging, store};
+use crate::{demo, logging, store};
 
 /// X.1206 server: vendors publish once, every device that it concerns is told within a second.
 #[derive(Parser)]

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dialler::clock;
 use node::catalogue::Stretch;
 use node::engine::{self, Action, CloseReason, Engine, ReplyTo, Welcome};
 use node::ids::{ExchangeId, LinkId, Mark, Position, Resume, Ticket};
@@ -21,7 +22,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::subscriptions::Subscription;
 
-use crate::clock;
 use crate::links::lane::Bundle;
 use crate::store::Reader;
 use crate::store::thread::{Queue, Report, SubmitError};

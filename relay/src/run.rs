@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialler::clock;
 use link::budget::Budget;
 use link::close::CloseCode;
 use link::endpoint::Server;
@@ -24,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Pages};
-use crate::clock;
 use crate::config::{self, Config, Upstream};
 use crate::driver::{Driver, Input, Shared, Snapshot};
 use crate::links::session::Context;

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dialler::{Hop, documents};
 use link::backoff::Backoff;
 use link::close::CloseCode;
 use link::connection::Link;
@@ -26,7 +27,6 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::documents::{self, Hop};
 use crate::run::{self, RunError};
 
 /// Exchanges under way at once: enough to keep the server's disk busy, few enough that its first window holds them.

@@ -1,45 +1,12 @@
-//! The exchanges that the server opens. This client takes deliveries on its lane and in answers, and does nothing else
-//! for others; but every message ends in exactly one reply (R-3.1.11-1).
+//! What the server asks in an exchange. This client takes deliveries on its lane and in answers, and does nothing else
+//! for others.
 
-use link::close::CloseCode;
-use link::exchange::{Exchange, Incoming};
 use node::answer::{Answer, AnswerBody, Leaf, reply_id};
 use node::intake::{Body, IntakePart, Order, Refusal};
 use schemas::core::ReplyStatus;
-use schemas::names::Spelling;
-
-use crate::{clock, documents};
-
-/// Reads one document and refuses what it asks for.
-pub(super) async fn run(incoming: Incoming) {
-    let exchange = match incoming.document().await {
-        Ok(exchange) => exchange,
-        Err(error) => return tracing::debug!(%error, "an exchange of the server came to nothing"),
-    };
-    let answer = match documents::read(exchange.document().body.clone()).await {
-        Ok((_, intake)) => intake.map(|intake| (refusal(&intake.part), intake.spelling)),
-        Err(refused) => Answer::to_refused(&refused).map(|answer| (answer, refused.spelling)),
-    };
-    match answer {
-        Some((answer, spelling)) => reply(exchange, &answer, spelling).await,
-        // R-10.1.6-10: a reply is not answered, and opens nothing.
-        None => exchange.abandon(CloseCode::Protocol),
-    }
-}
-
-async fn reply(mut exchange: Exchange, answer: &Answer, spelling: Spelling) {
-    let body = [answer.render(spelling, clock::message_id(), &clock::text(clock::now()))];
-    let sent = match exchange.reply(0, &body).await {
-        Ok(()) => exchange.end().await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = sent {
-        tracing::debug!(%error, "the answer to an exchange of the server did not arrive");
-    }
-}
 
 /// A refusal of each message; one that has a fault of its own keeps that.
-fn refusal(part: &IntakePart) -> Answer {
+pub(super) fn refusal(part: &IntakePart) -> Answer {
     let leaf = |order: &Order| {
         let own = order.meaning.as_ref().err().cloned();
         let refusal = own.unwrap_or_else(|| Refusal {
@@ -58,15 +25,16 @@ fn refusal(part: &IntakePart) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use dialler::{Hop, documents};
     use node::client::Draft;
     use node::intake::Intake;
     use schemas::facts::Validated;
     use schemas::guid::{ClientGuid, MessageId, ServerGuid};
     use schemas::limits::Limits;
+    use schemas::names::Spelling;
     use schemas::version::{Major, Minor};
 
     use super::*;
-    use crate::documents::Hop;
 
     #[test]
     fn every_message_of_the_server_is_answered_once() {

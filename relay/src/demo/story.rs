@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use dialler::clock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::ids::Time;
 
@@ -12,7 +13,6 @@ use super::journals::{self, Journal};
 use super::processes::{Process, metric, page, wait_for};
 use super::world::World;
 use super::{Options, say, table};
-use crate::clock;
 
 /// The whole demo; true if every check held.
 pub(super) fn tell(options: &Options) -> anyhow::Result<bool> {
@@ -150,7 +150,7 @@ impl Stage {
         let (before, wanted) = (journals::items(&self.world)?, self.wanted(index)?);
         let counts: Vec<usize> = journals::read_all(&self.world)?.iter().map(Journal::items).collect();
         let bar = self.bar(wanted - before);
-        let begun = clock::now();
+        let begun = clock::wall();
         let mut provider = self.provider(index)?;
         self.wait_for_items(&bar, before, wanted)?;
         self.succeed(&mut provider)?;
@@ -163,7 +163,7 @@ impl Stage {
         let (before, wanted) = (journals::items(&self.world)?, self.wanted(2)?);
         let counts: Vec<usize> = journals::read_all(&self.world)?.iter().map(Journal::items).collect();
         let bar = self.bar(wanted - before);
-        let begun = clock::now();
+        let begun = clock::wall();
         let mut provider = self.provider(1)?;
         wait_for("the second publication to be under way", || Ok(journals::items(&self.world)? > before))?;
         if let Some(server) = &mut self.server {

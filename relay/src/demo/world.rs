@@ -4,12 +4,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use dialler::clock;
 use link::pki::{self, Role, Subject};
 use serde_json::json;
 
 use super::Options;
 use super::data::{self, Product};
-use crate::clock;
 
 /// Where everything of one run lies.
 pub(super) struct World {
