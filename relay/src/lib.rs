@@ -14,3 +14,4 @@ pub mod logging;
 pub mod metrics;
 pub mod run;
 pub mod store;
+pub mod tree;
