@@ -13,7 +13,7 @@ use node::policy::Policy;
 use serde::{Deserialize, Serialize};
 
 pub use policy::{Guid, PolicyTable};
-pub use upstream::{Ask, Granularity, Pin, Realm, Upstream};
+pub use upstream::{Ask, Asks, Granularity, Pin, Realm, Upstream};
 
 /// The whole file. Unknown keys are refused; every key has a default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

@@ -14,3 +14,4 @@ pub mod metrics;
 pub mod run;
 pub mod store;
 mod uplinks;
+pub mod tree;

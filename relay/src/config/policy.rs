@@ -39,7 +39,7 @@ impl Default for PolicyTable {
 const COMBINE_MILLISECONDS_MAX: u64 = 60_000;
 
 impl PolicyTable {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if self.combine_milliseconds > COMBINE_MILLISECONDS_MAX {
             return bad("policy.combine_milliseconds", self.combine_milliseconds, "at most 60000");
         }

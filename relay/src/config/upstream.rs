@@ -103,15 +103,73 @@ impl From<Pin> for String {
 }
 
 fn registrants_min() -> u32 {
-    5
+    Asks::default().registrants_min
 }
 
 fn delay_seconds() -> u64 {
-    60
+    Asks::default().delay_seconds
 }
 
 fn hold_seconds() -> u64 {
-    3600
+    Asks::default().hold_seconds
+}
+
+/// The keys of an upstream that say neither who it is nor where: what it is asked for, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asks {
+    /// Whose server it is.
+    pub realm: Realm,
+    /// What it is asked for.
+    pub ask: Ask,
+    /// How precisely names are asked for.
+    pub granularity: Granularity,
+    /// See [`Upstream::registrants_min`].
+    pub registrants_min: u32,
+    /// See [`Upstream::delay_seconds`].
+    pub delay_seconds: u64,
+    /// See [`Upstream::hold_seconds`].
+    pub hold_seconds: u64,
+}
+
+impl Default for Asks {
+    fn default() -> Self {
+        Self {
+            realm: Realm::default(),
+            ask: Ask::default(),
+            granularity: Granularity::default(),
+            registrants_min: 5,
+            delay_seconds: 60,
+            hold_seconds: 3600,
+        }
+    }
+}
+
+/// A key, its value, and what it should be.
+pub(crate) type Fault = (&'static str, String, &'static str);
+
+impl Asks {
+    /// The first value that makes no sense.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let names_only = self.realm == Realm::Foreign && self.ask == Ask::Names;
+        if self.granularity != Granularity::default() && !names_only {
+            let value = format!("{:?}", self.granularity).to_lowercase();
+            return Err((
+                "upstream.granularity",
+                value,
+                "only with ask = \"names\" and realm = \"foreign\"; leave it out",
+            ));
+        }
+        if self.registrants_min == 0 {
+            return Err(("upstream.registrants_min", "0".into(), "at least 1"));
+        }
+        if self.delay_seconds > DELAY_SECONDS_MAX {
+            return Err(("upstream.delay_seconds", self.delay_seconds.to_string(), "at most 86400, a day"));
+        }
+        if self.hold_seconds > HOLD_SECONDS_MAX {
+            return Err(("upstream.hold_seconds", self.hold_seconds.to_string(), "at most 31536000, a year"));
+        }
+        Ok(())
+    }
 }
 
 /// Each has a link, an endpoint and a set of wants of its own.
@@ -124,18 +182,36 @@ const HOLD_SECONDS_MAX: u64 = 365 * 24 * 3600;
 impl Upstream {
     /// Everything at its default but whom to dial.
     pub fn new(address: SocketAddr, guid: ServerGuid) -> Self {
+        Self::with(address, guid, Asks::default())
+    }
+
+    /// This upstream, asked so, under this side's own identity.
+    pub fn with(address: SocketAddr, guid: ServerGuid, asks: Asks) -> Self {
+        let Asks { realm, ask, granularity, registrants_min, delay_seconds, hold_seconds } = asks;
         Self {
             address,
             guid: Pin(guid),
-            realm: Realm::default(),
-            ask: Ask::default(),
-            granularity: Granularity::default(),
-            registrants_min: registrants_min(),
-            delay_seconds: delay_seconds(),
-            hold_seconds: hold_seconds(),
+            realm,
+            ask,
+            granularity,
+            registrants_min,
+            delay_seconds,
+            hold_seconds,
             certificate: None,
             key: None,
             ca: None,
+        }
+    }
+
+    /// What it is asked for, and how.
+    pub fn asks(&self) -> Asks {
+        Asks {
+            realm: self.realm,
+            ask: self.ask,
+            granularity: self.granularity,
+            registrants_min: self.registrants_min,
+            delay_seconds: self.delay_seconds,
+            hold_seconds: self.hold_seconds,
         }
     }
 
@@ -163,22 +239,11 @@ impl Upstream {
 
     fn check(&self) -> Result<(), ConfigError> {
         let of = |value: &dyn std::fmt::Display| format!("{value} (of upstream {})", self.guid.0);
-        let names_only = self.realm == Realm::Foreign && self.ask == Ask::Names;
         if self.address.port() == 0 {
             return bad("upstream.address", of(&self.address), "needs the port that the upstream listens on");
         }
-        if self.granularity != Granularity::default() && !names_only {
-            let why = "only with ask = \"names\" and realm = \"foreign\"; leave it out";
-            return bad("upstream.granularity", of(&format!("{:?}", self.granularity).to_lowercase()), why);
-        }
-        if self.registrants_min == 0 {
-            return bad("upstream.registrants_min", of(&0), "at least 1");
-        }
-        if self.delay_seconds > DELAY_SECONDS_MAX {
-            return bad("upstream.delay_seconds", of(&self.delay_seconds), "at most 86400, a day");
-        }
-        if self.hold_seconds > HOLD_SECONDS_MAX {
-            return bad("upstream.hold_seconds", of(&self.hold_seconds), "at most 31536000, a year");
+        if let Err((key, value, why)) = self.asks().check() {
+            return bad(key, of(&value), why);
         }
         match (&self.certificate, &self.key) {
             (Some(one), None) => bad("upstream.certificate", of(&one.display()), "needs its key beside it"),
