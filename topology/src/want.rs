@@ -137,10 +137,18 @@ impl Want {
     pub fn version_infos<'a>(wants: impl IntoIterator<Item = &'a Self>) -> Vec<VersionInfo> {
         let (mut filters, mut components) = (Vec::new(), Vec::new());
         for want in wants {
-            match want.filter() {
-                Filter::Whole(filter) => filters.push(filter),
-                Filter::Component(info) => components.push(info),
-            }
+            filters.push(match want {
+                Self::Everything => VersionInfo::default(),
+                Self::Component { name, version, .. } => {
+                    components.push(want.component_info(name, version.as_deref()));
+                    continue;
+                }
+                Self::Product(name) => VersionInfo { product_name: text(name), ..VersionInfo::default() },
+                Self::Company(name) => VersionInfo { company: text(name), ..VersionInfo::default() },
+                Self::Id(id) => of_info(Info { id: text(id), ..Info::default() }),
+                Self::Source(source) => of_info(Info { source: text(source), ..Info::default() }),
+                Self::Element { source, id } => of_info(Info { source: text(source), id: text(id), ..Info::default() }),
+            });
         }
         if !components.is_empty() {
             let contained = VersionInfo { info: components, ..VersionInfo::default() };
@@ -150,24 +158,14 @@ impl Want {
         filters
     }
 
-    fn filter(&self) -> Filter {
-        Filter::Whole(match self {
-            Self::Everything => VersionInfo::default(),
-            Self::Component { name, version, .. } => {
-                let container = Container {
-                    package: self.packaging().map(ByteString::from),
-                    version: version.as_deref().unwrap_or_default().into(),
-                    file_name: Some(name.to_string().into()),
-                    ..Container::default()
-                };
-                return Filter::Component(Info { container, ..Info::default() });
-            }
-            Self::Product(name) => VersionInfo { product_name: text(name), ..VersionInfo::default() },
-            Self::Company(name) => VersionInfo { company: text(name), ..VersionInfo::default() },
-            Self::Id(id) => of_info(Info { id: text(id), ..Info::default() }),
-            Self::Source(source) => of_info(Info { source: text(source), ..Info::default() }),
-            Self::Element { source, id } => of_info(Info { source: text(source), id: text(id), ..Info::default() }),
-        })
+    fn component_info(&self, name: &Name, version: Option<&str>) -> Info {
+        let container = Container {
+            package: self.packaging().map(ByteString::from),
+            version: version.unwrap_or_default().into(),
+            file_name: text(&name.to_string()),
+            ..Container::default()
+        };
+        Info { container, ..Info::default() }
     }
 
     /// What stands in Package: a bare name is another one without it.
@@ -175,14 +173,6 @@ impl Want {
         let Self::Component { name, package, .. } = self else { return None };
         package.as_deref().or(name.packaging().map(Packaging::as_str))
     }
-}
-
-/// How a want is written.
-enum Filter {
-    /// One `Version_Info` of its own.
-    Whole(VersionInfo),
-    /// One Info among other components.
-    Component(Info),
 }
 
 /// A component at the top of its asset also waits for what is said of the product or the vendor alone.
