@@ -7,7 +7,6 @@ use schemas::digest::Digest;
 use super::ending::{After, Ends};
 use super::{Mode, Subscription};
 use crate::interest::Interest;
-use crate::key::Keys;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct List {
@@ -33,8 +32,8 @@ pub(super) enum Added {
 pub(super) struct Cut {
     /// What it waited for.
     pub(super) before: Interest,
-    /// The keys of what it waits for now; `None` if it ended or became equal to another.
-    pub(super) left: Option<Keys>,
+    /// Where among the entries stands what is left; `None` if it ended or became equal to another.
+    pub(super) left: Option<usize>,
 }
 
 impl List {
@@ -88,8 +87,8 @@ impl List {
             places.retain(|_, at| moved[*at].inspect(|to| *at = *to).is_some());
         }
         for (cut, subscription) in left {
-            let keys = subscription.interest.keys();
-            cuts[cut].left = (self.add(subscription) == Added::New).then_some(keys);
+            let at = self.entries.len();
+            cuts[cut].left = (self.add(subscription) == Added::New).then_some(at);
         }
         cuts
     }

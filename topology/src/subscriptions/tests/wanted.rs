@@ -1,0 +1,54 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+#[test]
+fn wants_appear_with_the_first_who_has_them_and_vanish_with_the_last() {
+    let mut table = Subscriptions::counting();
+    let changes = |table: &mut Subscriptions| -> Vec<String> {
+        let shown = |(want, is_wanted): (Want, bool)| format!("{want:?} {is_wanted}");
+        table.take_want_changes().into_iter().map(shown).collect()
+    };
+    table.subscribe(ANN, full(&version_info("ID=X")));
+    table.subscribe(BOB, full(&version_info("ID=X")));
+    table.subscribe(BOB, full(&version_info("Product=P")));
+    assert_eq!(changes(&mut table), ["Product(\"P\") true", "Id(\"X\") true"]);
+    table.end_all(ANN);
+    table.subscribe(ANN, full(&version_info("Source=S")));
+    table.end_all(ANN);
+    assert_eq!(changes(&mut table), [""; 0], "one still wants it; what came and went is not named");
+    table.replace(BOB, vec![full(&version_info("ID=X")), full(&version_info("Company=C"))]);
+    assert_eq!(changes(&mut table), ["Product(\"P\") false", "Company(\"C\") true"]);
+    let mut plain = Subscriptions::default();
+    plain.subscribe(ANN, full(&version_info("ID=X")));
+    assert_eq!((plain.wants().count(), changes(&mut plain).len()), (0, 0));
+}
+
+/// Each want with the number of subscriptions that need it.
+fn scanned_wants(table: &Subscriptions) -> BTreeMap<Want, u32> {
+    let mut counts = BTreeMap::new();
+    for held in table.clients().flat_map(|(_, list)| list) {
+        Want::of_interest(&held.interest).into_iter().for_each(|want| *counts.entry(want).or_default() += 1);
+    }
+    counts
+}
+
+proptest! {
+    #[test]
+    fn wants_equal_a_scan_of_all_clients(steps in proptest::collection::vec((any_step(), any::<bool>()), 0..20)) {
+        let (mut table, mut known) = (Subscriptions::counting(), BTreeSet::new());
+        for (step, look) in steps {
+            take(&mut table, step);
+            let counted: BTreeMap<Want, u32> = table.wants().map(|(want, count)| (want.clone(), count)).collect();
+            prop_assert_eq!(counted, scanned_wants(&table));
+            if look {
+                for (want, is_wanted) in table.take_want_changes() {
+                    prop_assert_eq!(is_wanted, table.is_wanted(&want));
+                    let is_news = if is_wanted { known.insert(want) } else { known.remove(&want) };
+                    prop_assert!(is_news);
+                }
+                prop_assert_eq!(&known, &table.wants().map(|(want, _)| want.clone()).collect());
+            }
+        }
+    }
+}
