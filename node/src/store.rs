@@ -21,8 +21,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, in the order of their declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Registrations, Self::Cursors, Self::Seen, Self::Meta, Self::Uplinks, Self::Below];
+    pub const ALL: [Self; 6] = [Self::Registrations, Self::Cursors, Self::Seen, Self::Meta, Self::Uplinks, Self::Below];
 }
 
 /// One change. The writes of one commit become durable together, log before tables.

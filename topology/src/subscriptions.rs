@@ -9,6 +9,7 @@ use rkyv::{Archive, Deserialize, Serialize};
 use schemas::guid::ClientGuid;
 
 use crate::interest::{Interest, InterestRecord};
+use crate::key::MatchKey;
 use crate::matching::covers;
 use crate::record::{self, RecordError};
 use crate::subject::Reach;
@@ -174,6 +175,16 @@ impl Subscriptions {
     /// ascending. What came and went between is not named.
     pub fn take_want_changes(&mut self) -> Vec<(Want, bool)> {
         self.index.wanted_mut().map(Wanted::take_changes).unwrap_or_default()
+    }
+
+    /// Whether anybody waits under this key.
+    pub fn waits(&self, key: &MatchKey) -> bool {
+        self.index.waits(key)
+    }
+
+    /// Whether anybody waits for the content of an item of this reach.
+    pub fn wants_content(&self, reach: &Reach) -> bool {
+        self.clients_for(reach, u64::MAX).iter().any(|(_, mode)| *mode == Mode::Full)
     }
 
     /// Sets the client's whole list, as read from the store. What begins and ends both lists alike stays in the index

@@ -29,7 +29,7 @@ use crate::catalogue::{Catalogue, Stretch};
 use crate::ids::{ExchangeId, LinkId, Mark, Position, Resume, Ticket, Time};
 use crate::intake::Intake;
 use crate::policy::Policy;
-use crate::records::{Cursor, Origin};
+use crate::records::Cursor;
 use crate::shard;
 use crate::store::Write;
 use crate::uplink::{self, ParkedId, Uplink};

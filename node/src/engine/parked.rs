@@ -160,8 +160,12 @@ impl Engine {
 
     /// Nobody is left to be answered on this link.
     pub(super) fn forget_parked(&mut self, link: LinkId) {
-        let gone: Vec<(Time, ParkedId)> =
-            self.parked.iter().filter(|(_, parked)| parked.link == link).map(|(id, parked)| (parked.until, *id)).collect();
+        let gone: Vec<(Time, ParkedId)> = self
+            .parked
+            .iter()
+            .filter(|(_, parked)| parked.link == link)
+            .map(|(id, parked)| (parked.until, *id))
+            .collect();
         for deadline in gone {
             self.deadlines.remove(&deadline);
             self.parked.remove(&deadline.1);

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use schemas::core::ReplyStatus;
 use schemas::guid::ServerGuid;
 use topology::interest::Interest;
-use topology::subject::Reach;
 use topology::want::{Granularity, Want};
 
 use super::exchange::refusal;
 use super::plan::{Plan, Upward};
-use super::{Action, Engine, Event};
+use super::{Action, Engine};
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::catalogue;
 use crate::client::Via;
@@ -130,9 +129,9 @@ impl Engine {
                 parts.iter().map(|part| self.part_from_above(now, server, false, part, plan)).collect(),
             ),
             (Ok(()), Body::Orders(orders)) => match self.take_from_above(now, server, &part.hop, orders, plan) {
-                Ok(()) => AnswerBody::Leaves(
-                    orders.orders.iter().map(|order| Leaf::new(&part.hop, order, Ok(()))).collect(),
-                ),
+                Ok(()) => {
+                    AnswerBody::Leaves(orders.orders.iter().map(|order| Leaf::new(&part.hop, order, Ok(()))).collect())
+                }
                 Err(why) => leaves(why),
             },
         };
@@ -249,7 +248,8 @@ impl Engine {
                 uplink.words().all().cloned().collect()
             }
             Ask::Names | Ask::Elements => {
-                changes.iter().flat_map(|(want, _)| uplink.words().under(&want.key())).cloned().collect()
+                let under = |want: &Want| uplink.words().under(&want.key()).cloned().collect::<Vec<_>>();
+                changes.iter().flat_map(|(want, _)| under(want)).collect()
             }
         }
     }
@@ -277,26 +277,7 @@ impl Engine {
         } else {
             known.keys.iter().any(|key| self.subscriptions.waits(key))
         };
-        match word {
-            _ if !is_waited_for => BTreeSet::new(),
-            Want::Component { name, package, .. } if uplink.granularity() == Granularity::Version => {
-                let versions = self.subscriptions.versions_wanted(name);
-                let enough = !versions.is_empty()
-                    && versions.iter().all(|(version, clients)| {
-                        !version.is_empty() && *clients >= uplink.config().registrants_min
-                    });
-                if !enough {
-                    return itself();
-                }
-                let exact = |version: &str| Want::Component {
-                    name: name.clone(),
-                    package: package.clone(),
-                    version: Some(version.into()),
-                };
-                versions.keys().map(|version| exact(version)).collect()
-            }
-            _ => itself(),
-        }
+        if is_waited_for { itself() } else { BTreeSet::new() }
     }
 
     /// What an interest needs of an upstream, as that is asked.
@@ -355,8 +336,7 @@ impl Engine {
 
     pub(super) fn uplink_timeouts(&mut self, now: Time) {
         let due = |uplink: &&Uplink| uplink.poll_timeout().is_some_and(|at| at <= now);
-        let servers: Vec<ServerGuid> =
-            self.uplinks.values().filter(due).map(|uplink| uplink.config().server).collect();
+        let servers: Vec<ServerGuid> = self.uplinks.values().filter(due).map(|uplink| uplink.config().server).collect();
         servers.into_iter().for_each(|server| self.turn(now, server));
     }
 }
@@ -390,4 +370,3 @@ fn refused(part: &IntakePart, refusal: &Refusal) -> Vec<Leaf> {
         Body::Parts(_) | Body::Bad(_) => vec![Leaf::failed(reply_id(&part.hop), refusal.why.clone())],
     }
 }
-

@@ -139,9 +139,9 @@ impl Uplink {
             running.accepted = true;
             return;
         };
-        let unsupported = outcomes.iter().any(|(status, _)| {
-            matches!(status, ReplyStatus::MajorNotSupported | ReplyStatus::MinorNotSupported)
-        });
+        let unsupported = outcomes
+            .iter()
+            .any(|(status, _)| matches!(status, ReplyStatus::MajorNotSupported | ReplyStatus::MinorNotSupported));
         let text = format!("{}: {}", status.as_str(), why.as_deref().unwrap_or("no reason given"));
         match &running.step {
             // Each part of a report has its own fate, and the sender of a refused one cannot be told any more.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use schemas::version::{Major, Minor};
+use topology::key::MatchKey;
 use topology::want::Want;
 
 use super::{Action, Ask, Effects, HOLD_MIN, Kind, ParkedId, REPORT_BYTES_MAX, Realm, Running, Step, Uplink};
@@ -168,9 +169,9 @@ impl Uplink {
             if self.uses_words() && !self.has_catalog {
                 return Some(Step::Catalog);
             }
-            let ending: Vec<Want> = self.ending.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
+            let ending = self.to_end(now);
             if !ending.is_empty() {
-                return Some(Step::End(ending.into_iter().take(WANTS_MAX).collect()));
+                return Some(Step::End(ending));
             }
             let due: Vec<Want> = self.due.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
             if !due.is_empty() {
@@ -182,6 +183,23 @@ impl Uplink {
             }
         }
         (!self.reports.is_empty()).then_some(Step::Report)
+    }
+
+    /// What nobody has wanted for long enough. The End of one must not end another that is wanted: names need not be
+    /// spelled alike to be the same.
+    fn to_end(&mut self, now: Time) -> Vec<Want> {
+        let over: Vec<Want> = self.ending.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
+        if over.is_empty() {
+            return Vec::new();
+        }
+        let keys: BTreeSet<MatchKey> = over.iter().map(|want| want.key()).collect();
+        let stays = |want: &&Want| !self.ending.contains_key(*want) && keys.contains(&want.key());
+        let staying: Vec<&Want> = self.asked.iter().filter(stays).collect();
+        let alone = |want: &Want| !staying.iter().any(|other| want.ends(other));
+        let (ends, entangled): (Vec<Want>, Vec<Want>) = over.into_iter().partition(alone);
+        let again = now.after(self.config.hold.max(HOLD_MIN));
+        entangled.into_iter().for_each(|want| _ = self.ending.insert(want, again));
+        ends.into_iter().take(WANTS_MAX).collect()
     }
 
     fn open(&mut self, step: Step, effects: &mut Effects) {

@@ -27,7 +27,6 @@ use crate::store::Write;
 
 pub(crate) use self::rows::server_of;
 pub(crate) use self::waiting::{Kind, ParkedId};
-pub(crate) use self::words::Word;
 
 use self::waiting::Waiting;
 use self::words::Words;

@@ -50,6 +50,10 @@ impl Index {
     }
 
     /// Every client that waits under one of the keys.
+    pub(super) fn waits(&self, key: &MatchKey) -> bool {
+        self.postings.contains_key(key)
+    }
+
     pub(super) fn candidates(&self, keys: &Keys) -> BTreeSet<ClientGuid> {
         keys.iter().filter_map(|key| self.postings.get(key)).flat_map(BTreeMap::keys).copied().collect()
     }
