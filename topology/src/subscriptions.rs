@@ -13,7 +13,6 @@ use crate::key::MatchKey;
 use crate::matching::covers;
 use crate::record::{self, RecordError};
 use crate::subject::Reach;
-use crate::want::Want;
 
 mod ending;
 mod index;
@@ -23,7 +22,6 @@ mod wanted;
 use ending::Ends;
 use index::Index;
 use list::{Added, List};
-use wanted::Wanted;
 
 /// What a subscriber is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,11 +62,6 @@ pub struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// An empty table that also counts what is wanted, see [`wants`](Self::wants). A default one does not.
-    pub fn counting() -> Self {
-        Self { clients: BTreeMap::new(), index: Index::counting() }
-    }
-
     /// Adds a subscription. One with the same interest and mode is kept instead, with the smaller `since`. Returns
     /// whether the table changed. The work is that of the interest's size, whatever else the client waits for.
     pub fn subscribe(&mut self, client: ClientGuid, subscription: Subscription) -> bool {
@@ -77,7 +70,7 @@ impl Subscriptions {
         if added == Added::New
             && let Some(new) = list.entries().last()
         {
-            self.index.insert(client, &new.interest);
+            self.index.exchange(client, None, Some(&new.interest));
         }
         added != Added::Known
     }
@@ -102,10 +95,8 @@ impl Subscriptions {
         let Some(list) = self.clients.get_mut(&client) else { return 0 };
         let cuts = list.end(&Ends::of(ends));
         for cut in &cuts {
-            if let Some(left) = cut.left {
-                self.index.insert(client, &list.entries()[left].interest);
-            }
-            self.index.remove(client, &cut.before);
+            let left = cut.left.map(|at| &list.entries()[at].interest);
+            self.index.exchange(client, Some(&cut.before), left);
         }
         if list.entries().is_empty() {
             self.clients.remove(&client);
@@ -160,23 +151,6 @@ impl Subscriptions {
         self.index.candidates(&reach.keys()).into_iter().filter_map(|client| Some((client, mode(client)?))).collect()
     }
 
-    /// Everything that some client wants, ascending, with the number of subscriptions that need it; nothing unless the
-    /// table is [`counting`](Self::counting).
-    pub fn wants(&self) -> impl Iterator<Item = (&Want, u32)> {
-        self.index.wanted().into_iter().flat_map(Wanted::counts).map(|(want, count)| (want, *count))
-    }
-
-    /// Whether a subscription needs this want.
-    pub fn is_wanted(&self, want: &Want) -> bool {
-        self.index.wanted().is_some_and(|wanted| wanted.counts().contains_key(want))
-    }
-
-    /// The wants that are there now and were not at the last call (`true`), and those that were (`false`): each once,
-    /// ascending. What came and went between is not named.
-    pub fn take_want_changes(&mut self) -> Vec<(Want, bool)> {
-        self.index.wanted_mut().map(Wanted::take_changes).unwrap_or_default()
-    }
-
     /// Whether anybody waits under this key.
     pub fn waits(&self, key: &MatchKey) -> bool {
         self.index.waits(key)
@@ -192,16 +166,17 @@ impl Subscriptions {
     pub fn replace(&mut self, client: ClientGuid, list: Vec<Subscription>) {
         let before = self.clients.remove(&client).unwrap_or_default();
         let (old, new) = between(before.entries(), &list);
-        for subscription in new {
-            self.index.insert(client, &subscription.interest);
-        }
-        for subscription in old {
-            self.index.remove(client, &subscription.interest);
+        for at in 0..old.len().max(new.len()) {
+            self.index.exchange(client, interest(old, at), interest(new, at));
         }
         if !list.is_empty() {
             self.clients.insert(client, List::new(list));
         }
     }
+}
+
+fn interest(list: &[Subscription], at: usize) -> Option<&Interest> {
+    list.get(at).map(|subscription| &subscription.interest)
 }
 
 /// What lies between the subscriptions to the same interests with which both lists begin and end.

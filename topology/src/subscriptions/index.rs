@@ -9,7 +9,7 @@ use crate::interest::Interest;
 use crate::key::{Keys, MatchKey};
 
 /// Postings of clients, each with the number of its subscriptions that have the key: adding or ending one touches its
-/// own keys alone. A key without clients is not kept.
+/// own keys alone, and changing it those that it gains or loses. A key without clients is not kept.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     postings: BTreeMap<MatchKey, BTreeMap<ClientGuid, u32>>,
@@ -22,30 +22,30 @@ impl Index {
         Self { postings: BTreeMap::new(), wanted: Some(Wanted::default()) }
     }
 
-    /// Adds one subscription of the client.
-    pub(super) fn insert(&mut self, client: ClientGuid, interest: &Interest) {
-        for key in interest.keys() {
-            *self.postings.entry(key).or_default().entry(client).or_default() += 1;
+    /// One subscription of the client now waits for `after` instead of `before`: `None` before it begins and after it
+    /// has ended.
+    pub(super) fn exchange(&mut self, client: ClientGuid, before: Option<&Interest>, after: Option<&Interest>) {
+        let keys = |interest: Option<&Interest>| interest.map(Interest::keys).unwrap_or_default();
+        let (old, new) = (keys(before), keys(after));
+        for key in new.difference(&old) {
+            *self.postings.entry(key.clone()).or_default().entry(client).or_default() += 1;
+        }
+        for key in old.difference(&new) {
+            self.remove(client, key);
         }
         if let Some(wanted) = &mut self.wanted {
-            wanted.insert(interest);
+            wanted.exchange(before, after);
         }
     }
 
-    /// Takes one subscription of the client out, which was inserted before.
-    pub(super) fn remove(&mut self, client: ClientGuid, interest: &Interest) {
-        for key in &interest.keys() {
-            let Some(clients) = self.postings.get_mut(key) else { continue };
-            match clients.get_mut(&client) {
-                Some(count) if *count > 1 => *count -= 1,
-                Some(_) | None => drop(clients.remove(&client)),
-            }
-            if clients.is_empty() {
-                self.postings.remove(key);
-            }
+    fn remove(&mut self, client: ClientGuid, key: &MatchKey) {
+        let Some(clients) = self.postings.get_mut(key) else { return };
+        match clients.get_mut(&client) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(clients.remove(&client)),
         }
-        if let Some(wanted) = &mut self.wanted {
-            wanted.remove(interest);
+        if clients.is_empty() {
+            self.postings.remove(key);
         }
     }
 

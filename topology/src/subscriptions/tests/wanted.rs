@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::name::Name;
+use crate::want::Want;
 
 #[test]
 fn wants_appear_with_the_first_who_has_them_and_vanish_with_the_last() {
@@ -22,6 +24,23 @@ fn wants_appear_with_the_first_who_has_them_and_vanish_with_the_last() {
     let mut plain = Subscriptions::default();
     plain.subscribe(ANN, full(&version_info("ID=X")));
     assert_eq!((plain.wants().count(), changes(&mut plain).len()), (0, 0));
+}
+
+#[test]
+fn each_client_counts_once_for_each_version_that_it_has() {
+    let serde = |spelled: &str, version: &str| version_info(&format!("{spelled}, Version={version}"));
+    let table = table(&[
+        (ANN, asset("app", "1.0.0", vec![component("serde", "1.0.0"), component("serde", "2.0.0")])),
+        (ANN, asset("other", "1.0.0", vec![component("serde", "1.0.0")])),
+        (BOB, serde("File=pkg:cargo/serde", "1.0.0")),
+        (BOB, serde("File=Serde, Package=cargo", "")),
+        (BOB, serde("File=serde, Package=npm", "3.0.0")),
+        (BOB, serde("File=pkg:cargo/serde?vcs_url=x", "4.0.0")),
+    ]);
+    let versions = |name: &str| table.versions_wanted(&Name::parse(name, Some("cargo")).unwrap());
+    assert_eq!(versions("serde"), [("".into(), 1), ("1.0.0".into(), 2), ("2.0.0".into(), 1)].into());
+    assert_eq!(versions("pkg:cargo/serde?vcs_url=x"), [("4.0.0".into(), 1)].into());
+    assert_eq!(versions("unknown"), BTreeMap::new());
 }
 
 /// Each want with the number of subscriptions that need it.
