@@ -19,6 +19,7 @@ pub mod hello;
 pub mod identity;
 pub mod lane;
 pub mod limits;
+pub mod path;
 pub mod pki;
 mod reader;
 pub mod reconnect;
