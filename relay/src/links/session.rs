@@ -7,6 +7,7 @@ use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint::Pending;
 use link::hello::{Hello, RequestPolicy, Resume as WireResume};
+use link::path::Mark;
 use node::engine::Welcome;
 use node::ids::{ExchangeId, LinkId, Position, Resume};
 use schemas::class::Class;
@@ -65,7 +66,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
         drop(context.inputs.send(Input::LinkDown(id)).await);
         return;
     };
-    match pending.accept(hello(&welcome)).await {
+    match pending.accept(hello(context.server, &welcome)).await {
         Ok(link) => {
             let (behind, start) = (welcome.behind, welcome.start.position.0);
             tracing::info!(link = id.0, behind, start, "link up");
@@ -154,7 +155,7 @@ fn resume_of(hello: &Hello) -> Option<Resume> {
     })
 }
 
-fn hello(welcome: &Welcome) -> Hello {
+fn hello(server: ServerGuid, welcome: &Welcome) -> Hello {
     let resume = WireResume {
         class: Class::Normal,
         position: welcome.start.position.0,
@@ -166,6 +167,7 @@ fn hello(welcome: &Welcome) -> Hello {
         behind: welcome.behind,
         generation: Some(welcome.generation),
         policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts: REQUEST_POLICY.map(str::to_owned).to_vec() }],
+        path: Some(vec![Mark::of(server.0)]),
         ..Hello::default()
     }
 }
@@ -183,3 +185,15 @@ const REQUEST_POLICY: [&str; 10] = [
     "Deliver:Full",
     "Deliver:Catalog",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_server_with_none_above_it_is_its_own_mark() {
+        let start = Resume { incarnation: 3, position: Position(9), digest: None };
+        let welcome = Welcome { generation: 1, behind: false, start };
+        assert_eq!(hello(ServerGuid(7), &welcome).path, Some(vec![Mark::of(7)]));
+    }
+}
