@@ -18,6 +18,7 @@ use crate::hello::Hello;
 use crate::identity::PeerIdentity;
 use crate::lane::{Control, LaneReceiver, LaneSender, ReplyLane, ReplySender};
 use crate::limits::LinkLimits;
+use crate::path::{self, Mark, PATH_BYTES_MAX};
 use crate::reader::{FrameReader, ReadFailure, Rules};
 use crate::writer::{FrameWriter, WriteFailure};
 
@@ -219,6 +220,24 @@ impl Link {
         }
         let mut writer = self.0.control_out.lock().await;
         self.0.send(&mut writer, &FrameHeader::over(Kind::Behind, &[]).at(position), &[]).await
+    }
+
+    /// Server: tells the client its new path. A client whose Hello said no path does not know the frame: nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// More than [`path::PATH_MARKS_MAX`] marks, this is the client's end, or the link is closed.
+    pub async fn path(&self, path: &[Mark]) -> Result<(), SendError> {
+        if self.0.side == Side::Client {
+            return Err(SendError::Side("a server tells its path"));
+        }
+        if self.0.peer_hello.path.is_none() {
+            return Ok(());
+        }
+        let too_long = |_| SendError::TooLong { length: size_of_val(path) as u64, limit: u64::from(PATH_BYTES_MAX) };
+        let body = [Bytes::from(path::to_wire(path).map_err(too_long)?)];
+        let mut writer = self.0.control_out.lock().await;
+        self.0.send(&mut writer, &FrameHeader::over(Kind::Path, &body), &body).await
     }
 
     /// Closes the link; the text is for people and is cut to [`crate::close::TEXT_BYTES_MAX`] bytes. What was sent and

@@ -7,6 +7,8 @@ use std::fmt;
 
 /// Marks of one path.
 pub const PATH_MARKS_MAX: usize = 64;
+/// The same in bytes.
+pub(crate) const PATH_BYTES_MAX: u32 = (PATH_MARKS_MAX * Mark::BYTES) as u32;
 
 /// Stands for one server in a path.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -130,9 +130,15 @@ impl Asking {
 
 async fn control(link: Link, said: mpsc::Sender<Said>) {
     let Some(mut control) = link.control() else { return };
-    while let Ok(ControlEvent::Behind { position }) = control.recv().await {
-        if said.send(Said::Behind(Position(position))).await.is_err() {
-            return;
+    while let Ok(event) = control.recv().await {
+        match event {
+            ControlEvent::Behind { position } => {
+                if said.send(Said::Behind(Position(position))).await.is_err() {
+                    return;
+                }
+            }
+            // Nothing stands below an agent: no circle goes through it.
+            ControlEvent::Path(_) => {}
         }
     }
 }
