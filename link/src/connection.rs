@@ -1,6 +1,6 @@
 //! A link that stands: both certificates checked, both Hellos said.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::lane::{Control, LaneReceiver, LaneSender, ReplyLane, ReplySender};
 use crate::limits::LinkLimits;
 use crate::path::{self, Mark, PATH_BYTES_MAX};
 use crate::reader::{FrameReader, ReadFailure, Rules};
+use crate::traffic::Counters;
 use crate::writer::{FrameWriter, WriteFailure};
 
 /// Transport priorities: what is small and frees windows goes before what is large.
@@ -38,22 +39,6 @@ pub enum Side {
     Client,
     /// It listened.
     Server,
-}
-
-/// Bytes of frames, headers included, since the link began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Of frames received whole.
-    pub received: u64,
-    /// Of frames handed to the transport whole.
-    pub sent: u64,
-}
-
-/// The live form of [`Counters`].
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) received: AtomicU64,
-    pub(crate) sent: AtomicU64,
 }
 
 /// One link. Clones are handles of the same link; it closes when the last handle and the last stream of it are dropped.
@@ -120,8 +105,7 @@ impl Link {
 
     /// Bytes of frames so far.
     pub fn counters(&self) -> Counters {
-        let traffic = &self.0.rules.traffic;
-        Counters { received: traffic.received.load(Ordering::Relaxed), sent: traffic.sent.load(Ordering::Relaxed) }
+        self.0.rules.traffic.counters()
     }
 
     /// Credit for unread bytes that the other end has now, used or not.

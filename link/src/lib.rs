@@ -24,6 +24,7 @@ pub mod pki;
 mod reader;
 pub mod reconnect;
 pub mod tls;
+pub mod traffic;
 mod window;
 mod writer;
 
