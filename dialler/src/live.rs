@@ -6,6 +6,7 @@ use node::client::Draft;
 use node::ids::{ExchangeId, Position, Resume};
 use node::intake::Intake;
 use schemas::core::ReplyStatus;
+use schemas::mark::Mark;
 use schemas::names::Spelling;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,6 +28,8 @@ pub struct Live {
     pub start: Resume,
     /// What the server takes of the version messages, as `Major:Minor` texts, if it says so (R-8.2.2-6).
     pub policy: Option<Vec<String>>,
+    /// The server's mark, then those of what stands above it.
+    pub path: Vec<Mark>,
     /// Deliveries of the lane. Holds one; the rest waits in the server's window.
     pub pushes: mpsc::Receiver<(Position, Box<Intake>)>,
     /// Everything else that the server says.
@@ -51,6 +54,8 @@ pub enum Said {
     TooLong(ExchangeId, String),
     /// Items up to here may be missing.
     Behind(Position),
+    /// What stands above the server has changed: its mark, then theirs.
+    Path(Vec<Mark>),
     /// The server opened an exchange.
     Incoming(Incoming),
 }

@@ -81,7 +81,8 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
     let (refusals, refusal_receiver) = mpsc::channel(WAITING);
     let (asks, ask_receiver) = mpsc::channel(WAITING);
     let policy = policy(link.peer_hello());
-    let live = Live { behind, start, policy, pushes, said, answers, asks };
+    let path = link.peer_hello().path.clone().unwrap_or_default();
+    let live = Live { behind, start, policy, path, pushes, said, answers, asks };
     dialler.told.send(Told::Up(live)).await.ok()?;
 
     let mut tasks = JoinSet::new();
@@ -106,8 +107,12 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
 
 async fn control(link: Link, said: mpsc::Sender<Said>) {
     let Some(mut control) = link.control() else { return };
-    while let Ok(ControlEvent::Behind { position }) = control.recv().await {
-        if said.send(Said::Behind(Position(position))).await.is_err() {
+    while let Ok(event) = control.recv().await {
+        let heard = match event {
+            ControlEvent::Behind { position } => Said::Behind(Position(position)),
+            ControlEvent::Path(path) => Said::Path(path),
+        };
+        if said.send(heard).await.is_err() {
             return;
         }
     }

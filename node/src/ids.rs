@@ -40,10 +40,6 @@ impl std::fmt::Display for Position {
     }
 }
 
-/// A node as others see it on their way to the top of the tree: enough to notice a cycle, too little to know who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mark(pub [u8; 16]);
-
 /// Where a receiver stands in a sender's log, as it holds it durably.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resume {

@@ -166,7 +166,11 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// SIGHUP puts the file's policy in force, and this server under its upstreams; what else is in it waits for a restart.
-async fn serve_until_signal(running: &mut Running, path: &Path, overrides: &Overrides) -> std::io::Result<&'static str> {
+async fn serve_until_signal(
+    running: &mut Running,
+    path: &Path,
+    overrides: &Overrides,
+) -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

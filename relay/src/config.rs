@@ -248,10 +248,8 @@ impl Config {
             let why = "at least limits.document_bytes and a fifteenth of it more, which is for short documents";
             return bad("limits.inbound_bytes", limits.inbound_bytes, why);
         }
-        let counts = [
-            ("limits.links_max", limits.links_max as u64),
-            ("limits.lease_days", u64::from(limits.lease_days)),
-        ];
+        let counts =
+            [("limits.links_max", limits.links_max as u64), ("limits.lease_days", u64::from(limits.lease_days))];
         if limits.items_max == 0 && self.upstream.is_empty() {
             return bad("limits.items_max", 0, "at least 1; nothing can be kept only where upstreams have it");
         }

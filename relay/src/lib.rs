@@ -13,5 +13,5 @@ pub mod logging;
 pub mod metrics;
 pub mod run;
 pub mod store;
-mod uplinks;
 pub mod tree;
+mod uplinks;

@@ -13,12 +13,12 @@ use link::endpoint::Server;
 use link::identity::Identity;
 use link::limits::LinkLimits;
 use node::engine::{self, Engine};
-use node::ids::Mark;
 use node::policy::Policy;
 use node::shard::{self, Shard};
 use node::uplink;
 use schemas::guid::ServerGuid;
 use schemas::limits::Limits;
+use schemas::mark::Mark;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -107,7 +107,6 @@ pub struct Running {
 /// What starting a link to an upstream takes.
 struct Dialling {
     mark: Mark,
-    inputs: mpsc::Sender<Input>,
     /// Ends with the links of clients: what they said is passed on as long as they are there.
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -160,7 +159,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let identity = identity(config)?;
     let guid = ServerGuid(identity.guid());
     let options = Options { segment_bytes: config.store.segment_bytes, ..Options::default() };
-    let mark = Mark(link::hello::Mark::of(guid.0).0);
+    let mark = Mark::of(guid.0);
     let prepared: Result<Vec<_>, _> =
         config.upstream.iter().map(|upstream| prepare(upstream, &config.identity, mark)).collect();
     let (uplinks, upstreams): (Vec<Uplink>, Vec<uplink::Config>) = prepared?.into_iter().unzip();
@@ -214,8 +213,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     };
     services.spawn(admin::serve(admin_listener, pages, stop.clone()));
     let shard = Shard::new(shard::Config::default());
-    let dialling =
-        Dialling { mark, inputs: inputs_sender.clone(), stop: CancellationToken::new(), tasks: TaskTracker::new() };
+    let dialling = Dialling { mark, stop: CancellationToken::new(), tasks: TaskTracker::new() };
     let handles = uplinks.into_iter().map(|uplink| {
         let (server, resume) = (uplink.server(), engine.resume_above(uplink.server()));
         (server, uplink.start(resume, inputs_sender.clone(), &dialling.stop, &dialling.tasks))
@@ -342,7 +340,8 @@ impl Running {
             new.push(prepare(upstream, &self.identity, self.dialling.mark)?);
         }
         self.set_policy(config.policy()).await;
-        let gone: Vec<ServerGuid> = self.attached.keys().filter(|server| !named.contains_key(server)).copied().collect();
+        let gone: Vec<ServerGuid> =
+            self.attached.keys().filter(|server| !named.contains_key(server)).copied().collect();
         for server in gone {
             self.attached.remove(&server);
             drop(self.inputs.send(Input::Detach(server)).await);
@@ -350,8 +349,7 @@ impl Running {
         for (uplink, settings) in new {
             let server = uplink.server();
             self.attached.extend(named.get(&server).map(|upstream| (server, (*upstream).clone())));
-            let handle =
-                uplink.start(None, self.inputs.clone(), &self.dialling.stop, &self.dialling.tasks);
+            let handle = uplink.start(None, self.inputs.clone(), &self.dialling.stop, &self.dialling.tasks);
             drop(self.inputs.send(Input::Attach(Box::new(settings), handle)).await);
         }
         if self.attached.values().any(|upstream| named.get(&upstream.guid.0).is_some_and(|named| *named != upstream)) {

@@ -10,9 +10,10 @@ use link::identity::Identity;
 use link::limits::LinkLimits;
 use link::reconnect::Target;
 use node::client::Via;
-use node::ids::{Mark, Resume};
+use node::ids::Resume;
 use node::uplink::{self, Action, Event};
 use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::mark::Mark;
 use schemas::names::Spelling;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -46,13 +47,17 @@ pub(crate) struct Ends {
 
 impl Uplink {
     /// Looks at everything that can be refused before the first packet.
-    pub(crate) fn prepare(upstream: &Upstream, identity: &Identity, mark: Mark) -> Result<Self, link::endpoint::BindError> {
+    pub(crate) fn prepare(
+        upstream: &Upstream,
+        identity: &Identity,
+        mark: Mark,
+    ) -> Result<Self, link::endpoint::BindError> {
         let limits = LinkLimits::trunk();
         let budget = Budget::new(limits.held_bytes_max as usize, 2 * limits.connection_window_max as usize);
         let local = Endpoint::any_local(upstream.address);
         let endpoint = Arc::new(Endpoint::bind(local, identity, limits, budget)?);
         let hop = Hop { client: ClientGuid(identity.guid()), server: upstream.guid.0 };
-        let hello = Hello { path: Some(vec![link::hello::Mark(mark.0)]), ..Hello::default() };
+        let hello = Hello { path: Some(vec![mark]), ..Hello::default() };
         Ok(Self { endpoint, target: Target { addr: upstream.address, server: hop.server }, hop, hello })
     }
 
@@ -122,16 +127,19 @@ async fn pass_on(server: ServerGuid, mut telling: mpsc::Receiver<Told>, inputs: 
     }
 }
 
-async fn live_link(server: ServerGuid, live: Live, inputs: &mpsc::Sender<Input>) -> Result<(), mpsc::error::SendError<Input>> {
+async fn live_link(
+    server: ServerGuid,
+    live: Live,
+    inputs: &mpsc::Sender<Input>,
+) -> Result<(), mpsc::error::SendError<Input>> {
     let Live { behind, start, policy, path, mut pushes, mut said, answers, asks } = live;
-    let path = path.into_iter().map(|mark| Mark(mark.0)).collect();
     let connected = Event::Connected { behind, start, policy, path };
     inputs.send(Input::UplinkUp(server, Ends { answers, asks }, connected)).await?;
     loop {
         let event = tokio::select! {
             pushed = pushes.recv() => pushed.map(|(position, intake)| Event::Delivery { via: Via::Lane(position), intake }),
             said = said.recv() => match said {
-                Some(said) => Some(event(said)),
+                Some(said) => event(said),
                 None => None,
             },
         };
@@ -142,8 +150,8 @@ async fn live_link(server: ServerGuid, live: Live, inputs: &mpsc::Sender<Input>)
     }
 }
 
-fn event(said: Said) -> Event {
-    match said {
+fn event(said: Said) -> Option<Event> {
+    Some(match said {
         Said::Replied(exchange, outcomes) => Event::Replied { exchange, outcomes },
         Said::Delivered(exchange, intake) => Event::Delivery { via: Via::Exchange(exchange), intake },
         Said::Ended(exchange) => Event::Ended(exchange),
@@ -152,9 +160,9 @@ fn event(said: Said) -> Event {
             Event::Replied { exchange, outcomes }
         }
         Said::Behind(position) => Event::Behind(position),
-        Said::Path(path) => Event::Path(path.into_iter().map(|mark| Mark(mark.0)).collect()),
-        Said::Incoming(_) => todo!(),
-    }
+        Said::Path(path) => Event::Path(path),
+        Said::Incoming(_) => return None,
+    })
 }
 
 impl Handle {

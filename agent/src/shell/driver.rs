@@ -142,6 +142,8 @@ impl Driver {
                 tracing::info!(position = position.0, "the server says that items may be missing: asking again");
                 self.handle(client::Event::Behind(position));
             }
+            // Nothing stands below an agent: no cycle goes through it.
+            Said::Path(_) => {}
             Said::Incoming(Incoming { intake, parts: _, answer }) => {
                 let refusal = Answering::Answer { answer: incoming::refusal(&intake.part), deliveries: Vec::new() };
                 // Whoever asked may be gone with the link.

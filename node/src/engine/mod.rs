@@ -21,12 +21,13 @@ use std::time::Duration;
 
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId, ServerGuid};
+use schemas::mark::Mark;
 use schemas::names::Spelling;
 use topology::subscriptions::{Subscription, Subscriptions};
 
 use crate::answer::Answer;
 use crate::catalogue::{Catalogue, Stretch};
-use crate::ids::{ExchangeId, LinkId, Mark, Position, Resume, Ticket, Time};
+use crate::ids::{ExchangeId, LinkId, Position, Resume, Ticket, Time};
 use crate::intake::Intake;
 use crate::policy::Policy;
 use crate::records::Cursor;
@@ -88,7 +89,7 @@ impl Config {
             item_bytes_max: (64 << 20) - ENVELOPE_BYTES_MAX,
             stretch_items: 256,
             transit: Duration::ZERO,
-            mark: Mark(server.0.to_be_bytes()),
+            mark: Mark::of(server.0),
             entropy: 0,
             upstreams: Vec::new(),
         }

@@ -60,7 +60,10 @@ impl Engine {
             if self.staged.get(&client).is_some_and(|(newest, _)| *newest == ticket) {
                 self.staged.remove(&client);
             }
+            let mut touched = self.version_keys(client);
             self.subscriptions.replace(client, list);
+            touched.extend(self.version_keys(client));
+            self.tell_versions(self.now, &touched);
         }
         if let Some((client, time)) = plan.contact {
             self.registered.insert(client, time);

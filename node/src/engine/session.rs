@@ -1,11 +1,12 @@
 //! Links: Hello, resume, *behind*, cursors, leases.
 
 use schemas::guid::ClientGuid;
+use schemas::mark::Mark;
 use topology::subscriptions::Mode;
 
 use super::plan::Plan;
 use super::{Action, CloseReason, CursorReport, Engine, Welcome};
-use crate::ids::{LinkId, Mark, Position, Resume, Time};
+use crate::ids::{LinkId, Position, Resume, Time};
 use crate::records::{Cursor, Registration, client_key};
 use crate::shard;
 use crate::store::{Table, Write};

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use schemas::core::ReplyStatus;
-use schemas::guid::ServerGuid;
+use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::mark::Mark;
 use topology::interest::Interest;
+use topology::key::Keys;
 use topology::want::{Granularity, Want};
 
 use super::exchange::refusal;
@@ -277,7 +279,54 @@ impl Engine {
         } else {
             known.keys.iter().any(|key| self.subscriptions.waits(key))
         };
-        if is_waited_for { itself() } else { BTreeSet::new() }
+        if !is_waited_for {
+            return BTreeSet::new();
+        }
+        self.by_version(uplink, word).unwrap_or_else(itself)
+    }
+
+    /// The versions of a component that enough clients below run for each to be named; `None` if one is too rare: then
+    /// the name goes without.
+    fn by_version(&self, uplink: &Uplink, word: &Want) -> Option<BTreeSet<Want>> {
+        let Want::Component { name, package, .. } = word else { return None };
+        if uplink.granularity() != Granularity::Version {
+            return None;
+        }
+        let versions = self.subscriptions.versions_wanted(name);
+        let is_common =
+            |version: &str, clients: usize| !version.is_empty() && clients >= uplink.config().registrants_min;
+        let enough = !versions.is_empty() && versions.iter().all(|(version, clients)| is_common(version, *clients));
+        let exact = |version: &str| Want::component(name, package.as_deref(), Some(version));
+        enough.then(|| versions.keys().map(|version| exact(version)).collect())
+    }
+
+    /// Upstreams for which it matters which versions clients have.
+    fn by_versions(&self) -> impl Iterator<Item = ServerGuid> {
+        let by_version = |uplink: &&Uplink| uplink.uses_words() && uplink.granularity() == Granularity::Version;
+        self.uplinks.values().filter(by_version).map(|uplink| uplink.config().server)
+    }
+
+    /// What a client waits for, if its versions matter.
+    pub(super) fn version_keys(&self, client: ClientGuid) -> Keys {
+        if self.by_versions().next().is_none() {
+            return Keys::new();
+        }
+        self.subscriptions.of(client).iter().flat_map(|subscription| subscription.interest.keys()).collect()
+    }
+
+    /// At [`Granularity::Version`] what is under these keys is told anew.
+    pub(super) fn tell_versions(&mut self, now: Time, keys: &Keys) {
+        if keys.is_empty() {
+            return;
+        }
+        let servers: Vec<ServerGuid> = self.by_versions().collect();
+        for server in servers {
+            let words: BTreeSet<Want> = match self.uplinks.get(&server) {
+                Some(uplink) => keys.iter().flat_map(|key| uplink.words().under(key)).cloned().collect(),
+                None => continue,
+            };
+            words.iter().for_each(|word| self.tell_word(now, server, word, false));
+        }
     }
 
     /// What an interest needs of an upstream, as that is asked.
@@ -302,7 +351,7 @@ impl Engine {
     }
 
     /// This node's mark, then those of everything above it.
-    pub fn path(&self) -> Vec<crate::ids::Mark> {
+    pub fn path(&self) -> Vec<Mark> {
         let above: BTreeSet<_> = self.uplinks.values().flat_map(Uplink::path).copied().collect();
         std::iter::once(self.config.mark).chain(above).take(PATH_MAX).collect()
     }
@@ -349,7 +398,7 @@ fn is_critical(record: &ItemRecord) -> bool {
 }
 
 /// The words of an entry, with the keys of what they stand for.
-fn words_of(uplink: Option<&Uplink>, record: &ItemRecord) -> Vec<(Want, topology::key::Keys)> {
+fn words_of(uplink: Option<&Uplink>, record: &ItemRecord) -> Vec<(Want, Keys)> {
     let Some(uplink) = uplink else { return Vec::new() };
     let word = |affected: &topology::affected::Affected| {
         Some((Want::of_affected(affected, uplink.granularity())?, affected.keys()))

@@ -2,10 +2,11 @@
 
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
+use schemas::mark::Mark;
 
 use super::{Action, Ask, Effects, Event, HALT, Kind, Running, Step, Uplink};
 use crate::client::Via;
-use crate::ids::{ExchangeId, Mark, Position, Resume, Time};
+use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
 
 impl Uplink {

@@ -16,12 +16,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
 use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::mark::Mark;
 use schemas::names::Spelling;
 use topology::want::{Granularity, Want};
 
 use crate::answer::Answer;
 use crate::client::{Draft, Via};
-use crate::ids::{ExchangeId, Mark, Position, Resume, Time};
+use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
 use crate::store::Write;
 

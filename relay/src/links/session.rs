@@ -8,11 +8,12 @@ use link::connection::Link;
 use link::endpoint::Pending;
 use link::hello::{Hello, RequestPolicy, Resume as WireResume};
 use node::engine::Welcome;
-use node::ids::{ExchangeId, LinkId, Mark, Position, Resume};
+use node::ids::{ExchangeId, LinkId, Position, Resume};
 use schemas::class::Class;
 use schemas::digest::Digest;
 use schemas::guid::{Cid, ClientGuid, ServerGuid};
 use schemas::limits::Limits;
+use schemas::mark::Mark;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
     let (welcome_sender, welcome) = oneshot::channel();
     let handle = Handle { lane: lane_sender, behind: behind_sender, path: path_sender, close };
     let resume = resume_of(pending.hello());
-    let mark = pending.hello().path.as_ref().and_then(|path| path.first()).map(|mark| Mark(mark.0));
+    let mark = pending.hello().path.as_ref().and_then(|path| path.first()).copied();
     let newcomer = Newcomer { link: id, client, resume, mark, welcome: welcome_sender, handle };
     if context.inputs.send(Input::Hello(newcomer)).await.is_err() {
         return pending.refuse(CloseCode::Drained, "this server is stopping");
@@ -151,8 +152,7 @@ async fn tell_behind(link: Link, mut behind: watch::Receiver<u64>) {
 
 async fn tell_path(link: Link, mut path: watch::Receiver<Vec<Mark>>) {
     while path.changed().await.is_ok() {
-        let marks: Vec<link::hello::Mark> =
-            path.borrow_and_update().iter().map(|mark| link::hello::Mark(mark.0)).collect();
+        let marks = path.borrow_and_update().clone();
         if link.path(&marks).await.is_err() {
             break;
         }
@@ -180,17 +180,19 @@ fn hello(welcome: &Welcome) -> Hello {
         behind: welcome.behind,
         generation: Some(welcome.generation),
         policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts: accepts(welcome.full_of_everything) }],
-        path: Some(welcome.path.iter().map(|mark| link::hello::Mark(mark.0)).collect()),
+        path: Some(welcome.path.clone()),
         ..Hello::default()
     }
 }
 
 /// What may be asked of this server, at all or with Message_Data only (R-8.2.2-6).
 fn accepts(full_of_everything: bool) -> Vec<String> {
-    let text = |text: &str| if text.ends_with(":Full") && !text.starts_with("Deliver") && !full_of_everything {
-        format!("{text}+data")
-    } else {
-        text.to_owned()
+    let text = |text: &str| {
+        if text.ends_with(":Full") && !text.starts_with("Deliver") && !full_of_everything {
+            format!("{text}+data")
+        } else {
+            text.to_owned()
+        }
     };
     REQUEST_POLICY.map(text).to_vec()
 }
@@ -207,3 +209,19 @@ const REQUEST_POLICY: [&str; 10] = [
     "Deliver:Full",
     "Deliver:Catalog",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_server_with_none_above_it_is_its_own_mark() {
+        let start = Resume { incarnation: 3, position: Position(9), digest: None };
+        let path = vec![Mark::of(7), Mark::of(8)];
+        let welcome = Welcome { generation: 1, behind: false, start, path: path.clone(), full_of_everything: false };
+        let hello = hello(&welcome);
+        assert_eq!(hello.path, Some(path));
+        let accepts = &hello.policy[0].accepts;
+        assert!(accepts.contains(&"Request:Full+data".to_owned()) && !accepts.contains(&"Request:Full".to_owned()));
+    }
+}

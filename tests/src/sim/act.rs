@@ -35,6 +35,8 @@ impl World {
             engine::Action::Welcome(link, welcome) => self.send(link, Way::Down, Message::Welcome(welcome)),
             engine::Action::Reply(reply) => self.reply(reply),
             engine::Action::Shard(shard, event) => self.tell_shard(shard, event),
+            // One server has no upstream.
+            engine::Action::Uplink(..) | engine::Action::Path(_) => {}
             engine::Action::Close(link, _) => {
                 if let Some(party) = self.network.cut(link) {
                     self.after(10, Happening::PartySeesDown(party, link));

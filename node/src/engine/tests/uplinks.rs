@@ -7,6 +7,7 @@ use schemas::core::ReplyStatus;
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::limits::Limits;
+use schemas::mark::Mark;
 use schemas::version::{Major, Minor, VersionInfo};
 use topology::interest::Interest;
 use topology::want::{Granularity, Want};
@@ -16,7 +17,7 @@ use super::bench::{
 };
 use crate::client::{Draft, Via};
 use crate::engine::{Action, Config, Event, ReplyTo};
-use crate::ids::{ExchangeId, LinkId, Mark, Position, Resume};
+use crate::ids::{ExchangeId, LinkId, Position, Resume};
 use crate::intake::Intake;
 use crate::store::Recovered;
 use crate::uplink::{self, Ask, Realm};
@@ -68,7 +69,7 @@ impl Local {
     }
 
     fn connected(&mut self, behind: bool, start: Resume) {
-        self.tell(uplink::Event::Connected { behind, start, policy: None, path: vec![Mark([9; 16])] });
+        self.tell(uplink::Event::Connected { behind, start, policy: None, path: vec![Mark::from_bytes([9; 16])] });
     }
 
     /// Exchanges opened since the last look.
@@ -472,18 +473,18 @@ fn while_the_uplink_is_cut_what_is_here_is_served() {
 
 #[test]
 fn a_cycle_is_refused_on_both_sides() {
-    let mark = Mark([5; 16]);
+    let mark = Mark::from_bytes([5; 16]);
     let mut local = Local::with(Config { mark, upstreams: vec![upstream(Realm::Same, Ask::Names)], ..config() });
     // Below this node asks one that stands above it.
     let link = LinkId(900);
-    local.bench.handle(Event::Hello { link, client: OTHER, resume: None, mark: Some(Mark([9; 16])) });
+    local.bench.handle(Event::Hello { link, client: OTHER, resume: None, mark: Some(Mark::from_bytes([9; 16])) });
     local.bench.settle();
     let exchange = local.ask(link, &register(1, &[runs("serde", "1.2.3")]));
     let reply = local.reply(exchange);
     assert_eq!(statuses(&reply), [ReplyStatus::Failed]);
     assert!(reply.answer.leaves()[0].why.as_deref().is_some_and(|why| why.contains("cycle")));
     // The upstream has come to stand below this node.
-    local.tell(uplink::Event::Path(vec![Mark([9; 16]), mark]));
+    local.tell(uplink::Event::Path(vec![Mark::from_bytes([9; 16]), mark]));
     let hangup = local
         .bench
         .actions
