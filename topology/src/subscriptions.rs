@@ -16,12 +16,14 @@ use crate::subject::Reach;
 
 mod ending;
 mod index;
+mod joining;
 mod list;
 mod wanted;
 
 use ending::Ends;
 use index::Index;
-use list::{Added, List};
+pub use joining::NODES_MAX;
+use list::{Added, Change, List};
 
 /// What a subscriber is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,14 +96,19 @@ impl Subscriptions {
         }
         let Some(list) = self.clients.get_mut(&client) else { return 0 };
         let cuts = list.end(&Ends::of(ends));
-        for cut in &cuts {
-            let left = cut.left.map(|at| &list.entries()[at].interest);
-            self.index.exchange(client, Some(&cut.before), left);
+        self.index_changes(client, &cuts);
+        cuts.len()
+    }
+
+    /// Brings the index up to what became of the client's list.
+    fn index_changes(&mut self, client: ClientGuid, changes: &[Change]) {
+        let entries = self.clients.get(&client).map(List::entries).unwrap_or_default();
+        for Change { before, after } in changes {
+            self.index.exchange(client, before.as_ref(), after.map(|at| &entries[at].interest));
         }
-        if list.entries().is_empty() {
+        if entries.is_empty() {
             self.clients.remove(&client);
         }
-        cuts.len()
     }
 
     /// How many pairs of nodes [`end_many`](Self::end_many) would compare: those alone of equal names. Few in any
