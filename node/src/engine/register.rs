@@ -100,11 +100,10 @@ impl Engine {
         match meaning {
             Meaning::End(interests) => scratch.end_many(client, interests) > 0,
             Meaning::Subscribe { mode, origin, standing: true, interests, .. } => {
-                for interest in interests {
-                    let since = self.assigned.0;
-                    let subscription = Subscription { interest: interest.clone(), mode: *mode, origin: *origin, since };
-                    scratch.subscribe(client, subscription);
-                }
+                let since = self.assigned.0;
+                let subscription =
+                    |interest: &Interest| Subscription { interest: interest.clone(), mode: *mode, origin: *origin, since };
+                scratch.subscribe_joined(client, interests.iter().map(subscription));
                 false
             }
             Meaning::Subscribe { .. } | Meaning::Presence | Meaning::Deliver => false,

@@ -193,7 +193,7 @@ impl Uplink {
             return Vec::new();
         }
         let keys: BTreeSet<MatchKey> = over.iter().map(|want| want.key()).collect();
-        let stays = |want: &&Want| !self.ending.contains_key(*want) && keys.contains(&want.key());
+        let stays = |want: &&Want| keys.contains(&want.key()) && over.binary_search(want).is_err();
         let staying: Vec<&Want> = self.asked.iter().filter(stays).collect();
         let alone = |want: &Want| !staying.iter().any(|other| want.ends(other));
         let (ends, entangled): (Vec<Want>, Vec<Want>) = over.into_iter().partition(alone);
