@@ -1,4 +1,4 @@
-//! What a link has carried, counted.
+//! What links and sockets have carried, counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +11,17 @@ pub struct Counters {
     pub sent: u64,
 }
 
-/// The live form of [`Counters`].
+/// Bytes as they cross a UDP socket: whole datagrams, with handshakes, acknowledgements and what was sent again, and
+/// without the headers of UDP and IP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WireBytes {
+    /// Handed to the kernel.
+    pub sent: u64,
+    /// Taken from the kernel.
+    pub received: u64,
+}
+
+/// The live form of [`Counters`] or [`WireBytes`].
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) received: AtomicU64,
@@ -21,5 +31,9 @@ pub(crate) struct Traffic {
 impl Traffic {
     pub(crate) fn counters(&self) -> Counters {
         Counters { received: self.received.load(Ordering::Relaxed), sent: self.sent.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn wire_bytes(&self) -> WireBytes {
+        WireBytes { sent: self.sent.load(Ordering::Relaxed), received: self.received.load(Ordering::Relaxed) }
     }
 }
