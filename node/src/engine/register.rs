@@ -101,8 +101,12 @@ impl Engine {
             Meaning::End(interests) => scratch.end_many(client, interests) > 0,
             Meaning::Subscribe { mode, origin, standing: true, interests, .. } => {
                 let since = self.assigned.0;
-                let subscription =
-                    |interest: &Interest| Subscription { interest: interest.clone(), mode: *mode, origin: *origin, since };
+                let subscription = |interest: &Interest| Subscription {
+                    interest: interest.clone(),
+                    mode: *mode,
+                    origin: *origin,
+                    since,
+                };
                 scratch.subscribe_joined(client, interests.iter().map(subscription));
                 false
             }
