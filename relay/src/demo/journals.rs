@@ -17,7 +17,7 @@ pub(super) struct Journal {
 impl Journal {
     /// As it stands now; empty if the agent has not begun.
     pub(super) fn read(world: &World, product: &str) -> anyhow::Result<Self> {
-        let directory = world.state(product);
+        let directory = world.cast.world.state(product);
         if !directory.join(journal::JOURNAL).exists() {
             return Ok(Self { lines: Vec::new() });
         }
