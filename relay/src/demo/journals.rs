@@ -21,7 +21,7 @@ impl Journal {
         if !directory.join(journal::JOURNAL).exists() {
             return Ok(Self { lines: Vec::new() });
         }
-        Ok(Self { lines: journal::read(&directory)?.lines })
+        Ok(Self { lines: journal::lines(&directory)? })
     }
 
     fn came(&self) -> impl Iterator<Item = &Line> {
