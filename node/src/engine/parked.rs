@@ -8,6 +8,7 @@ use topology::interest::Interest;
 use topology::want::Want;
 
 use super::Engine;
+use super::exchange::Speaker;
 use super::plan::ask;
 use crate::ids::{ExchangeId, LinkId, Position, Time};
 use crate::intake::{Body, Intake, IntakePart, Meaning};
@@ -47,8 +48,8 @@ impl Engine {
         intake: Box<Intake>,
     ) -> Option<Box<Intake>> {
         let mut asked = Asked::default();
-        if self.is_local() {
-            collect(&intake.part, &mut asked);
+        if let Some(session) = self.sessions.get(&link).filter(|_| self.is_local()) {
+            self.collect(&Speaker::new(link, session.client), true, &intake.part, &mut asked);
         }
         if asked.interests.is_empty() {
             return Some(intake);
@@ -171,19 +172,21 @@ impl Engine {
             self.parked.remove(&deadline.1);
         }
     }
-}
 
-fn collect(part: &IntakePart, asked: &mut Asked) {
-    match &part.body {
-        Body::Parts(parts) => parts.iter().for_each(|part| collect(part, asked)),
-        Body::Orders(orders) => {
-            for meaning in orders.orders.iter().filter_map(|order| order.meaning.as_ref().ok()) {
-                if let Meaning::Subscribe { now: true, standing, interests, .. } = meaning {
-                    asked.interests.extend(interests.iter().cloned());
-                    asked.once |= !standing;
+    /// What those ask for whom a document speaks. What one below a local server asked for, that has asked for itself.
+    fn collect(&self, speaker: &Speaker, outer: bool, part: &IntakePart, asked: &mut Asked) {
+        let Ok(speaker) = self.fits(speaker, outer, &part.hop) else { return };
+        match &part.body {
+            Body::Parts(parts) => parts.iter().for_each(|part| self.collect(&speaker, false, part, asked)),
+            Body::Orders(orders) if !speaker.is_below() => {
+                for meaning in orders.orders.iter().filter_map(|order| order.meaning.as_ref().ok()) {
+                    if let Meaning::Subscribe { now: true, standing, interests, .. } = meaning {
+                        asked.interests.extend(interests.iter().cloned());
+                        asked.once |= !standing;
+                    }
                 }
             }
+            Body::Orders(_) | Body::Bad(_) => {}
         }
-        Body::Bad(_) => {}
     }
 }

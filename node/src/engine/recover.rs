@@ -50,6 +50,7 @@ impl Engine {
             sessions: Default::default(),
             links: Default::default(),
             uplinks: Default::default(),
+            below: Default::default(),
             parked: Default::default(),
             deadlines: Default::default(),
             next_parked: ParkedId(1),
@@ -77,7 +78,7 @@ impl Engine {
                 Table::Meta if key == FLOOR => engine.catalogue = Catalogue::new(floor_of(&value)?),
                 Table::Meta => {}
                 Table::Uplinks => uplink_rows.push((key, value)),
-                Table::Below => {}
+                Table::Below => engine.below.recover(&key, &value)?,
             }
         }
         engine.assigned = engine.catalogue.head();
