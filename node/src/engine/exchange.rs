@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::{Engine, ReplyTo};
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::ids::{ExchangeId, LinkId, Time};
-use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Order, Orders, Refusal};
+use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Orders, Refusal};
 use crate::records::Origin;
 
 /// For whom a part is carried out.

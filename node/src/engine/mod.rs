@@ -8,6 +8,7 @@ mod deliver;
 mod exchange;
 mod parked;
 mod plan;
+pub mod reach;
 mod recover;
 mod register;
 mod session;
@@ -144,6 +145,8 @@ pub enum Event {
     Attach(uplink::Config),
     /// And takes it away from there.
     Detach(ServerGuid),
+    /// Somebody above asks a client below, or an answer has come.
+    Reach(reach::Event),
 }
 
 /// How far one client has answered.
@@ -176,6 +179,8 @@ pub enum Action {
     Uplink(ServerGuid, uplink::Action),
     /// Tell every link what stands above it now.
     Path(Vec<Mark>),
+    /// For somebody above who asks a client below.
+    Reach(reach::Action),
 }
 
 /// The content of a Hello's answer.
@@ -267,6 +272,7 @@ pub struct Engine {
     /// Documents whose answer waits for upstreams.
     parked: BTreeMap<ParkedId, Parked>,
     deadlines: BTreeSet<(Time, ParkedId)>,
+    reach: reach::Reach,
     next_parked: ParkedId,
     now: Time,
     assigned: Position,
@@ -298,6 +304,7 @@ impl Engine {
             Event::Uplink(server, event) => self.uplink(now, server, event),
             Event::Attach(config) => self.attach(now, config),
             Event::Detach(server) => self.detach(now, server),
+            Event::Reach(event) => self.reach(event),
         }
         self.tell_changes(now);
     }

@@ -52,6 +52,7 @@ impl Engine {
             uplinks: Default::default(),
             parked: Default::default(),
             deadlines: Default::default(),
+            reach: Default::default(),
             next_parked: ParkedId(1),
             now,
             assigned: Position(0),

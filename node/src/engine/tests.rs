@@ -4,5 +4,6 @@ mod bench;
 mod items;
 mod links;
 mod operations;
+mod reach;
 mod store;
 mod uplinks;
