@@ -8,12 +8,12 @@ use dialler::{Dialler, Hop};
 use link::budget::Budget;
 use link::close::CloseCode;
 use link::endpoint::Client as Endpoint;
-use link::hello::Hello;
+use link::hello::{Hello, RequestPolicy};
 use link::identity::Identity;
 use link::limits::LinkLimits;
 use link::reconnect::Target;
 use node::client::Client;
-use schemas::guid::ClientGuid;
+use schemas::guid::{Cid, ClientGuid};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,21 @@ use crate::shell::{self, Driver, Inputs, Store};
 const INPUTS: usize = 4;
 /// How long the server may take to hear that the link is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a server may ask of an agent (R-8.2.2-6). Whatever it asks for, it gets lists of assets.
+const REQUEST_POLICY: [&str; 11] = [
+    "Register:",
+    "Register:Full",
+    "Register:Catalog",
+    "Register:End",
+    "Request:",
+    "Request:Full",
+    "Request:Catalog",
+    "Request:End",
+    "Deliver:",
+    "Deliver:Full",
+    "Deliver:Catalog",
+];
 
 /// Why an agent did not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +101,8 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let hop = Hop { client: ClientGuid(identity.guid()), server: config.server.guid.0 };
     let stamp = Stamp::of(&config.assets);
     let inventory = assets::find(&config.assets)?;
-    let (journal, entries) = Journal::open(&config.state.directory)?;
-    let client = Client::recover(hop.client, hop.server, entries);
+    let mut client = Client::new(hop.client, hop.server);
+    let journal = Journal::open(&config.state.directory, |entry| client.replay(entry))?;
     let held = client.holdings().len();
     tracing::info!(client = %hop.client, assets = inventory.len(), items = held, "journal opened");
     let target = Target { addr: config.server.address, server: hop.server };
@@ -100,8 +115,8 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let first = assets::for_client(&inventory);
     let every = Duration::from_secs(config.rescan_seconds);
     let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), changes));
-    let (endpoint_used, hello) = (endpoint.clone(), Hello::default());
-    let dialler = Dialler { endpoint: endpoint_used, target, hop, hello, resume: resume_receiver, told: teller };
+    let dialler =
+        Dialler { endpoint: endpoint.clone(), target, hop, hello: hello(), resume: resume_receiver, told: teller };
     // Its own, since the driver may also end by itself.
     let hang_up = stop.child_token();
     let dialling = tokio::spawn(dialler::dial(dialler, hang_up.clone()));
@@ -109,7 +124,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let (synchronised, synchronised_receiver) = watch::channel(false);
     let noting = tokio::spawn(contact::keep(config.state.directory.clone(), synchronised_receiver));
 
-    let driver = Driver::new(client, store, resume, synchronised);
+    let driver = Driver::new(hop, client, store, resume, synchronised);
     let stopped = driver.run(first, Inputs { told, assets, reports }, stop.clone()).await;
     watching.abort();
     hang_up.cancel();
@@ -123,6 +138,12 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     // The server's acknowledgement of the close is a courtesy.
     drop(tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await);
     stopped.map_or(Ok(Ended::Stopped), |why| Err(RunError::Stopped(why)))
+}
+
+/// What an agent says of itself.
+fn hello() -> Hello {
+    let accepts = REQUEST_POLICY.map(str::to_owned).to_vec();
+    Hello { policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts }], ..Hello::default() }
 }
 
 /// A dialling endpoint with room for one link.

@@ -28,6 +28,8 @@ pub enum AnswerBody {
     Leaves(Vec<Leaf>),
     /// One for each nested part.
     Parts(Vec<Answer>),
+    /// Somebody else's `Message_Core_Reply`, byte for byte: that of a client to what was passed on to it.
+    Returned(Bytes),
 }
 
 /// The answer to one message.
@@ -65,6 +67,20 @@ impl Leaf {
             is_version: order.is_version,
             major: major_label(&order.major),
         }
+    }
+
+    /// The answers to messages of one Payload, which share one fate (R-10.1.5-6): `Err` says which of them was refused, and
+    /// why; the others failed with it.
+    pub fn of_one_fate(hop: &Hop, orders: &[Order], outcome: &Result<(), (usize, Refusal)>) -> Vec<Self> {
+        let result = |index| match outcome {
+            Err((cause, refusal)) if index == *cause => Err(refusal.clone()),
+            Err((cause, _)) => {
+                let why = format!("message {} of this Payload was refused", cause + 1);
+                Err(Refusal { status: ReplyStatus::Failed, why })
+            }
+            Ok(()) => Ok(()),
+        };
+        orders.iter().enumerate().map(|(index, order)| Self::new(hop, order, result(index))).collect()
     }
 
     /// `Failed` for something that could not be read as a message.
@@ -106,11 +122,12 @@ impl Answer {
         (!refused.is_reply).then(|| Self { server: None, client: None, body: AnswerBody::Leaves(vec![leaf]) })
     }
 
-    /// Every leaf, in document order.
+    /// Every leaf that is this node's own, in document order.
     pub fn leaves(&self) -> Vec<&Leaf> {
         match &self.body {
             AnswerBody::Leaves(leaves) => leaves.iter().collect(),
             AnswerBody::Parts(parts) => parts.iter().flat_map(Self::leaves).collect(),
+            AnswerBody::Returned(_) => Vec::new(),
         }
     }
 
@@ -119,6 +136,7 @@ impl Answer {
         match &mut self.body {
             AnswerBody::Leaves(leaves) => leaves.iter_mut().collect(),
             AnswerBody::Parts(parts) => parts.iter_mut().flat_map(Self::leaves_mut).collect(),
+            AnswerBody::Returned(_) => Vec::new(),
         }
     }
 
@@ -138,6 +156,7 @@ impl Answer {
             AnswerBody::Parts(parts) => {
                 bundle(spelling, &header, parts.iter().map(|part| part.render_part(spelling, None, None)))
             }
+            AnswerBody::Returned(bytes) => bytes.clone(),
         }
     }
 }

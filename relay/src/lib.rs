@@ -11,6 +11,7 @@ pub mod driver;
 mod links;
 pub mod logging;
 pub mod metrics;
+mod reach;
 pub mod run;
 pub mod store;
 pub mod tree;

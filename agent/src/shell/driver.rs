@@ -3,18 +3,18 @@
 //! Links may wait for this task; it never waits for a link, and for the disk only by taking no new input. So nothing
 //! waits in a circle, and unread pushes stay in the server's window.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use dialler::{Answered, Answering, Content, Incoming, Live, Outgoing, Said, Told, clock};
+use dialler::{Answered, Answering, Content, Hop, Incoming, Live, Outgoing, Said, Told, clock, documents};
+use node::answer::Answer;
 use node::client::journal::Entry;
-use node::client::{self, Action, Client, Via};
-use node::ids::{Position, Resume, Ticket};
+use node::client::{self, Action, Client, Draft, Via};
+use node::ids::{ExchangeId, Position, Resume, Ticket};
 use node::intake::Intake;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::incoming;
 use super::store::{Refused, Report, Store};
 
 /// How long what is under way may take when the agent stops.
@@ -22,9 +22,13 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(crate) struct Driver {
+    hop: Hop,
     client: Client,
     store: Store,
     live: Option<Live>,
+    /// Exchanges of the server that wait for their answer; QUIC's stream limit bounds how many do.
+    asked: HashMap<ExchangeId, oneshot::Sender<Answering>>,
+    last_asked: u64,
     /// What the store's queue had no room for, in order.
     unsent: VecDeque<(Ticket, Vec<Entry>)>,
     /// Where each batch that is not durable yet leads.
@@ -58,13 +62,25 @@ enum Woken {
 
 impl Driver {
     pub(crate) fn new(
+        hop: Hop,
         client: Client,
         store: Store,
         resume: watch::Sender<Option<Resume>>,
         synchronised: watch::Sender<bool>,
     ) -> Self {
-        let (unsent, undurable) = (VecDeque::new(), VecDeque::new());
-        Self { client, store, live: None, unsent, undurable, resume, synchronised, stopped: None }
+        Self {
+            hop,
+            client,
+            store,
+            live: None,
+            asked: HashMap::new(),
+            last_asked: 0,
+            unsent: VecDeque::new(),
+            undurable: VecDeque::new(),
+            resume,
+            synchronised,
+            stopped: None,
+        }
     }
 
     /// Runs until `stop`, or until nothing more can be done: then says why. Either way everything journalled is durable
@@ -124,6 +140,7 @@ impl Driver {
 
     fn down(&mut self) {
         if self.live.take().is_some() {
+            self.asked.clear();
             self.handle(client::Event::Disconnected);
         }
     }
@@ -145,9 +162,10 @@ impl Driver {
             // Nothing stands below an agent: no cycle goes through it.
             Said::Path(_) => {}
             Said::Incoming(Incoming { intake, parts: _, answer }) => {
-                let refusal = Answering::Answer { answer: incoming::refusal(&intake.part), deliveries: Vec::new() };
-                // Whoever asked may be gone with the link.
-                drop(answer.send(refusal));
+                self.last_asked += 1;
+                let exchange = ExchangeId(self.last_asked);
+                self.asked.insert(exchange, answer);
+                self.handle(client::Event::Asked { exchange, intake });
             }
         }
         if !was_synchronised && self.client.is_synchronised() {
@@ -192,11 +210,21 @@ impl Driver {
                 let outgoing = Outgoing { exchange, content: Content::Drafts(drafts) };
                 self.say(|live| live.asks.try_send(outgoing).is_ok());
             }
+            Action::Respond { exchange, answer, delivery } => self.respond(exchange, answer, &delivery),
             Action::Hangup(why) => {
                 tracing::warn!(why, "the link is given up; trying again after a pause");
                 self.say(|_| false);
             }
             Action::Stop(why) => self.stopped = Some(why),
+        }
+    }
+
+    fn respond(&mut self, exchange: ExchangeId, answer: Answer, delivery: &[Draft]) {
+        if let Some(asker) = self.asked.remove(&exchange) {
+            let document = || documents::ask(self.hop, clock::message_id(), delivery);
+            let deliveries = if delivery.is_empty() { Vec::new() } else { vec![vec![document()]] };
+            // Whoever asked may be gone with the link.
+            drop(asker.send(Answering::Answer { answer, deliveries }));
         }
     }
 

@@ -1,7 +1,6 @@
 //! The shell around the pure client: one task that owns it, between its link and its disk.
 
 mod driver;
-mod incoming;
 mod store;
 mod watch;
 

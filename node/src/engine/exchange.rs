@@ -11,7 +11,7 @@ use super::register::Said;
 use super::{Engine, ReplyTo};
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::ids::{ExchangeId, LinkId, Time};
-use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Order, Orders, Refusal};
+use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Orders, Refusal};
 use crate::records::Origin;
 
 /// For whom a part is carried out.
@@ -124,18 +124,7 @@ impl Engine {
     /// Messages of one Payload share one fate: all are carried out, or none (R-10.1.5-6).
     fn orders(&mut self, now: Time, speaker: &Speaker, hop: &Hop, orders: &Orders, plan: &mut Plan) -> Vec<Leaf> {
         let outcome = self.carry_out(now, speaker, hop, orders, plan);
-        let cause = outcome.as_ref().err().map(|(index, _)| *index);
-        let leaf = |(index, order): (usize, &Order)| {
-            let result = match &outcome {
-                Ok(()) => Ok(()),
-                Err((_, refusal)) if Some(index) == cause => Err(refusal.clone()),
-                Err((first, _)) => {
-                    Err(refusal(ReplyStatus::Failed, &format!("message {} of this Payload was refused", first + 1)))
-                }
-            };
-            Leaf::new(hop, order, result)
-        };
-        orders.orders.iter().enumerate().map(leaf).collect()
+        Leaf::of_one_fate(hop, &orders.orders, &outcome)
     }
 
     fn carry_out(

@@ -10,6 +10,7 @@ mod deliver;
 mod exchange;
 mod parked;
 mod plan;
+pub mod reach;
 mod recover;
 mod register;
 mod session;
@@ -94,6 +95,8 @@ pub enum Event {
     Attach(uplink::Config),
     /// And takes it away from there.
     Detach(ServerGuid),
+    /// Somebody above asks a client below, or an answer has come.
+    Reach(reach::Event),
 }
 
 /// How far one client has answered.
@@ -126,6 +129,8 @@ pub enum Action {
     Uplink(ServerGuid, uplink::Action),
     /// Tell every link what stands above it now.
     Path(Vec<Mark>),
+    /// For somebody above who asks a client below.
+    Reach(reach::Action),
 }
 
 /// The content of a Hello's answer.
@@ -219,6 +224,7 @@ pub struct Engine {
     /// Documents whose answer waits for upstreams.
     parked: BTreeMap<ParkedId, Parked>,
     deadlines: BTreeSet<(Time, ParkedId)>,
+    reach: reach::Reach,
     next_parked: ParkedId,
     now: Time,
     assigned: Position,
@@ -250,6 +256,7 @@ impl Engine {
             Event::Uplink(server, event) => self.uplink(now, server, event),
             Event::Attach(config) => self.attach(now, config),
             Event::Detach(server) => self.detach(now, server),
+            Event::Reach(event) => self.reach(event),
         }
         self.tell_changes(now);
     }

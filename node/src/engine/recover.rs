@@ -53,6 +53,7 @@ impl Engine {
             below: Default::default(),
             parked: Default::default(),
             deadlines: Default::default(),
+            reach: Default::default(),
             next_parked: ParkedId(1),
             now,
             assigned: Position(0),

@@ -124,6 +124,7 @@ impl Engine {
             self.links.remove(&session.client);
         }
         self.tell_shard(link, shard::Event::LinkDown(link));
+        self.unreached(link);
     }
 
     /// The end of a link is contact, too: a lease runs from here. Of who is not registered nothing is kept.

@@ -5,5 +5,6 @@ mod bench;
 mod items;
 mod links;
 mod operations;
+mod reach;
 mod store;
 mod uplinks;

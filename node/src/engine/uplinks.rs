@@ -140,7 +140,7 @@ impl Engine {
         Answer { server: part.hop.server, client: part.hop.client, body }
     }
 
-    fn fits_from_above(&self, server: ServerGuid, outer: bool, hop: &Hop) -> Result<(), Refusal> {
+    pub(super) fn fits_from_above(&self, server: ServerGuid, outer: bool, hop: &Hop) -> Result<(), Refusal> {
         let own = self.uplinks.get(&server).map(|uplink| uplink.config().client);
         let failed = |why: &str| Err(refusal(ReplyStatus::Failed, why));
         match (hop.server, hop.client) {
@@ -407,7 +407,7 @@ fn words_of(uplink: Option<&Uplink>, record: &ItemRecord) -> Vec<(Want, Keys)> {
 }
 
 /// Each message keeps its own refusal if it has one.
-fn refused(part: &IntakePart, refusal: &Refusal) -> Vec<Leaf> {
+pub(super) fn refused(part: &IntakePart, refusal: &Refusal) -> Vec<Leaf> {
     match &part.body {
         Body::Orders(orders) => {
             let leaf = |order: &crate::intake::Order| {

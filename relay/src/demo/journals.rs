@@ -17,11 +17,11 @@ pub(super) struct Journal {
 impl Journal {
     /// As it stands now; empty if the agent has not begun.
     pub(super) fn read(world: &World, product: &str) -> anyhow::Result<Self> {
-        let directory = world.state(product);
+        let directory = world.cast.world.state(product);
         if !directory.join(journal::JOURNAL).exists() {
             return Ok(Self { lines: Vec::new() });
         }
-        Ok(Self { lines: journal::read(&directory)?.lines })
+        Ok(Self { lines: journal::lines(&directory)? })
     }
 
     fn came(&self) -> impl Iterator<Item = &Line> {

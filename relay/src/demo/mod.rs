@@ -7,12 +7,10 @@
 mod checks;
 mod data;
 mod journals;
-mod processes;
 mod story;
 mod table;
 mod world;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,11 +32,6 @@ pub struct Options {
 pub fn main(options: &Options) -> anyhow::Result<ExitCode> {
     let held = story::tell(options)?;
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Runs an agent or a provider inside this program.
-pub fn agent(args: Vec<OsString>) -> ExitCode {
-    agent::cli::main(std::iter::once(OsString::from("distributary-agent")).chain(args))
 }
 
 #[allow(clippy::print_stdout, reason = "the demo is there to be read")]

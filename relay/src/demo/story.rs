@@ -1,6 +1,7 @@
 //! The order of events of the demo.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dialler::clock;
@@ -10,16 +11,18 @@ use node::ids::Time;
 use super::checks::{self, Check};
 use super::data::{self, Reason};
 use super::journals::{self, Journal};
-use super::processes::{Process, metric, page, wait_for};
-use super::world::World;
+use super::world::{ONLY, World};
 use super::{Options, say, table};
+use crate::tree::process::{Process, wait_for};
+use crate::tree::scenario::Party;
+use crate::tree::scrape::metric;
 
 /// The whole demo; true if every check held.
 pub(super) fn tell(options: &Options) -> anyhow::Result<bool> {
     let mut stage = Stage::set(options)?;
     let held = stage.play();
     if !matches!(held, Ok(true)) {
-        let kept = stage.world.keep();
+        let kept = stage.world.cast.world.folder.keep();
         say_error(&format!("everything that was written is kept in {}", kept.display()));
     }
     held
@@ -54,8 +57,6 @@ struct Stage {
     world: World,
     expected: BTreeMap<String, Vec<Reason>>,
     json: bool,
-    server: Option<Process>,
-    agents: Vec<Process>,
 }
 
 /// What a publication came to.
@@ -70,7 +71,7 @@ struct Outcome {
 impl Stage {
     fn set(options: &Options) -> anyhow::Result<Self> {
         let world = World::make(options)?;
-        Ok(Self { world, expected: data::expected()?, json: options.json, server: None, agents: Vec::new() })
+        Ok(Self { world, expected: data::expected()?, json: options.json })
     }
 
     fn say(&self, text: &str) {
@@ -86,14 +87,11 @@ impl Stage {
         self.start_server()?;
         self.say(&format!(
             "server     X.1206 over QUIC on {}, metrics on http://{}/metrics",
-            self.world.quic, self.world.admin
+            self.world.cast.world.quic(ONLY),
+            self.admin()
         ));
-        for product in &self.world.products {
-            let log = self.world.log(product.name);
-            let config = self.world.agent_config(product.name);
-            self.agents.push(Process::start(product.name, &["agent", "run"], &config, &log)?);
-        }
-        let count = self.agents.len();
+        let count = self.world.products.len();
+        (0..count).try_for_each(|group| self.world.cast.start_group(group))?;
         self.say(&format!("agents     {count}, one for each lock file; each registers every component that it finds"));
         self.check_processes()?;
         wait_for("every agent to be registered", || {
@@ -101,30 +99,33 @@ impl Stage {
             Ok(journals::read_all(&self.world)?.iter().all(Journal::is_synchronised))
         })?;
         wait_for("the server to count them", || {
-            Ok(metric(self.world.admin, "distributary_registered_clients") == Some(count as u64))
+            Ok(metric(self.admin(), "distributary_registered_clients") == Some(count as u64))
         })?;
         self.say(&format!("registered {count} clients at the server\n"));
         Ok(())
     }
 
     fn start_server(&mut self) -> anyhow::Result<()> {
-        let (config, log) = (self.world.server_config(), self.world.log("server"));
-        self.server = Some(Process::start("server", &["run"], &config, &log)?);
+        self.world.cast.start_server(ONLY)?;
         wait_for("the server", || {
             self.check_processes()?;
-            Ok(page(self.world.admin, "/readyz").is_some())
+            Ok(self.world.cast.is_ready(ONLY))
         })
     }
 
     fn check_processes(&mut self) -> anyhow::Result<()> {
-        self.server.iter_mut().chain(&mut self.agents).try_for_each(Process::check)
+        self.world.cast.check()
+    }
+
+    fn admin(&self) -> SocketAddr {
+        self.world.cast.world.admin(ONLY)
     }
 
     /// Reasons and items of an agent that a publication must bring; both publications together bring everything.
     fn wanted(&self, through: usize) -> anyhow::Result<usize> {
         let mut published = String::new();
         for index in 0..=through {
-            published.push_str(&std::fs::read_to_string(self.world.publication(index))?);
+            published.push_str(&std::fs::read_to_string(&self.world.publications[index])?);
         }
         let items = self.expected.values().map(|reasons| {
             let mut ids: Vec<&str> = reasons.iter().map(|(_, _, id)| id.as_str()).collect();
@@ -136,14 +137,11 @@ impl Stage {
     }
 
     fn advisories(&self, index: usize) -> anyhow::Result<usize> {
-        Ok(std::fs::read_to_string(self.world.publication(index))?.lines().count())
+        Ok(std::fs::read_to_string(&self.world.publications[index])?.lines().count())
     }
 
     fn provider(&self, index: usize) -> anyhow::Result<Process> {
-        let source = self.world.publication(index);
-        let source = source.to_string_lossy();
-        let args = ["agent", "publish", &source];
-        Process::start("provider", &args, &self.world.provider_config(), &self.world.log("provider"))
+        self.world.cast.publish(ONLY, &self.world.publications[index])
     }
 
     fn publish(&mut self, index: usize) -> anyhow::Result<Outcome> {
@@ -166,9 +164,7 @@ impl Stage {
         let begun = clock::wall();
         let mut provider = self.provider(1)?;
         wait_for("the second publication to be under way", || Ok(journals::items(&self.world)? > before))?;
-        if let Some(server) = &mut self.server {
-            server.kill()?;
-        }
+        self.world.cast.kill(Party::Server(ONLY))?;
         let reached = journals::items(&self.world)?;
         bar.set_position((reached - before) as u64);
         let (made, all) = (reached - before, wanted - before);
@@ -182,7 +178,7 @@ impl Stage {
         bar.finish_and_clear();
         // What is too much would come now: the server has nothing left to push.
         wait_for("the server to have every answer", || {
-            Ok(metric(self.world.admin, "distributary_items_unanswered") == Some(0))
+            Ok(metric(self.admin(), "distributary_items_unanswered") == Some(0))
         })?;
         let outcome = self.outcome(begun, &counts)?;
         let took = outcome.took.as_millis();
@@ -192,7 +188,11 @@ impl Stage {
     }
 
     fn succeed(&self, provider: &mut Process) -> anyhow::Result<()> {
-        anyhow::ensure!(provider.wait()?, "the provider failed: see {}", self.world.log("provider").display());
+        anyhow::ensure!(
+            provider.wait()?,
+            "the provider failed: see {}",
+            self.world.cast.world.folder.log("provider").display()
+        );
         Ok(())
     }
 

@@ -1,13 +1,12 @@
 //! Clause 8.2.2 between tiers: what a local server asks of its upstream, and what its clients get when.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use schemas::guid::ClientGuid;
 use tests::harness::draft::{self, component_item};
 use tests::harness::{TestClient, within};
 
-use super::{PROVIDER, foreign, root, same_realm, under};
+use super::{PROVIDER, clients, foreign, root, same_realm, under};
 
 // R-8.2.2-14, -16 and R-6-5 in small: a thousand ask two tiers for the same at once; one Request leaves each upwards.
 #[tokio::test(flavor = "multi_thread")]
@@ -16,17 +15,16 @@ async fn c8_2_2_a_thousand_equal_requests_are_one_request_at_each_tier() {
     let provider = TestClient::connect(&root, PROVIDER).await;
     provider.ask(draft::deliver(&[component_item("hole", "lib.so", "1.2.8")])).await.succeeded();
     let upper = under(&root, 0xa100, same_realm()).await;
-    let lower = Arc::new(under(&upper, 0xa200, same_realm()).await);
+    let lower = under(&upper, 0xa200, same_realm()).await;
+    let clients = clients(&lower, 1000).await;
     let mut asking = tokio::task::JoinSet::new();
-    for number in 0..1000 {
-        let lower = lower.clone();
+    for client in clients {
         asking.spawn(async move {
-            let client = TestClient::connect(&lower, ClientGuid(0xa_0000 + number)).await;
             let asset = draft::asset("Editor", "1", vec![draft::component("lib.so", "1.2.8")]);
             let answer = client.ask(draft::request_full(&[asset])).await.succeeded();
             let mut got = answer.ids();
             if got.is_empty() {
-                // Who came before the rest was answered by the time the item had come: it is pushed.
+                // The upstream took longer than an answer waits: it is pushed.
                 got.extend(client.take_until("hole").await.into_iter().map(|item| item.id));
             }
             got
@@ -36,7 +34,8 @@ async fn c8_2_2_a_thousand_equal_requests_are_one_request_at_each_tier() {
         assert_eq!(got.unwrap(), ["hole"]);
     }
     let requests = |snapshot: &relay::driver::Snapshot| {
-        let of = |major| snapshot.engine.answered.iter().filter(move |((of, _), _)| *of == major).map(|(_, count)| *count);
+        let of =
+            |major| snapshot.engine.answered.iter().filter(move |((of, _), _)| *of == major).map(|(_, count)| *count);
         (of("request").sum::<u64>(), of("register").sum::<u64>())
     };
     let at_root = root.snapshot_when(|snapshot| requests(snapshot).0 > 0).await;
@@ -60,7 +59,8 @@ async fn c8_2_2_an_element_is_fetched_when_it_concerns_somebody() {
     let isp = under(&root, 0xb100, relay::config::Asks { ask: relay::config::Ask::Elements, ..foreign() }).await;
     isp.snapshot_when(|snapshot| snapshot.items == 2).await;
     let client = TestClient::connect(&isp, ClientGuid(0xb_0001)).await;
-    let answer = client.ask(draft::request_full(&[draft::asset("Editor", "1", vec![draft::component("a.so", "1")])])).await;
+    let answer =
+        client.ask(draft::request_full(&[draft::asset("Editor", "1", vec![draft::component("a.so", "1")])])).await;
     let items = answer.succeeded().items();
     let got: BTreeSet<(String, bool)> = items.into_iter().map(|item| (item.id, item.is_entry)).collect();
     assert_eq!(got, [("one".to_owned(), false)].into());

@@ -4,7 +4,7 @@ mod c8_2_2;
 
 use relay::config::{Asks, Upstream};
 use schemas::guid::{ClientGuid, ServerGuid};
-use tests::harness::TestServer;
+use tests::harness::{TestClient, TestServer};
 
 /// A provider that every root knows.
 const PROVIDER: ClientGuid = ClientGuid(0x9001);
@@ -23,6 +23,15 @@ async fn under(upstream: &TestServer, guid: u128, asks: Asks) -> TestServer {
     let server = TestServer::start(ServerGuid(guid), |config| config.upstream = vec![above]).await;
     server.snapshot_when(|snapshot| snapshot.uplinks_synchronised == 1).await;
     server
+}
+
+/// Connected clients, one after the other: a server shakes hands with a few hundred at once only.
+async fn clients(server: &TestServer, count: u128) -> Vec<TestClient> {
+    let mut clients = Vec::new();
+    for number in 1..=count {
+        clients.push(TestClient::connect(server, ClientGuid((server.guid().0 << 32) | number)).await);
+    }
+    clients
 }
 
 /// How a server asks one of its own realm.
