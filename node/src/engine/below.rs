@@ -4,7 +4,9 @@
 //! on of its clients makes the inventory (R-1-2), and the routes by which a server addresses whoever is below it (9.3).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::time::Duration;
 
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
@@ -197,6 +199,7 @@ impl Engine {
         self.check_room(client, &known, plan).map_err(|refusal| (0, refusal))?;
         plan.set_below(client, Some(known));
         self.note_seen(now, said, plan);
+        self.plan_report(contact, said, plan);
         Ok(())
     }
 
@@ -225,6 +228,7 @@ impl Engine {
     pub(super) fn expire_below(&mut self, now: Time) {
         let mut plan = Plan::default();
         for client in self.below.unheard(|renewed| now.since(renewed) > self.config.lease) {
+            plan.gone.extend(self.as_gone(client).map(|gone| (client, gone)));
             plan.set_below(client, None);
         }
         if !plan.writes.is_empty() {
@@ -252,28 +256,45 @@ impl Engine {
         }
     }
 
-    /// Everybody who is connected, registered or reported, each once.
-    pub fn inventory(&self) -> impl Iterator<Item = Listed<'_>> {
-        let unregistered = self.links.keys().filter(|client| !self.registered.contains_key(client));
-        let here = self.registered.keys().chain(unregistered).filter(|client| !self.below.clients.contains_key(client));
-        let listed_below = |(client, known): (&ClientGuid, &Known)| Listed {
-            client: *client,
-            route: self.route(*client).unwrap_or_default(),
-            subscriptions: Cow::Owned(known.list()),
-            contact: known.renewed,
-            connected: false,
-        };
-        here.map(|client| self.listed_here(*client)).chain(self.below.clients.iter().map(listed_below))
+    /// The next clients after one, in the order of their GUIDs: whoever is connected, registered or reported.
+    pub fn inventory(&self, after: Option<ClientGuid>, count: usize) -> Vec<Listed<'_>> {
+        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let connected = self.links.range(from).take(count).map(|(client, _)| *client);
+        let registered = self.registered.range(from).take(count).map(|(client, _)| *client);
+        let reported = self.below.clients.range(from).take(count).map(|(client, _)| *client);
+        let next: BTreeSet<ClientGuid> = connected.chain(registered).chain(reported).collect();
+        next.into_iter().take(count).map(|client| self.listed(client)).collect()
     }
 
-    fn listed_here(&self, client: ClientGuid) -> Listed<'_> {
-        let connected = self.links.contains_key(&client);
-        Listed {
-            client,
-            route: vec![(self.config.server, client)],
-            subscriptions: Cow::Borrowed(self.subscriptions.of(client)),
-            contact: self.registered.get(&client).copied().unwrap_or(self.now),
-            connected,
+    /// Whoever is registered or reported.
+    pub(super) fn known_clients(&self) -> Vec<ClientGuid> {
+        let here = self.registered.keys().filter(|client| !self.below.clients.contains_key(client));
+        here.chain(self.below.clients.keys()).copied().collect()
+    }
+
+    pub(super) fn listed(&self, client: ClientGuid) -> Listed<'_> {
+        let route = self.route(client).unwrap_or_default();
+        match self.below.clients.get(&client) {
+            Some(known) => {
+                let subscriptions = Cow::Owned(known.list());
+                Listed { client, route, subscriptions, contact: known.renewed, connected: false }
+            }
+            None => Listed {
+                client,
+                route,
+                subscriptions: Cow::Borrowed(self.subscriptions.of(client)),
+                contact: self.registered.get(&client).copied().unwrap_or(self.now),
+                connected: self.links.contains_key(&client),
+            },
         }
+    }
+
+    /// Clients that were not heard of for this long, and have no link here (R-6-1).
+    pub fn stale(&self, now: Time, silence: Duration) -> usize {
+        let is_silent = |contact: Time| now.since(contact) >= silence;
+        let is_elsewhere =
+            |client: &ClientGuid| self.links.contains_key(client) || self.below.clients.contains_key(client);
+        let here = self.registered.iter().filter(|(client, contact)| is_silent(**contact) && !is_elsewhere(client));
+        here.count() + self.below.clients.values().filter(|known| is_silent(known.renewed)).count()
     }
 }

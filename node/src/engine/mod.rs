@@ -4,7 +4,7 @@
 //! reply) when its `Stored` comes back. `Stored` events come in the order of the actions, so effects apply in the order
 //! of decisions, live and after a restart alike.
 
-mod below;
+pub mod below;
 mod config;
 mod deliver;
 mod exchange;
@@ -13,6 +13,7 @@ mod plan;
 pub mod reach;
 mod recover;
 mod register;
+mod reports;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -44,7 +45,6 @@ use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
 
-pub use self::below::{Listed, Route};
 pub use self::config::{Config, ENVELOPE_BYTES_MAX};
 
 /// What happens to an engine.
@@ -233,6 +233,7 @@ pub struct Engine {
     /// A store that failed once is not trusted again: nothing more is accepted until a restart.
     broken: Option<String>,
     next_sweep: Time,
+    next_refresh: Time,
     actions: VecDeque<Action>,
     totals: Totals,
 }
@@ -271,6 +272,7 @@ impl Engine {
             self.next_sweep = now.after(SWEEP);
             self.expire_leases(now);
             self.expire_below(now);
+            self.refresh_reports(now);
             self.expire_seen(now);
         }
         self.tell_changes(now);
