@@ -8,10 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dialler::clock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-
-use crate::clock;
 
 /// The file, in the state directory.
 const CONTACT: &str = "contact.json";
@@ -64,7 +63,7 @@ pub(crate) async fn keep(directory: PathBuf, mut synchronised: watch::Receiver<b
 }
 
 async fn note(directory: PathBuf, synchronised: bool) {
-    let contact = Contact { at: clock::text(clock::now()), synchronised };
+    let contact = Contact { at: clock::text(clock::wall()), synchronised };
     match tokio::task::spawn_blocking(move || contact.write(&directory)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "cannot write {CONTACT}: lists will look older than they are"),

@@ -4,28 +4,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialler::{Dialler, Hop};
 use link::budget::Budget;
 use link::close::CloseCode;
 use link::endpoint::Client as Endpoint;
+use link::hello::{Hello, RequestPolicy};
 use link::identity::Identity;
 use link::limits::LinkLimits;
 use link::reconnect::Target;
 use node::client::Client;
-use schemas::guid::ClientGuid;
+use schemas::guid::{Cid, ClientGuid};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::assets::{self, AssetsError, Stamp};
 use crate::config::Config;
 use crate::contact;
-use crate::documents::Hop;
 use crate::journal::{Journal, JournalError};
-use crate::shell::{self, Dialler, Driver, Store};
+use crate::shell::{self, Driver, Inputs, Store};
 
-/// Inputs that may wait for the driver.
-const INPUTS: usize = 16;
+/// Links and inventories that may wait for the driver.
+const INPUTS: usize = 4;
 /// How long the server may take to hear that the link is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a server may ask of an agent (R-8.2.2-6). Whatever it asks for, it gets lists of assets.
+const REQUEST_POLICY: [&str; 11] = [
+    "Register:",
+    "Register:Full",
+    "Register:Catalog",
+    "Register:End",
+    "Request:",
+    "Request:Full",
+    "Request:Catalog",
+    "Request:End",
+    "Deliver:",
+    "Deliver:Full",
+    "Deliver:Catalog",
+];
 
 /// Why an agent did not start, or could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -94,20 +110,22 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
 
     let (resume, resume_receiver) = watch::channel(client.resume());
     let (store, reports) = Store::start(journal)?;
-    let (inputs, input_receiver) = mpsc::channel(INPUTS);
+    let (changes, assets) = mpsc::channel(INPUTS);
+    let (teller, told) = mpsc::channel(INPUTS);
     let first = assets::for_client(&inventory);
     let every = Duration::from_secs(config.rescan_seconds);
-    let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), inputs.clone()));
-    let dialler = Dialler { endpoint: endpoint.clone(), target, hop, resume: resume_receiver, inputs };
+    let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), changes));
+    let dialler =
+        Dialler { endpoint: endpoint.clone(), target, hop, hello: hello(), resume: resume_receiver, told: teller };
     // Its own, since the driver may also end by itself.
     let hang_up = stop.child_token();
-    let dialling = tokio::spawn(shell::dial(dialler, hang_up.clone()));
+    let dialling = tokio::spawn(dialler::dial(dialler, hang_up.clone()));
 
     let (synchronised, synchronised_receiver) = watch::channel(false);
     let noting = tokio::spawn(contact::keep(config.state.directory.clone(), synchronised_receiver));
 
-    let driver = Driver::new(client, store, resume, synchronised);
-    let stopped = driver.run(first, input_receiver, reports, stop.clone()).await;
+    let driver = Driver::new(hop, client, store, resume, synchronised);
+    let stopped = driver.run(first, Inputs { told, assets, reports }, stop.clone()).await;
     watching.abort();
     hang_up.cancel();
     // The driver has let go of what it notes.
@@ -120,6 +138,12 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     // The server's acknowledgement of the close is a courtesy.
     drop(tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await);
     stopped.map_or(Ok(Ended::Stopped), |why| Err(RunError::Stopped(why)))
+}
+
+/// What an agent says of itself.
+fn hello() -> Hello {
+    let accepts = REQUEST_POLICY.map(str::to_owned).to_vec();
+    Hello { policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts }], ..Hello::default() }
 }
 
 /// A dialling endpoint with room for one link.

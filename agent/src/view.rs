@@ -240,12 +240,12 @@ fn rating(tenths: u8) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use dialler::documents;
     use node::ids::{Position, Resume, Time};
     use schemas::version::{Container, Info, VersionInfo};
     use topology::matching::{By, Reason};
 
     use super::*;
-    use crate::documents;
     use crate::journal::Journal;
 
     fn document(ids: &[&str], revision: u64, cvss: &str) -> (Digest, Bytes) {

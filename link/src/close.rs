@@ -24,7 +24,7 @@ pub enum CloseCode {
     Digest,
     /// What should have come did not come in time.
     Timeout,
-    /// The certificate, or the GUID in it, is not welcome here.
+    /// The certificate, the GUID in it, or the path that would come with it, is not welcome here.
     Refused,
     /// No version of the protocol in common.
     Version,

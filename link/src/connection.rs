@@ -1,6 +1,6 @@
 //! A link that stands: both certificates checked, both Hellos said.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,11 @@ use crate::hello::Hello;
 use crate::identity::PeerIdentity;
 use crate::lane::{Control, LaneReceiver, LaneSender, ReplyLane, ReplySender};
 use crate::limits::LinkLimits;
+use schemas::mark::Mark;
+
+use crate::path::{self, PATH_BYTES_MAX};
 use crate::reader::{FrameReader, ReadFailure, Rules};
+use crate::traffic::{Counters, WireBytes};
 use crate::writer::{FrameWriter, WriteFailure};
 
 /// Transport priorities: what is small and frees windows goes before what is large.
@@ -37,22 +41,6 @@ pub enum Side {
     Client,
     /// It listened.
     Server,
-}
-
-/// Bytes of frames, headers included, since the link began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Of frames received whole.
-    pub received: u64,
-    /// Of frames handed to the transport whole.
-    pub sent: u64,
-}
-
-/// The live form of [`Counters`].
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    pub(crate) received: AtomicU64,
-    pub(crate) sent: AtomicU64,
 }
 
 /// One link. Clones are handles of the same link; it closes when the last handle and the last stream of it are dropped.
@@ -119,8 +107,14 @@ impl Link {
 
     /// Bytes of frames so far.
     pub fn counters(&self) -> Counters {
-        let traffic = &self.0.rules.traffic;
-        Counters { received: traffic.received.load(Ordering::Relaxed), sent: traffic.sent.load(Ordering::Relaxed) }
+        self.0.rules.traffic.counters()
+    }
+
+    /// Bytes of datagrams so far, also of a link that is closed. A server's end lacks the client's first datagram, which
+    /// comes before there is a connection.
+    pub fn wire_bytes(&self) -> WireBytes {
+        let stats = self.0.connection.stats();
+        WireBytes { sent: stats.udp_tx.bytes, received: stats.udp_rx.bytes }
     }
 
     /// Credit for unread bytes that the other end has now, used or not.
@@ -219,6 +213,24 @@ impl Link {
         }
         let mut writer = self.0.control_out.lock().await;
         self.0.send(&mut writer, &FrameHeader::over(Kind::Behind, &[]).at(position), &[]).await
+    }
+
+    /// Server: tells the client its new path. A client whose Hello said no path does not know the frame: nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// More than [`path::PATH_MARKS_MAX`] marks, this is the client's end, or the link is closed.
+    pub async fn path(&self, path: &[Mark]) -> Result<(), SendError> {
+        if self.0.side == Side::Client {
+            return Err(SendError::Side("a server tells its path"));
+        }
+        if self.0.peer_hello.path.is_none() {
+            return Ok(());
+        }
+        let too_long = |_| SendError::TooLong { length: size_of_val(path) as u64, limit: u64::from(PATH_BYTES_MAX) };
+        let body = [Bytes::from(path::to_wire(path).map_err(too_long)?)];
+        let mut writer = self.0.control_out.lock().await;
+        self.0.send(&mut writer, &FrameHeader::over(Kind::Path, &body), &body).await
     }
 
     /// Closes the link; the text is for people and is cut to [`crate::close::TEXT_BYTES_MAX`] bytes. What was sent and

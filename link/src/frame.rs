@@ -18,6 +18,9 @@ use schemas::class::Class;
 use schemas::digest::Digest;
 
 use crate::close::CloseCode;
+use schemas::mark::Mark;
+
+use crate::path::PATH_BYTES_MAX;
 
 /// Length of a header.
 pub const HEADER_BYTES: usize = 56;
@@ -41,21 +44,24 @@ pub enum Kind {
     Lane = 6,
     /// Items up to the position may be missing; ask again. No body.
     Behind = 7,
+    /// The server's path has changed; the body is the new one.
+    Path = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Hello, Self::Document, Self::Delivery, Self::Reply, Self::End, Self::Lane, Self::Behind];
+    const ALL: [Self; 8] =
+        [Self::Hello, Self::Document, Self::Delivery, Self::Reply, Self::End, Self::Lane, Self::Behind, Self::Path];
 
     fn from_wire(number: u8) -> Result<Self, FrameError> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number).ok_or(FrameError::Kind(number))
     }
 
-    /// Whether a frame of this kind has a body.
-    fn has_body(self) -> bool {
+    /// Whether a frame of this kind can have a body of this length. What a document may have is not for its kind to say.
+    fn admits(self, length: u32) -> bool {
         match self {
             Self::Hello | Self::Document | Self::Delivery | Self::Reply => true,
-            Self::End | Self::Lane | Self::Behind => false,
+            Self::End | Self::Lane | Self::Behind => length == 0,
+            Self::Path => length <= PATH_BYTES_MAX && length.is_multiple_of(Mark::BYTES as u32),
         }
     }
 }
@@ -138,7 +144,7 @@ impl FrameHeader {
     ///
     /// # Errors
     ///
-    /// What `x1206/1` does not know, or a body where none belongs. The length is the caller's to bound.
+    /// What `x1206/1` does not know, or a length that this kind cannot have. That of a document is the caller's to bound.
     pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<(Self, u32), FrameError> {
         let length = u32::from_be_bytes(field(bytes, 0));
         let kind = Kind::from_wire(bytes[4])?;
@@ -147,7 +153,7 @@ impl FrameHeader {
         if bytes[7] != 0 {
             return Err(FrameError::Flags(bytes[7]));
         }
-        if length != 0 && !kind.has_body() {
+        if !kind.admits(length) {
             return Err(FrameError::Body { kind, length });
         }
         let header = Self {
@@ -187,7 +193,7 @@ pub enum FrameError {
     /// Flags where none are defined.
     #[error("frame with unknown flags {0:#04x}")]
     Flags(u8),
-    /// A body where none belongs.
+    /// A body where none belongs, or of a length that this kind cannot have; nothing was allocated.
     #[error("{kind:?} frame with a body of {length} bytes")]
     Body {
         /// What the frame is.

@@ -7,6 +7,9 @@ use schemas::class::Class;
 use schemas::digest::Digest;
 
 use crate::frame::{class_from_wire, class_to_wire};
+use schemas::mark::Mark;
+
+use crate::path;
 
 /// Bytes of a whole Hello.
 pub const HELLO_BYTES_MAX: u32 = 64 << 10;
@@ -32,6 +35,7 @@ mod tag {
     pub(super) const BEHIND: u16 = 9;
     pub(super) const GENERATION: u16 = 10;
     pub(super) const IMPLEMENTATION: u16 = 11;
+    pub(super) const PATH: u16 = 12;
 }
 
 /// What one side says of itself.
@@ -60,6 +64,9 @@ pub struct Hello {
     pub generation: Option<u64>,
     /// Name and version of the program, for people.
     pub implementation: String,
+    /// A server: its own mark, then those of the servers above it. A client: its own mark if it is a server too. `None`
+    /// says nothing, and that a Path frame would not be understood.
+    pub path: Option<Vec<Mark>>,
 }
 
 impl Default for Hello {
@@ -76,6 +83,7 @@ impl Default for Hello {
             behind: false,
             generation: None,
             implementation: concat!("distributary/", env!("CARGO_PKG_VERSION")).to_owned(),
+            path: Some(Vec::new()),
         }
     }
 }
@@ -151,7 +159,8 @@ impl Hello {
     ///
     /// # Errors
     ///
-    /// More than [`HELLO_BYTES_MAX`] bytes: too many dictionaries, partial items or policies.
+    /// More than [`HELLO_BYTES_MAX`] bytes: too many dictionaries, partial items or policies. A path longer than
+    /// [`path::PATH_MARKS_MAX`].
     pub fn encode(&self) -> Result<Vec<u8>, HelloError> {
         let mut out = Writer(Vec::with_capacity(256));
         out.field(tag::VERSIONS, self.versions.iter().flat_map(|version| version.to_be_bytes()));
@@ -173,10 +182,15 @@ impl Hello {
             out.field(tag::GENERATION, generation.to_be_bytes());
         }
         out.field(tag::IMPLEMENTATION, self.implementation.bytes());
+        if let Some(path) = &self.path {
+            let fault = |fault| HelloError::Value { tag: tag::PATH, fault };
+            out.field(tag::PATH, path::to_wire(path).map_err(fault)?);
+        }
         if out.0.len() > HELLO_BYTES_MAX as usize { Err(HelloError::TooLong(out.0.len())) } else { Ok(out.0) }
     }
 
-    /// Reads the body of a Hello frame. What is not said has its default; the program's name is then empty.
+    /// Reads the body of a Hello frame. What is not said has its default; the program's name is then empty,
+    /// and there is no path.
     ///
     /// # Errors
     ///
@@ -185,11 +199,11 @@ impl Hello {
         if bytes.len() > HELLO_BYTES_MAX as usize {
             return Err(HelloError::TooLong(bytes.len()));
         }
-        let mut hello = Self { implementation: String::new(), ..Self::default() };
+        let mut hello = Self { implementation: String::new(), path: None, ..Self::default() };
         let mut seen = 0u16;
         for field in (Fields { bytes, at: 0 }) {
             let (tag, value) = field?;
-            if (tag::VERSIONS..=tag::IMPLEMENTATION).contains(&tag) && tag != tag::POLICY {
+            if (tag::VERSIONS..=tag::PATH).contains(&tag) && tag != tag::POLICY {
                 if seen & (1 << tag) != 0 {
                     return Err(HelloError::Repeated(tag));
                 }
@@ -219,6 +233,7 @@ impl Hello {
             }
             tag::GENERATION => self.generation = Some(u64::from_be_bytes(exact(value)?)),
             tag::IMPLEMENTATION => self.implementation = text(value)?,
+            tag::PATH => self.path = Some(path::from_wire(value)?),
             _ => {}
         }
         Ok(())

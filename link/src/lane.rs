@@ -1,4 +1,4 @@
-//! The long streams of a link: lanes of Deliveries down, the one reply lane up, Behind beside them.
+//! The long streams of a link: lanes of Deliveries down, the one reply lane up, Behind and Path beside them.
 
 use std::sync::PoisonError;
 
@@ -9,6 +9,9 @@ use schemas::class::Class;
 use crate::connection::{Link, Scope};
 use crate::error::{RecvError, SendError};
 use crate::frame::{Frame, FrameError, FrameHeader, Kind};
+use schemas::mark::Mark;
+
+use crate::path;
 use crate::reader::FrameReader;
 use crate::writer::FrameWriter;
 
@@ -146,7 +149,7 @@ impl ReplyLane {
     ///
     /// The link is closed, or is closed now because what came is no Reply.
     pub async fn recv(&mut self) -> Result<Frame, RecvError> {
-        control_frame(&self.link, &mut self.reader, Kind::Reply, "in the reply lane").await
+        control_frame(&self.link, &mut self.reader, &[Kind::Reply], "in the reply lane").await
     }
 }
 
@@ -157,13 +160,15 @@ pub struct Control {
 }
 
 /// What a server says beside its lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ControlEvent {
     /// Items up to the position may be missing here: ask again by Request.
     Behind {
         /// The highest position that may be missing.
         position: u64,
     },
+    /// The server's new path, in place of what it said before: its own mark, then those of the servers above it.
+    Path(Vec<Mark>),
 }
 
 impl Control {
@@ -177,8 +182,13 @@ impl Control {
     ///
     /// The link is closed, or is closed now because what came has no business here.
     pub async fn recv(&mut self) -> Result<ControlEvent, RecvError> {
-        let frame = control_frame(&self.link, &mut self.reader, Kind::Behind, "on the control stream").await?;
-        Ok(ControlEvent::Behind { position: frame.header.position })
+        let kinds = [Kind::Behind, Kind::Path];
+        let frame = control_frame(&self.link, &mut self.reader, &kinds, "on the control stream").await?;
+        if frame.header.kind == Kind::Behind {
+            return Ok(ControlEvent::Behind { position: frame.header.position });
+        }
+        let refuse = |fault| self.link.inner().refuse(FrameError::Contradiction(fault));
+        path::from_wire(&frame.body).map(ControlEvent::Path).map_err(refuse)
     }
 }
 
@@ -186,12 +196,12 @@ impl Control {
 async fn control_frame(
     link: &Link,
     reader: &mut FrameReader<RecvStream>,
-    kind: Kind,
+    kinds: &[Kind],
     place: &'static str,
 ) -> Result<Frame, RecvError> {
     let inner = link.inner();
     match inner.receive(reader, None, Scope::Link, "the rest of a frame on the control stream").await {
-        Ok(Some(frame)) if frame.header.kind == kind => Ok(frame),
+        Ok(Some(frame)) if kinds.contains(&frame.header.kind) => Ok(frame),
         Ok(Some(frame)) => Err(inner.refuse(FrameError::Unexpected { kind: frame.header.kind, place })),
         Ok(None) | Err(RecvError::Reset(_)) => {
             Err(inner.refuse(FrameError::Missing("on the control stream, which ends with its link only")))

@@ -19,10 +19,12 @@ pub mod hello;
 pub mod identity;
 pub mod lane;
 pub mod limits;
+pub mod path;
 pub mod pki;
 mod reader;
 pub mod reconnect;
 pub mod tls;
+pub mod traffic;
 mod window;
 mod writer;
 

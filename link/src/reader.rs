@@ -14,9 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::{Permit, Share};
-use crate::connection::Traffic;
 use crate::frame::{Frame, FrameError, FrameHeader, HEADER_BYTES};
 use crate::limits::LinkLimits;
+use crate::traffic::Traffic;
 use crate::window::{Raise, Windows};
 
 /// The first part of a body that is taken from the budget.

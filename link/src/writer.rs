@@ -7,8 +7,8 @@ use bytes::Bytes;
 use quinn::{SendStream, WriteError};
 
 use crate::close::CloseCode;
-use crate::connection::Traffic;
 use crate::frame::{FrameHeader, HEADER_BYTES};
+use crate::traffic::Traffic;
 
 /// Why a frame was not written.
 #[derive(Debug)]

@@ -67,6 +67,20 @@ impl Leaf {
         }
     }
 
+    /// The answers to messages of one Payload, which share one fate (R-10.1.5-6): `Err` says which of them was refused, and
+    /// why; the others failed with it.
+    pub fn of_one_fate(hop: &Hop, orders: &[Order], outcome: &Result<(), (usize, Refusal)>) -> Vec<Self> {
+        let result = |index| match outcome {
+            Err((cause, refusal)) if index == *cause => Err(refusal.clone()),
+            Err((cause, _)) => {
+                let why = format!("message {} of this Payload was refused", cause + 1);
+                Err(Refusal { status: ReplyStatus::Failed, why })
+            }
+            Ok(()) => Ok(()),
+        };
+        orders.iter().enumerate().map(|(index, order)| Self::new(hop, order, result(index))).collect()
+    }
+
     /// `Failed` for something that could not be read as a message.
     pub fn failed(reply_id: Option<String>, why: String) -> Self {
         // S4: where no CID was readable, the PID's text stands in its place.

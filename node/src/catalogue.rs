@@ -15,7 +15,7 @@ use topology::subject::ItemIdentity;
 use topology::subscriptions::{Mode, Subscription};
 
 use crate::ids::Position;
-use crate::records::ItemRecord;
+use crate::records::{ItemRecord, Origin};
 
 /// An item of the log.
 #[derive(Clone, Debug)]
@@ -60,6 +60,8 @@ pub struct Inserted {
     pub current: bool,
     /// What it replaced.
     pub replaced: Option<Position>,
+    /// The content that an entry of an upstream's catalogue says to be outdated (R-8.2.2-8).
+    pub outdated: Option<Position>,
 }
 
 /// How an item goes to a subscriber.
@@ -107,7 +109,12 @@ impl Catalogue {
         self.head = position;
         let slot = record.subject.identity.clone().map(|identity| (identity, record.is_entry));
         let old = slot.as_ref().and_then(|slot| self.slots.get(slot)).copied();
-        let current = old.is_none_or(|old| self.is_newer(&record, old));
+        let announced = self.announced_revision(&record).is_some_and(|newest| newest > record.subject.revision);
+        let current = !announced && old.is_none_or(|old| self.is_newer(&record, old));
+        let outdated = slot.as_ref().and_then(|slot| self.outdated_by(&record, slot)).filter(|_| current);
+        if let Some(outdated) = outdated {
+            self.retire(outdated);
+        }
         if current {
             if let Some(old) = old {
                 self.retire(old);
@@ -121,7 +128,25 @@ impl Catalogue {
         }
         self.digests.insert(record.digest, position);
         self.items.insert(position, Item { record, current });
-        Inserted { current, replaced: old.filter(|_| current) }
+        Inserted { current, replaced: old.filter(|_| current), outdated }
+    }
+
+    /// The content of an upstream's item that is older than this entry for it.
+    fn outdated_by(&self, entry: &ItemRecord, (identity, _): &Slot) -> Option<Position> {
+        if !is_announcement(entry) {
+            return None;
+        }
+        let position = self.slots.get(&(identity.clone(), false))?;
+        let content = self.items.get(position)?;
+        let is_older = content.current && content.record.subject.revision < entry.subject.revision;
+        is_older.then_some(*position)
+    }
+
+    /// The newest revision of this content that an upstream has announced.
+    fn announced_revision(&self, content: &ItemRecord) -> Option<u64> {
+        let identity = content.subject.identity.clone().filter(|_| !content.is_entry)?;
+        let entry = self.current(&identity, true).filter(|entry| is_announcement(&entry.record))?;
+        Some(entry.record.subject.revision)
     }
 
     fn is_newer(&self, record: &ItemRecord, old: Position) -> bool {
@@ -144,11 +169,13 @@ impl Catalogue {
         }
     }
 
-    /// Forgets the oldest items until `keep` are left; answers the new floor if it moved.
-    pub fn trim(&mut self, keep: usize) -> Option<Position> {
+    /// Forgets the oldest items that may go until `keep` are left; answers the new floor if it moved.
+    pub fn trim(&mut self, keep: usize, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Position> {
         let mut floor = None;
-        while self.items.len() > keep {
-            let Some((position, item)) = self.items.pop_first() else { break };
+        while self.items.len() > keep
+            && let Some(oldest) = self.items.first_entry().filter(|oldest| may_go(&oldest.get().record))
+        {
+            let (position, item) = oldest.remove_entry();
             floor = Some(position);
             if self.digests.get(&item.record.digest) == Some(&position) {
                 self.digests.remove(&item.record.digest);
@@ -243,15 +270,17 @@ impl Catalogue {
 
     /// How `item` goes to a subscription of this mode. Where a provider publishes both content and entry, each mode gets
     /// its own; where there is one of them only, it serves both (an entry of content is then derived).
+    ///
+    /// An entry of an upstream's catalogue never stands for its content: that can be fetched. And it stands for the list
+    /// only as long as no newer content has come without one.
     pub fn form(&self, item: &Item, mode: Mode) -> Option<Form> {
-        let other = || {
-            let identity = item.record.subject.identity.clone()?;
-            self.slots.get(&(identity, !item.record.is_entry))
-        };
-        match (item.record.is_entry, mode) {
+        let record = &item.record;
+        let other = || self.current(record.subject.identity.as_ref()?, !record.is_entry).map(|other| &other.record);
+        let lists = |entry: &ItemRecord| !is_announcement(entry) || entry.subject.revision >= record.subject.revision;
+        match (record.is_entry, mode) {
             (false, Mode::Full) | (true, Mode::Catalog) => Some(Form::Whole),
-            (false, Mode::Catalog) => other().is_none().then_some(Form::Derived),
-            (true, Mode::Full) => other().is_none().then_some(Form::Whole),
+            (false, Mode::Catalog) => (!other().is_some_and(lists)).then_some(Form::Derived),
+            (true, Mode::Full) => (!is_announcement(record) && other().is_none()).then_some(Form::Whole),
         }
     }
 
@@ -289,4 +318,9 @@ impl Catalogue {
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
+}
+
+/// Whether it says what an upstream has, which can be fetched from there.
+fn is_announcement(record: &ItemRecord) -> bool {
+    record.is_entry && matches!(record.origin, Origin::Upstream(_))
 }

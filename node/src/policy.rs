@@ -1,6 +1,7 @@
 //! Who may do what (R-1-6). Facts about bytes are found once; rights are decided here, at every use.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use schemas::digest::Digest;
 use schemas::guid::ClientGuid;
@@ -9,7 +10,7 @@ use schemas::version::Major;
 use crate::ids::LinkId;
 
 /// The rights of the clients of one node. A change is a new value with a higher epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Counts changes.
     pub epoch: u64,
@@ -17,6 +18,26 @@ pub struct Policy {
     pub providers: BTreeSet<ClientGuid>,
     /// For a client that speaks for others: whose headers it may nest.
     pub subtrees: BTreeMap<ClientGuid, BTreeSet<ClientGuid>>,
+    /// Clients that are local servers of this realm: they nest the headers of whatever is below them, and subscribe for
+    /// it themselves.
+    pub local_servers: BTreeSet<ClientGuid>,
+    /// Whether everything may be asked for in full; else a list has to do (8.2.2).
+    pub full_of_everything: bool,
+    /// How long the answer to a Request waits for upstreams that may have more; zero: it is given at once (R-8.2.2-12).
+    pub combine: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            epoch: 0,
+            providers: BTreeSet::new(),
+            subtrees: BTreeMap::new(),
+            local_servers: BTreeSet::new(),
+            full_of_everything: true,
+            combine: Duration::from_secs(2),
+        }
+    }
 }
 
 /// Leave for one link to do one thing with one part under one epoch of the policy. Reads no bytes, is made nowhere else,

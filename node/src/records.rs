@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rkyv::rancor;
 use schemas::digest::Digest;
-use schemas::guid::{ClientGuid, MessageId};
+use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::names::Spelling;
 use topology::subject::{Reach, Subject};
 
@@ -19,6 +19,24 @@ pub struct Damaged {
     pub reason: String,
 }
 
+/// The end of the link by which an item came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A client delivered it.
+    Client(ClientGuid),
+    /// An upstream did.
+    Upstream(ServerGuid),
+}
+
+impl Origin {
+    fn guid(self) -> u128 {
+        match self {
+            Self::Client(client) => client.0,
+            Self::Upstream(server) => server.0,
+        }
+    }
+}
+
 /// A log record: everything about an item that is not its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemRecord {
@@ -26,8 +44,8 @@ pub struct ItemRecord {
     pub digest: Digest,
     /// Length of the item's bytes.
     pub bytes: u64,
-    /// The client that delivered it.
-    pub origin: ClientGuid,
+    /// Who brought it.
+    pub origin: Origin,
     /// Its `Message_ID`, for duplicates.
     pub message_id: Option<MessageId>,
     /// When this node accepted it.
@@ -47,6 +65,7 @@ struct ItemRow {
     digest: [u8; 32],
     bytes: u64,
     origin: u128,
+    from_above: bool,
     message_id: Option<u128>,
     accepted: u64,
     is_entry: bool,
@@ -61,7 +80,8 @@ impl ItemRecord {
         encode(&ItemRow {
             digest: self.digest.0,
             bytes: self.bytes,
-            origin: self.origin.0,
+            origin: self.origin.guid(),
+            from_above: matches!(self.origin, Origin::Upstream(_)),
             message_id: self.message_id.map(|id| id.0),
             accepted: self.accepted.0,
             is_entry: self.is_entry,
@@ -78,7 +98,11 @@ impl ItemRecord {
         Ok(Self {
             digest: Digest(row.digest),
             bytes: row.bytes,
-            origin: ClientGuid(row.origin),
+            origin: if row.from_above {
+                Origin::Upstream(ServerGuid(row.origin))
+            } else {
+                Origin::Client(ClientGuid(row.origin))
+            },
             message_id: row.message_id.map(MessageId),
             accepted: Time(row.accepted),
             is_entry: row.is_entry,

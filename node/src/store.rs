@@ -13,11 +13,15 @@ pub enum Table {
     Seen,
     /// Name → value; what belongs to the node as a whole.
     Meta,
+    /// (server GUID, kind, want) → what an upstream was asked for, and how far it was heard.
+    Uplinks,
+    /// Client GUID → the inventory that a local server reported for it, and the way to it.
+    Below,
 }
 
 impl Table {
     /// Every table, in the order of their declaration.
-    pub const ALL: [Self; 4] = [Self::Registrations, Self::Cursors, Self::Seen, Self::Meta];
+    pub const ALL: [Self; 6] = [Self::Registrations, Self::Cursors, Self::Seen, Self::Meta, Self::Uplinks, Self::Below];
 }
 
 /// One change. The writes of one commit become durable together, log before tables.

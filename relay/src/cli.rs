@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use dialler::clock;
 use link::pki::{self, Role};
 
 use crate::config::{Config, Overrides};
 use crate::run::{self, Running, Stopped};
-use crate::{clock, demo, logging, store, tree};
+use crate::{demo, logging, store, tree};
 
 /// X.1206 server: vendors publish once, every device that it concerns is told within a second.
 #[derive(Parser)]
@@ -35,7 +36,7 @@ const PKI_EXAMPLES: &str = "Examples:
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a server until SIGTERM; SIGHUP reads the policy again
+    /// Run a server until SIGTERM; SIGHUP reads policy and upstreams again
     Run {
         /// Configuration file; deploy/distributary.toml is a commented one
         #[arg(long, env = "DISTRIBUTARY_CONFIG", value_name = "FILE")]
@@ -161,8 +162,8 @@ fn serve(path: &Path, overrides: &Overrides) -> anyhow::Result<ExitCode> {
     let config = Config::load(path, overrides)?;
     logging::start(&config.log);
     runtime()?.block_on(async {
-        let running = run::start(&config).await?;
-        let signal = serve_until_signal(&running, path, overrides).await?;
+        let mut running = run::start(&config).await?;
+        let signal = serve_until_signal(&mut running, path, overrides).await?;
         tracing::info!(signal, "stopping");
         match running.stop().await {
             Stopped::Drained => tracing::info!("everything under way was finished"),
@@ -177,8 +178,12 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// SIGHUP puts the file's policy in force; what else is in it waits for a restart.
-async fn serve_until_signal(running: &Running, path: &Path, overrides: &Overrides) -> std::io::Result<&'static str> {
+/// SIGHUP puts the file's policy in force, and this server under its upstreams; what else is in it waits for a restart.
+async fn serve_until_signal(
+    running: &mut Running,
+    path: &Path,
+    overrides: &Overrides,
+) -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -188,11 +193,14 @@ async fn serve_until_signal(running: &Running, path: &Path, overrides: &Override
             _ = terminate.recv() => return Ok("SIGTERM"),
             _ = interrupt.recv() => return Ok("SIGINT"),
             _ = reload.recv() => match Config::load(path, overrides) {
-                Ok(config) => {
-                    running.set_policy(config.policy()).await;
-                    tracing::info!(providers = config.policy.providers.len(), "the policy was read again");
-                }
-                Err(error) => tracing::error!(%error, "the policy stays as it was"),
+                Ok(config) => match running.reload(&config).await {
+                    Ok(()) => {
+                        let (providers, upstreams) = (config.policy.providers.len(), config.upstream.len());
+                        tracing::info!(providers, upstreams, "the policy was read again");
+                    }
+                    Err(error) => tracing::error!(%error, "policy and upstreams stay as they were"),
+                },
+                Err(error) => tracing::error!(%error, "policy and upstreams stay as they were"),
             },
         }
     }

@@ -205,6 +205,9 @@ fn bad(key: &'static str, value: impl Display, why: &'static str) -> Result<(), 
     Err(ConfigError::Value { key, value: value.to_string(), why })
 }
 
+/// What passes through a server without a cache reaches its clients within this, or they ask again.
+const TRANSIT: Duration = Duration::from_secs(60);
+
 /// What a link holds at most, with a window of pushes beside it.
 const DOCUMENT_BYTES_MAX: u32 = 64 << 20;
 
@@ -245,11 +248,11 @@ impl Config {
             let why = "at least limits.document_bytes and a fifteenth of it more, which is for short documents";
             return bad("limits.inbound_bytes", limits.inbound_bytes, why);
         }
-        let counts = [
-            ("limits.items_max", limits.items_max as u64),
-            ("limits.links_max", limits.links_max as u64),
-            ("limits.lease_days", u64::from(limits.lease_days)),
-        ];
+        let counts =
+            [("limits.links_max", limits.links_max as u64), ("limits.lease_days", u64::from(limits.lease_days))];
+        if limits.items_max == 0 && self.upstream.is_empty() {
+            return bad("limits.items_max", 0, "at least 1; nothing can be kept only where upstreams have it");
+        }
         if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
             return bad(key, 0, "at least 1");
         }
@@ -270,7 +273,15 @@ impl Config {
             epoch: 0,
             providers: set(&self.policy.providers),
             subtrees: self.policy.subtrees.iter().map(|(client, below)| (client.0, set(below))).collect(),
+            local_servers: set(&self.policy.local_servers),
+            full_of_everything: self.policy.full_of_everything,
+            combine: Duration::from_millis(self.policy.combine_milliseconds),
         }
+    }
+
+    /// How long what passes through is kept at least, where nothing is kept otherwise (R-8.2.2-15).
+    pub fn transit(&self) -> Duration {
+        if self.limits.items_max == 0 { TRANSIT } else { Duration::ZERO }
     }
 
     /// The lease as a span of time.

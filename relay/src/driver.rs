@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dialler::clock;
 use node::catalogue::Stretch;
 use node::engine::{self, Action, CloseReason, Engine, ReplyTo, Welcome};
 use node::ids::{ExchangeId, LinkId, Position, Resume, Ticket};
@@ -14,16 +15,18 @@ use node::intake::Intake;
 use node::policy::Policy;
 use node::shard::{self, Shard};
 use node::store::Write;
-use schemas::guid::ClientGuid;
+use node::uplink;
+use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::mark::Mark;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::subscriptions::Subscription;
 
-use crate::clock;
 use crate::links::lane::Bundle;
 use crate::store::Reader;
 use crate::store::thread::{Queue, Report, SubmitError};
+use crate::uplinks;
 
 /// What reaches the driver from links.
 pub(crate) enum Input {
@@ -55,6 +58,14 @@ pub(crate) enum Input {
     },
     /// The operator changed the policy.
     Policy(Policy),
+    /// The link to an upstream stands.
+    UplinkUp(ServerGuid, uplinks::Ends, uplink::Event),
+    /// Something happened on it.
+    Uplink(ServerGuid, uplink::Event),
+    /// The operator puts this server under an upstream.
+    Attach(Box<uplink::Config>, uplinks::Handle),
+    /// And takes it away from there.
+    Detach(ServerGuid),
     /// The lane took its bundle.
     Ready(LinkId),
     /// A bundle was answered.
@@ -76,6 +87,8 @@ pub(crate) struct Newcomer {
     pub(crate) client: ClientGuid,
     /// By its Hello.
     pub(crate) resume: Option<Resume>,
+    /// By its Hello, if it is a local server.
+    pub(crate) mark: Option<Mark>,
     /// Where the answer goes.
     pub(crate) welcome: oneshot::Sender<Welcome>,
     /// What the driver tells the link later.
@@ -88,6 +101,8 @@ pub(crate) struct Handle {
     pub(crate) lane: mpsc::Sender<Bundle>,
     /// Up to where the client may have missed items.
     pub(crate) behind: watch::Sender<u64>,
+    /// What stands above this server now.
+    pub(crate) path: watch::Sender<Vec<Mark>>,
     /// Why the link must close.
     pub(crate) close: oneshot::Sender<Closing>,
 }
@@ -112,6 +127,14 @@ pub struct Snapshot {
     pub registered: usize,
     /// Their standing subscriptions.
     pub subscriptions: usize,
+    /// Upstreams that this server is configured under.
+    pub upstreams: usize,
+    /// Of these, how many links stand.
+    pub uplinks_connected: usize,
+    /// And how many have brought everything that was asked for.
+    pub uplinks_synchronised: usize,
+    /// Wants that upstreams have.
+    pub wants_asked: usize,
     /// Items on offer.
     pub items: usize,
     /// The log's last position.
@@ -136,6 +159,7 @@ pub(crate) struct Driver {
     pub(crate) reader: Reader,
     pub(crate) queue: Queue,
     pub(crate) snapshot: Shared,
+    uplinks: HashMap<ServerGuid, uplinks::Handle>,
     links: HashMap<LinkId, Handle>,
     newcomers: HashMap<LinkId, (oneshot::Sender<Welcome>, Handle)>,
     exchanges: HashMap<(LinkId, ExchangeId), oneshot::Sender<Box<ReplyTo>>>,
@@ -145,13 +169,21 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(engine: Engine, shard: Shard, reader: Reader, queue: Queue, snapshot: Shared) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        shard: Shard,
+        reader: Reader,
+        queue: Queue,
+        snapshot: Shared,
+        uplinks: HashMap<ServerGuid, uplinks::Handle>,
+    ) -> Self {
         let mut driver = Self {
             engine,
             shard,
             reader,
             queue,
             snapshot,
+            uplinks,
             links: HashMap::new(),
             newcomers: HashMap::new(),
             exchanges: HashMap::new(),
@@ -189,9 +221,9 @@ impl Driver {
     fn input(&mut self, input: Input) {
         let now = clock::now();
         match input {
-            Input::Hello(Newcomer { link, client, resume, welcome, handle }) => {
+            Input::Hello(Newcomer { link, client, resume, mark, welcome, handle }) => {
                 self.newcomers.insert(link, (welcome, handle));
-                self.engine.handle(now, engine::Event::Hello { link, client, resume });
+                self.engine.handle(now, engine::Event::Hello { link, client, resume, mark });
             }
             Input::LinkDown(link) => {
                 self.newcomers.remove(&link);
@@ -210,6 +242,23 @@ impl Driver {
                 drop(answer.send(self.engine.answer_stretch(&asks, after, snapshot)));
             }
             Input::Policy(policy) => self.engine.handle(now, engine::Event::Policy(policy)),
+            Input::UplinkUp(server, ends, event) => {
+                if let Some(uplink) = self.uplinks.get_mut(&server) {
+                    uplink.up(ends);
+                    self.engine.handle(now, engine::Event::Uplink(server, event));
+                }
+            }
+            Input::Uplink(server, event) => {
+                if let (Some(uplink), uplink::Event::Disconnected) = (self.uplinks.get_mut(&server), &event) {
+                    uplink.down();
+                }
+                self.engine.handle(now, engine::Event::Uplink(server, event));
+            }
+            Input::Attach(config, handle) => {
+                self.uplinks.insert(config.server, handle);
+                self.engine.handle(now, engine::Event::Attach(*config));
+            }
+            Input::Detach(server) => self.engine.handle(now, engine::Event::Detach(server)),
             Input::Ready(link) => self.shard.handle(now, shard::Event::Ready(link)),
             Input::Answered { link, position, outcomes } => {
                 self.shard.handle(now, shard::Event::Answered { link, position, outcomes });
@@ -251,6 +300,9 @@ impl Driver {
                 break;
             }
         }
+        for (server, uplink) in &self.uplinks {
+            uplink.resume(self.engine.resume_above(*server));
+        }
         self.submit();
     }
 
@@ -273,6 +325,20 @@ impl Driver {
             // Nobody but a newcomer is refused so: his Hello stays without an answer.
             Action::Close(link, CloseReason::StoreFailed) => drop(self.newcomers.remove(&link)),
             Action::Shard(_, event) => self.shard.handle(clock::now(), event),
+            Action::Uplink(server, action) => {
+                let left = matches!(action, uplink::Action::Left);
+                if let Some(uplink) = self.uplinks.get_mut(&server) {
+                    uplink.carry_out(action);
+                }
+                if left {
+                    self.uplinks.remove(&server);
+                }
+            }
+            Action::Path(path) => {
+                for handle in self.links.values() {
+                    handle.path.send_replace(path.clone());
+                }
+            }
         }
     }
 
@@ -334,6 +400,10 @@ impl Driver {
             connected: self.engine.connected(),
             registered: self.engine.registered(),
             subscriptions: self.engine.subscriptions().len(),
+            upstreams: self.uplinks.len(),
+            uplinks_connected: self.engine.uplinks().filter(|uplink| uplink.is_connected()).count(),
+            uplinks_synchronised: self.engine.uplinks().filter(|uplink| uplink.is_synchronised()).count(),
+            wants_asked: self.engine.uplinks().map(uplink::Uplink::asked).sum(),
             items: self.engine.catalogue().len(),
             head: self.engine.catalogue().head().0,
             engine: self.engine.totals().clone(),

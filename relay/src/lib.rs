@@ -5,7 +5,6 @@
 
 pub mod admin;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod driver;
@@ -15,3 +14,4 @@ pub mod metrics;
 pub mod run;
 pub mod store;
 pub mod tree;
+mod uplinks;

@@ -1,10 +1,12 @@
 //! Starting and stopping a server. The whole order of both stands here.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialler::clock;
 use link::budget::Budget;
 use link::close::CloseCode;
 use link::endpoint::Server;
@@ -13,16 +15,17 @@ use link::limits::LinkLimits;
 use node::engine::{self, Engine};
 use node::policy::Policy;
 use node::shard::{self, Shard};
+use node::uplink;
 use schemas::guid::ServerGuid;
 use schemas::limits::Limits;
+use schemas::mark::Mark;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Pages};
-use crate::clock;
-use crate::config::Config;
+use crate::config::{self, Config, Upstream};
 use crate::driver::{Driver, Input, Shared, Snapshot};
 use crate::links::session::Context;
 use crate::links::{Accepting, accept_links};
@@ -30,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::store::disk::Disk;
 use crate::store::thread::{self, StoreThread};
 use crate::store::{OpenError, Options, RealDisk, Store};
+use crate::uplinks::Uplink;
 
 /// Inputs that may wait for the driver, all links together.
 const INPUTS: usize = 1024;
@@ -94,6 +98,18 @@ pub struct Running {
     services: TaskTracker,
     store: StoreThread,
     grace: Duration,
+    identity: config::Identity,
+    attached: BTreeMap<ServerGuid, Upstream>,
+    /// Keep the links to upstreams.
+    dialling: Dialling,
+}
+
+/// What starting a link to an upstream takes.
+struct Dialling {
+    mark: Mark,
+    /// Ends with the links of clients: what they said is passed on as long as they are there.
+    stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 /// How a server ended.
@@ -110,9 +126,19 @@ pub enum Stopped {
 /// # Errors
 /// Names the file and what is wrong with it.
 pub fn identity(config: &Config) -> Result<Identity, StartError> {
+    load(&config.identity)
+}
+
+fn load(files: &config::Identity) -> Result<Identity, StartError> {
     let read = |path: &Path| std::fs::read(path).map_err(|source| StartError::Pem { path: path.to_owned(), source });
-    let files = &config.identity;
     Ok(Identity::load(&read(&files.certificate)?, &read(&files.key)?, &read(&files.ca)?)?)
+}
+
+/// The link to an upstream, before it is dialled.
+fn prepare(upstream: &Upstream, own: &config::Identity, mark: Mark) -> Result<(Uplink, uplink::Config), StartError> {
+    let uplink = Uplink::prepare(upstream, &load(&upstream.identity(own))?, mark)?;
+    let config = uplink.config(upstream);
+    Ok((uplink, config))
 }
 
 /// Starts a server on the disk that its configuration names.
@@ -133,12 +159,20 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let identity = identity(config)?;
     let guid = ServerGuid(identity.guid());
     let options = Options { segment_bytes: config.store.segment_bytes, ..Options::default() };
+    let mark = Mark::of(guid.0);
+    let prepared: Result<Vec<_>, _> =
+        config.upstream.iter().map(|upstream| prepare(upstream, &config.identity, mark)).collect();
+    let (uplinks, upstreams): (Vec<Uplink>, Vec<uplink::Config>) = prepared?.into_iter().unzip();
     let (store, recovered) = Store::open(disk, options, clock::random_128())?;
     let reader = store.reader();
     let engine_config = engine::Config {
         items_max: config.limits.items_max,
         item_bytes_max: config.limits.document_bytes as usize - engine::ENVELOPE_BYTES_MAX,
         lease: config.lease(),
+        transit: config.transit(),
+        mark,
+        entropy: clock::random_64(),
+        upstreams,
         ..engine::Config::new(guid)
     };
     let engine = Engine::recover(engine_config, config.policy(), recovered, clock::now())
@@ -179,7 +213,13 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     };
     services.spawn(admin::serve(admin_listener, pages, stop.clone()));
     let shard = Shard::new(shard::Config::default());
-    let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone());
+    let dialling = Dialling { mark, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+    let handles = uplinks.into_iter().map(|uplink| {
+        let (server, resume) = (uplink.server(), engine.resume_above(uplink.server()));
+        (server, uplink.start(resume, inputs_sender.clone(), &dialling.stop, &dialling.tasks))
+    });
+    let handles = handles.collect();
+    let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone(), handles);
     services.spawn(driver.run(inputs, reports, stop.clone()));
     let document_limits = Limits { document_bytes: config.limits.document_bytes as usize, ..Limits::default() };
     let context = Context {
@@ -217,6 +257,9 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         services,
         store,
         grace,
+        identity: config.identity.clone(),
+        attached: config.upstream.iter().map(|upstream| (upstream.guid.0, upstream.clone())).collect(),
+        dialling,
     })
 }
 
@@ -246,6 +289,9 @@ impl Running {
         self.links.close();
         let left = tokio::time::timeout(Duration::from_secs(5), self.links.wait()).await.is_ok();
         self.server.close(CloseCode::Drained, "this server is stopping");
+        self.dialling.stop.cancel();
+        self.dialling.tasks.close();
+        drop(tokio::time::timeout(Duration::from_secs(1), self.dialling.tasks.wait()).await);
         self.stop.cancel();
         self.services.close();
         self.services.wait().await;
@@ -279,5 +325,36 @@ impl Running {
     pub async fn set_policy(&self, policy: Policy) {
         // The driver is gone only when the server stops.
         drop(self.inputs.send(Input::Policy(policy)).await);
+    }
+
+    /// Puts a file's policy in force, and this server under the upstreams that it names: with all that is below it, it is
+    /// attached to those that are new and detached from those that are gone (9.3).
+    ///
+    /// # Errors
+    /// An identity that cannot be used; nothing has changed then.
+    pub async fn reload(&mut self, config: &Config) -> Result<(), StartError> {
+        let named: BTreeMap<ServerGuid, &Upstream> =
+            config.upstream.iter().map(|upstream| (upstream.guid.0, upstream)).collect();
+        let mut new = Vec::new();
+        for upstream in named.values().filter(|upstream| !self.attached.contains_key(&upstream.guid.0)) {
+            new.push(prepare(upstream, &self.identity, self.dialling.mark)?);
+        }
+        self.set_policy(config.policy()).await;
+        let gone: Vec<ServerGuid> =
+            self.attached.keys().filter(|server| !named.contains_key(server)).copied().collect();
+        for server in gone {
+            self.attached.remove(&server);
+            drop(self.inputs.send(Input::Detach(server)).await);
+        }
+        for (uplink, settings) in new {
+            let server = uplink.server();
+            self.attached.extend(named.get(&server).map(|upstream| (server, (*upstream).clone())));
+            let handle = uplink.start(None, self.inputs.clone(), &self.dialling.stop, &self.dialling.tasks);
+            drop(self.inputs.send(Input::Attach(Box::new(settings), handle)).await);
+        }
+        if self.attached.values().any(|upstream| named.get(&upstream.guid.0).is_some_and(|named| *named != upstream)) {
+            tracing::warn!("an upstream that stays has other settings: they are taken at the next start");
+        }
+        Ok(())
     }
 }

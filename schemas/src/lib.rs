@@ -15,6 +15,7 @@ pub mod error;
 pub mod facts;
 pub mod guid;
 pub mod limits;
+pub mod mark;
 pub mod names;
 pub mod part;
 pub mod read;

@@ -12,11 +12,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("topology", &["schemas"]),
     ("node", &["schemas", "topology"]),
     ("link", &["schemas"]),
-    ("agent", &["schemas", "topology", "node", "link"]),
-    ("relay", &["schemas", "topology", "node", "link", "agent"]),
+    ("dialler", &["schemas", "node", "link"]),
+    ("agent", &["schemas", "topology", "node", "link", "dialler"]),
+    ("relay", &["schemas", "topology", "node", "link", "dialler", "agent"]),
     ("loadtest", &["schemas", "link"]),
     ("bench", &["schemas", "topology", "node", "link", "relay", "agent"]),
-    ("tests", &["schemas", "topology", "node", "link", "relay", "agent", "loadtest"]),
+    ("tests", &["schemas", "topology", "node", "link", "dialler", "relay", "agent", "loadtest"]),
 ];
 
 /// The members that are plain functions and state machines.

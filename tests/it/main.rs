@@ -11,6 +11,7 @@ mod rows;
 mod shapes;
 mod simulation;
 mod sources;
+mod tree;
 mod truth;
 mod two_nodes;
 mod validators;

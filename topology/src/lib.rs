@@ -2,7 +2,8 @@
 //!
 //! An [`interest::Interest`] is what one `Version_Info` of a Register or Request says, a [`subject::Subject`] what a
 //! Deliver says. [`matching`] compares them and keeps the reason; [`subscriptions`] answers for many clients at once,
-//! through an index that gives exactly what a scan of all would give.
+//! through an index that gives exactly what a scan of all would give. What is wanted below a node becomes the
+//! [`want::Want`]s that it asks its upstream for.
 //!
 //! Plain functions and ordered collections: this crate names no runtime, socket, clock, disk or random source.
 
@@ -20,3 +21,4 @@ pub mod subject;
 pub mod subscriptions;
 pub mod vers;
 pub mod versions;
+pub mod want;

@@ -9,17 +9,21 @@ use rkyv::{Archive, Deserialize, Serialize};
 use schemas::guid::ClientGuid;
 
 use crate::interest::{Interest, InterestRecord};
+use crate::key::MatchKey;
 use crate::matching::covers;
 use crate::record::{self, RecordError};
 use crate::subject::Reach;
 
 mod ending;
 mod index;
+mod joining;
 mod list;
+mod wanted;
 
 use ending::Ends;
 use index::Index;
-use list::{Added, List};
+pub use joining::NODES_MAX;
+use list::{Added, Change, List};
 
 /// What a subscriber is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,10 +67,12 @@ impl Subscriptions {
     /// Adds a subscription. One with the same interest and mode is kept instead, with the smaller `since`. Returns
     /// whether the table changed. The work is that of the interest's size, whatever else the client waits for.
     pub fn subscribe(&mut self, client: ClientGuid, subscription: Subscription) -> bool {
-        let keys = subscription.interest.keys();
-        let added = self.clients.entry(client).or_default().add(subscription);
-        if added == Added::New {
-            self.index.insert(client, keys);
+        let list = self.clients.entry(client).or_default();
+        let added = list.add(subscription);
+        if added == Added::New
+            && let Some(new) = list.entries().last()
+        {
+            self.index.exchange(client, None, Some(&new.interest));
         }
         added != Added::Known
     }
@@ -90,15 +96,19 @@ impl Subscriptions {
         }
         let Some(list) = self.clients.get_mut(&client) else { return 0 };
         let cuts = list.end(&Ends::of(ends));
-        if list.entries().is_empty() {
+        self.index_changes(client, &cuts);
+        cuts.len()
+    }
+
+    /// Brings the index up to what became of the client's list.
+    fn index_changes(&mut self, client: ClientGuid, changes: &[Change]) {
+        let entries = self.clients.get(&client).map(List::entries).unwrap_or_default();
+        for Change { before, after } in changes {
+            self.index.exchange(client, before.as_ref(), after.map(|at| &entries[at].interest));
+        }
+        if entries.is_empty() {
             self.clients.remove(&client);
         }
-        let changed = cuts.len();
-        for cut in cuts {
-            self.index.remove(client, &cut.before.keys());
-            self.index.insert(client, cut.left.unwrap_or_default());
-        }
-        changed
     }
 
     /// How many pairs of nodes [`end_many`](Self::end_many) would compare: those alone of equal names. Few in any
@@ -148,21 +158,32 @@ impl Subscriptions {
         self.index.candidates(&reach.keys()).into_iter().filter_map(|client| Some((client, mode(client)?))).collect()
     }
 
+    /// Whether anybody waits under this key.
+    pub fn waits(&self, key: &MatchKey) -> bool {
+        self.index.waits(key)
+    }
+
+    /// Whether anybody waits for the content of an item of this reach.
+    pub fn wants_content(&self, reach: &Reach) -> bool {
+        self.clients_for(reach, u64::MAX).iter().any(|(_, mode)| *mode == Mode::Full)
+    }
+
     /// Sets the client's whole list, as read from the store. What begins and ends both lists alike stays in the index
     /// as it is.
     pub fn replace(&mut self, client: ClientGuid, list: Vec<Subscription>) {
         let before = self.clients.remove(&client).unwrap_or_default();
         let (old, new) = between(before.entries(), &list);
-        for subscription in old {
-            self.index.remove(client, &subscription.interest.keys());
-        }
-        for subscription in new {
-            self.index.insert(client, subscription.interest.keys());
+        for at in 0..old.len().max(new.len()) {
+            self.index.exchange(client, interest(old, at), interest(new, at));
         }
         if !list.is_empty() {
             self.clients.insert(client, List::new(list));
         }
     }
+}
+
+fn interest(list: &[Subscription], at: usize) -> Option<&Interest> {
+    list.get(at).map(|subscription| &subscription.interest)
 }
 
 /// What lies between the subscriptions to the same interests with which both lists begin and end.

@@ -98,6 +98,12 @@ impl Versions {
             (Listed(_), Cargo(_)) | (Cargo(_), Listed(_)) => false,
         }
     }
+
+    /// Whether an End that states these versions ends a subscription to `held`: it states none, or the very one. A
+    /// subscription without version is wider than an End with one.
+    pub(crate) fn ends(&self, held: &Self) -> bool {
+        self.is_any() || self == held || (held.is_one() && held.meets(self, true))
+    }
 }
 
 fn lists_meet(own: &Listed, its: &Listed) -> bool {

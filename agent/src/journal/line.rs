@@ -1,5 +1,6 @@
 //! One line of `journal.jsonl`: an entry as JSON, for programs and for people with `less`.
 
+use dialler::clock;
 use node::client::journal::{Entry, Event, Reasons};
 use node::ids::{Position, Resume};
 use schemas::digest::Digest;
@@ -9,7 +10,6 @@ use topology::matching::{By, Reason};
 use topology::subject::Subject;
 
 use super::info;
-use crate::clock;
 
 /// An entry as it stands in the file. Fields that the event does not have are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]

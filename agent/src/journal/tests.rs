@@ -3,6 +3,7 @@
 use std::fs;
 
 use bytes::Bytes;
+use dialler::documents;
 use node::client::Client;
 use node::client::journal::Reasons;
 use node::ids::{Position, Resume, Time};
@@ -13,7 +14,6 @@ use topology::interest::Interest;
 use topology::matching::{By, Reason};
 
 use super::*;
-use crate::documents;
 
 fn info(id: &str, version: &str) -> VersionInfo {
     let container = Container {

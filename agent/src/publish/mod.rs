@@ -12,6 +12,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dialler::{Hop, documents};
 use link::backoff::Backoff;
 use link::close::CloseCode;
 use link::connection::Link;
@@ -29,7 +30,6 @@ use tokio::time::Instant;
 
 use self::pace::Pace;
 use crate::config::Config;
-use crate::documents::{self, Hop};
 use crate::run::{self, RunError};
 
 /// Exchanges under way at once: enough to keep the server's disk busy, few enough that its first window holds them.

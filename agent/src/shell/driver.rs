@@ -3,70 +3,32 @@
 //! Links may wait for this task; it never waits for a link, and for the disk only by taking no new input. So nothing
 //! waits in a circle, and unread pushes stay in the server's window.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use dialler::{Answered, Answering, Content, Hop, Incoming, Live, Outgoing, Said, Told, clock, documents};
+use node::answer::Answer;
 use node::client::journal::Entry;
-use node::client::{self, Action, Client, Via};
+use node::client::{self, Action, Client, Draft, Via};
 use node::ids::{ExchangeId, Position, Resume, Ticket};
 use node::intake::Intake;
-use schemas::core::ReplyStatus;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::exchange::Asked;
-use super::lane::Answered;
 use super::store::{Refused, Report, Store};
-use crate::clock;
 
 /// How long what is under way may take when the agent stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What reaches the driver beside its link.
-pub(crate) enum Input {
-    /// A link stands.
-    Up(Live),
-    /// It is gone.
-    Down,
-    /// The inventory changed.
-    Assets(Vec<client::Asset>),
-    /// Nothing that could be repeated will help.
-    Hopeless(String),
-}
-
-/// The driver's end of a link.
-pub(crate) struct Live {
-    /// Whether the server says that everything must be asked for again.
-    pub(crate) behind: bool,
-    /// Where its lanes begin.
-    pub(crate) start: Resume,
-    /// Deliveries of the lane. Holds one; the rest waits in the server's window.
-    pub(crate) pushes: mpsc::Receiver<(Position, Box<Intake>)>,
-    /// Everything else that the server says.
-    pub(crate) said: mpsc::Receiver<Said>,
-    /// Answers to pushes. Dropped, the link closes when the last one is written.
-    pub(crate) answers: mpsc::Sender<Answered>,
-    /// Exchanges to be opened.
-    pub(crate) asks: mpsc::Sender<Asked>,
-}
-
-/// What a server says beside its lane.
-pub(crate) enum Said {
-    /// An exchange's reply.
-    Replied(ExchangeId, Vec<(ReplyStatus, Option<String>)>),
-    /// A delivery of its answer.
-    Delivered(ExchangeId, Box<Intake>),
-    /// Its end.
-    Ended(ExchangeId),
-    /// Items up to here may be missing.
-    Behind(Position),
-}
-
 /// See the module.
 pub(crate) struct Driver {
+    hop: Hop,
     client: Client,
     store: Store,
     live: Option<Live>,
+    /// Exchanges of the server that wait for their answer; QUIC's stream limit bounds how many do.
+    asked: HashMap<ExchangeId, oneshot::Sender<Answering>>,
+    last_asked: u64,
     /// What the store's queue had no room for, in order.
     unsent: VecDeque<(Ticket, Vec<Entry>)>,
     /// Where each batch that is not durable yet leads.
@@ -78,10 +40,21 @@ pub(crate) struct Driver {
     stopped: Option<String>,
 }
 
+/// What reaches the driver.
+pub(crate) struct Inputs {
+    /// Links.
+    pub(crate) told: mpsc::Receiver<Told>,
+    /// The inventory, whenever it changes.
+    pub(crate) assets: mpsc::Receiver<Vec<client::Asset>>,
+    /// What became of what was to be journalled.
+    pub(crate) reports: mpsc::Receiver<Report>,
+}
+
 /// What the loop woke up for.
 enum Woken {
     Stored(Report),
-    Input(Input),
+    Told(Told),
+    Assets(Vec<client::Asset>),
     Said(Option<Said>),
     Pushed(Option<(Position, Box<Intake>)>),
     Stop,
@@ -89,13 +62,25 @@ enum Woken {
 
 impl Driver {
     pub(crate) fn new(
+        hop: Hop,
         client: Client,
         store: Store,
         resume: watch::Sender<Option<Resume>>,
         synchronised: watch::Sender<bool>,
     ) -> Self {
-        let (unsent, undurable) = (VecDeque::new(), VecDeque::new());
-        Self { client, store, live: None, unsent, undurable, resume, synchronised, stopped: None }
+        Self {
+            hop,
+            client,
+            store,
+            live: None,
+            asked: HashMap::new(),
+            last_asked: 0,
+            unsent: VecDeque::new(),
+            undurable: VecDeque::new(),
+            resume,
+            synchronised,
+            stopped: None,
+        }
     }
 
     /// Runs until `stop`, or until nothing more can be done: then says why. Either way everything journalled is durable
@@ -103,15 +88,15 @@ impl Driver {
     pub(crate) async fn run(
         mut self,
         assets: Vec<client::Asset>,
-        mut inputs: mpsc::Receiver<Input>,
-        mut reports: mpsc::Receiver<Report>,
+        mut inputs: Inputs,
         stop: CancellationToken,
     ) -> Option<String> {
         self.handle(client::Event::Assets(assets));
         while self.stopped.is_none() {
-            match self.wake(&mut inputs, &mut reports, &stop).await {
+            match self.wake(&mut inputs, &stop).await {
                 Woken::Stored(report) => self.stored(report),
-                Woken::Input(input) => self.input(input),
+                Woken::Told(told) => self.told(told),
+                Woken::Assets(assets) => self.handle(client::Event::Assets(assets)),
                 Woken::Said(Some(said)) => self.said(said),
                 Woken::Pushed(Some((position, intake))) => {
                     self.handle(client::Event::Delivery { via: Via::Lane(position), intake });
@@ -121,15 +106,10 @@ impl Driver {
                 Woken::Stop => break,
             }
         }
-        self.finish(reports).await
+        self.finish(inputs.reports).await
     }
 
-    async fn wake(
-        &mut self,
-        inputs: &mut mpsc::Receiver<Input>,
-        reports: &mut mpsc::Receiver<Report>,
-        stop: &CancellationToken,
-    ) -> Woken {
+    async fn wake(&mut self, inputs: &mut Inputs, stop: &CancellationToken) -> Woken {
         let takes = self.unsent.is_empty();
         let takes_pushes = takes && self.client.takes_pushes();
         let (said, pushes) = match &mut self.live {
@@ -138,44 +118,56 @@ impl Driver {
         };
         tokio::select! {
             biased;
-            Some(report) = reports.recv() => Woken::Stored(report),
+            Some(report) = inputs.reports.recv() => Woken::Stored(report),
             () = stop.cancelled() => Woken::Stop,
-            Some(input) = inputs.recv(), if takes => Woken::Input(input),
+            Some(told) = inputs.told.recv(), if takes => Woken::Told(told),
+            Some(assets) = inputs.assets.recv(), if takes => Woken::Assets(assets),
             said = next(said), if takes => Woken::Said(said),
             pushed = next(pushes), if takes_pushes => Woken::Pushed(pushed),
         }
     }
 
-    fn input(&mut self, input: Input) {
-        match input {
-            Input::Up(live) => {
+    fn told(&mut self, told: Told) {
+        match told {
+            Told::Up(live) => {
                 let event = client::Event::Connected { behind: live.behind, start: live.start };
                 self.live = Some(live);
                 self.handle(event);
             }
-            Input::Down => self.down(),
-            Input::Assets(assets) => self.handle(client::Event::Assets(assets)),
-            Input::Hopeless(why) => self.stopped = Some(why),
+            Told::Down => self.down(),
         }
     }
 
     fn down(&mut self) {
         if self.live.take().is_some() {
+            self.asked.clear();
             self.handle(client::Event::Disconnected);
         }
     }
 
     fn said(&mut self, said: Said) {
         let was_synchronised = self.client.is_synchronised();
-        self.handle(match said {
-            Said::Replied(exchange, outcomes) => client::Event::Replied { exchange, outcomes },
-            Said::Delivered(exchange, intake) => client::Event::Delivery { via: Via::Exchange(exchange), intake },
-            Said::Ended(exchange) => client::Event::Ended(exchange),
+        match said {
+            Said::Replied(exchange, outcomes) => self.handle(client::Event::Replied { exchange, outcomes }),
+            Said::Delivered(exchange, intake) => {
+                self.handle(client::Event::Delivery { via: Via::Exchange(exchange), intake });
+            }
+            Said::Ended(exchange) => self.handle(client::Event::Ended(exchange)),
+            // To ask again would not help.
+            Said::TooLong(_, why) => self.stopped = Some(format!("the inventory cannot be sent: {why}")),
             Said::Behind(position) => {
                 tracing::info!(position = position.0, "the server says that items may be missing: asking again");
-                client::Event::Behind(position)
+                self.handle(client::Event::Behind(position));
             }
-        });
+            // Nothing stands below an agent: no cycle goes through it.
+            Said::Path(_) => {}
+            Said::Incoming(Incoming { intake, parts: _, answer }) => {
+                self.last_asked += 1;
+                let exchange = ExchangeId(self.last_asked);
+                self.asked.insert(exchange, answer);
+                self.handle(client::Event::Asked { exchange, intake });
+            }
+        }
         if !was_synchronised && self.client.is_synchronised() {
             tracing::info!(items = self.client.holdings().len(), "synchronised");
         }
@@ -195,7 +187,7 @@ impl Driver {
     }
 
     fn handle(&mut self, event: client::Event) {
-        self.client.handle(clock::now(), event);
+        self.client.handle(clock::wall(), event);
         while let Some(action) = self.client.poll_action() {
             self.carry_out(action);
         }
@@ -215,13 +207,24 @@ impl Driver {
                 self.say(|live| live.answers.try_send(Answered { position, spelling, answer }).is_ok())
             }
             Action::Open(exchange, drafts) => {
-                self.say(|live| live.asks.try_send(Asked { exchange, drafts }).is_ok());
+                let outgoing = Outgoing { exchange, content: Content::Drafts(drafts) };
+                self.say(|live| live.asks.try_send(outgoing).is_ok());
             }
+            Action::Respond { exchange, answer, delivery } => self.respond(exchange, answer, &delivery),
             Action::Hangup(why) => {
                 tracing::warn!(why, "the link is given up; trying again after a pause");
                 self.say(|_| false);
             }
             Action::Stop(why) => self.stopped = Some(why),
+        }
+    }
+
+    fn respond(&mut self, exchange: ExchangeId, answer: Answer, delivery: &[Draft]) {
+        if let Some(asker) = self.asked.remove(&exchange) {
+            let document = || documents::ask(self.hop, clock::message_id(), delivery);
+            let deliveries = if delivery.is_empty() { Vec::new() } else { vec![document()] };
+            // Whoever asked may be gone with the link.
+            drop(asker.send(Answering::Answer { answer, deliveries }));
         }
     }
 

@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use node::client::Asset;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::Input;
 use crate::assets::{self, Stamp};
 use crate::config::AssetSource;
 use crate::inventory::Inventory;
@@ -17,7 +17,7 @@ pub(crate) async fn watch(
     sources: Vec<AssetSource>,
     every: Duration,
     known: (Inventory, Stamp),
-    inputs: mpsc::Sender<Input>,
+    changes: mpsc::Sender<Vec<Asset>>,
 ) -> io::Result<()> {
     let (mut known, mut stamp) = known;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -41,7 +41,7 @@ pub(crate) async fn watch(
                 stamp = now;
                 if found != known {
                     tracing::info!(assets = found.len(), "the inventory changed");
-                    if inputs.send(Input::Assets(assets::for_client(&found))).await.is_err() {
+                    if changes.send(assets::for_client(&found)).await.is_err() {
                         return Ok(());
                     }
                     known = found;

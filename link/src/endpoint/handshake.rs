@@ -10,12 +10,13 @@ use tokio::time::timeout;
 
 use crate::budget::Budget;
 use crate::close::{CloseCode, cut};
-use crate::connection::{Inner, Link, Side, Traffic, priority};
+use crate::connection::{Inner, Link, Side, priority};
 use crate::frame::{FrameError, FrameHeader, Kind};
 use crate::hello::{HELLO_BYTES_MAX, Hello, HelloError};
 use crate::identity::{IdentityError, PeerIdentity};
 use crate::limits::LinkLimits;
 use crate::reader::{FrameReader, ReadFailure, Rules};
+use crate::traffic::Traffic;
 use crate::window::Windows;
 use crate::writer::{FrameWriter, WriteFailure};
 

@@ -1,9 +1,10 @@
 use super::*;
 
-/// BLAKE3 of `<a/>`, of nothing, and of a Hello that says version 1.
+/// BLAKE3 of `<a/>`, of nothing, of a Hello that says version 1, and of a path of two marks.
 const OF_A: &str = "c1259a287ddd17568e2284779ddc43eeb595db3754589bee069412e8c337c9eb";
 const OF_NOTHING: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 const OF_HELLO: &str = "0ede33ac464485443dd3a10d7334bb684b8771be61eaddae3bb50cb28e99080a";
+const OF_PATH: &str = "4635e1e09eeb47befd82aff61a4029004592ff58f931080047ec1476dd65e295";
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: String = text.chars().filter(|c| !c.is_whitespace()).collect();
@@ -72,6 +73,15 @@ fn end_lane_and_behind_on_the_wire() {
     check(&FrameHeader::over(Kind::Behind, &[]).at(65535), b"", &behind);
 }
 
+#[test]
+fn path_on_the_wire() {
+    // length 32, kind 8, plain, normal, no flags; no position, no freshness; digest; two marks
+    let marks = "54256f75d9314da568e94d8c119471dc 72da788a00992eda5d92a67b91c70345";
+    let body = hex(marks);
+    let expected = format!("00000020 08 00 01 00 0000000000000000 0000000000000000 {OF_PATH} {marks}");
+    check(&FrameHeader::over(Kind::Path, &[Bytes::from(body.clone())]), &body, &expected);
+}
+
 #[track_caller]
 fn refused(at: usize, value: u8, expected: &FrameError) {
     let mut bytes = over_a(Kind::Document).encode(4);
@@ -83,11 +93,24 @@ fn refused(at: usize, value: u8, expected: &FrameError) {
 #[test]
 fn what_this_version_does_not_know_is_refused() {
     refused(4, 0, &FrameError::Kind(0));
-    refused(4, 8, &FrameError::Kind(8));
+    refused(4, 9, &FrameError::Kind(9));
     refused(5, 1, &FrameError::Form(1));
     refused(6, 3, &FrameError::Class(3));
     refused(7, 0x80, &FrameError::Flags(0x80));
     refused(4, 5, &FrameError::Body { kind: Kind::End, length: 4 });
+    refused(4, 8, &FrameError::Body { kind: Kind::Path, length: 4 });
+}
+
+#[test]
+fn a_path_has_the_length_of_whole_marks_and_of_at_most_64() {
+    let decoded =
+        |length| FrameHeader::decode(&FrameHeader::over(Kind::Path, &[]).encode(length)).map(|(_, length)| length);
+    for length in [0, 16, 1024] {
+        assert_eq!(decoded(length), Ok(length));
+    }
+    for length in [1, 17, 1023, 1025, 65 * 16, u32::MAX] {
+        assert_eq!(decoded(length), Err(FrameError::Body { kind: Kind::Path, length }));
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::path::PATH_MARKS_MAX;
 
 fn full() -> Hello {
     Hello {
@@ -19,6 +20,7 @@ fn full() -> Hello {
         behind: true,
         generation: Some(5),
         implementation: "sümmtest/1".to_owned(),
+        path: Some(vec![Mark::of(1), Mark::of(2)]),
     }
 }
 
@@ -45,7 +47,7 @@ fn hello_comes_back_whole() {
 #[test]
 fn nothing_said_is_the_plain_minimum() {
     let hello = Hello::decode(b"").unwrap();
-    assert_eq!(hello, Hello { implementation: String::new(), ..Hello::default() });
+    assert_eq!(hello, Hello { implementation: String::new(), path: None, ..Hello::default() });
     assert_eq!((hello.versions, hello.forms, hello.document_bytes_max), (vec![1], vec![FORM_PLAIN], 64 << 20));
 }
 
@@ -59,7 +61,7 @@ fn cut_at_every_byte_it_is_an_error_or_a_shorter_hello() {
             Err(error) => assert!(matches!(error, HelloError::Cut { .. }), "cut at {end}: {error}"),
         }
     }
-    assert_eq!(whole, 12, "once before each of the 12 fields");
+    assert_eq!(whole, 13, "once before each of the 13 fields");
 }
 
 #[test]
@@ -74,6 +76,8 @@ fn an_unknown_field_is_skipped_and_may_repeat() {
 fn a_known_field_stands_once() {
     let twice = [field(tag::FORMS, &[0]), field(tag::FORMS, &[0])].concat();
     assert_eq!(Hello::decode(&twice), Err(HelloError::Repeated(tag::FORMS)));
+    let paths = [field(tag::PATH, &[]), field(tag::PATH, &[0; 16])].concat();
+    assert_eq!(Hello::decode(&paths), Err(HelloError::Repeated(tag::PATH)));
     let policies = [field(tag::POLICY, &[0; 16]), field(tag::POLICY, &[0; 16])].concat();
     assert!(matches!(Hello::decode(&policies), Err(HelloError::Value { .. })), "two policies for one CID");
     let many: Vec<u8> = (0..=64u128).flat_map(|cid| field(tag::POLICY, &cid.to_be_bytes())).collect();
@@ -96,6 +100,8 @@ fn a_value_that_is_none_of_its_kind_is_refused() {
     value_refused(tag::IMPLEMENTATION, &[0xff]);
     value_refused(tag::IMPLEMENTATION, b"a\nb");
     value_refused(tag::IMPLEMENTATION, &[b'x'; 256]);
+    value_refused(tag::PATH, &[0; 17]);
+    value_refused(tag::PATH, &[0; (PATH_MARKS_MAX + 1) * Mark::BYTES]);
 }
 
 #[test]
@@ -104,8 +110,30 @@ fn a_hello_is_bounded_both_ways() {
     assert_eq!(Hello::decode(&bytes), Err(HelloError::TooLong(bytes.len())));
     let hello = Hello { dictionaries: vec![Digest([0; 32]); 4096], ..Hello::default() };
     assert!(matches!(hello.encode(), Err(HelloError::TooLong(_))));
+    let hello = Hello { path: Some(vec![Mark::of(1); PATH_MARKS_MAX + 1]), ..Hello::default() };
+    assert!(matches!(hello.encode(), Err(HelloError::Value { tag: tag::PATH, .. })));
     let length = [0, 1, 0xff, 0xff, 0xff, 0xff];
     assert_eq!(Hello::decode(&length), Err(HelloError::Cut { tag: 1, at: 0 }));
+}
+
+#[test]
+fn a_path_stands_as_marks_one_after_the_other() {
+    let path = vec![Mark::of(0x5f0c_7a52_6a3e_4d0b_9a55_0d1f_6f7b_2c21), Mark::of(0)];
+    let hello = Hello { path: Some(path), ..Hello::default() };
+    let marks = [0x5425_6f75_d931_4da5_68e9_4d8c_1194_71dc, 0x72da_788a_0099_2eda_5d92_a67b_91c7_0345u128];
+    // tag 12, 32 bytes, two marks
+    let expected = [&[0, 12, 0, 0, 0, 32], marks.map(u128::to_be_bytes).as_flattened()].concat();
+    assert!(hello.encode().unwrap().ends_with(&expected));
+}
+
+#[test]
+fn an_empty_path_is_told_from_none() {
+    let says = |path| Hello { implementation: String::new(), path, ..Hello::default() };
+    assert_eq!(Hello::decode(&field(tag::PATH, &[])), Ok(says(Some(Vec::new()))));
+    assert_eq!(Hello::decode(&[]), Ok(says(None)));
+    for path in [None, Some(Vec::new())] {
+        assert_eq!(Hello::decode(&says(path.clone()).encode().unwrap()), Ok(says(path)));
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::hello::{Hello, Partial, RequestPolicy, Resume};
 use crate::identity::{Identity, IdentityError};
 use crate::limits::LinkLimits;
 use crate::pki::Role;
+use schemas::mark::Mark;
 
 /// What each side says when these two meet.
 async fn meet(server_is: &Identity, client_is: &Identity, expected: u128) -> (Option<HandshakeError>, ConnectError) {
@@ -106,7 +107,8 @@ async fn both_hear_what_the_other_said() {
         incarnation: Some(42),
         resume: vec![Resume { class: Class::Critical, position: 17, digest: Digest([9; 32]) }],
         partials: vec![Partial { digest: Digest([8; 32]), offset: 4096 }],
-        implementation: "a device".to_owned(),
+        implementation: "a local server".to_owned(),
+        path: Some(vec![Mark::of(CLIENT)]),
         ..Hello::default()
     };
     let says_server = Hello {
@@ -114,6 +116,7 @@ async fn both_hear_what_the_other_said() {
         policy: vec![RequestPolicy { cid: 2, accepts: vec!["Request:Full".to_owned()] }],
         behind: true,
         generation: Some(3),
+        path: Some(vec![Mark::of(SERVER), Mark::of(1)]),
         ..Hello::default()
     };
     let pair = Pair::saying(LinkLimits::server(), LinkLimits::device(), says_server.clone(), says_client.clone()).await;

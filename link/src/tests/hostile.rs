@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -219,6 +220,33 @@ async fn what_belongs_elsewhere_on_the_control_stream_closes_the_link() {
 
     let pair = Pair::new().await;
     pair.up.inner().control_out.lock().await.reset(CloseCode::Done);
+    let result = soon(pair.down.reply_lane().unwrap().recv()).await;
+    refused(result.map(|_| ()), &pair, CloseCode::Protocol);
+}
+
+#[tokio::test]
+async fn a_path_that_is_none_closes_the_link() {
+    let marks = |bytes: usize| [Bytes::from(vec![0; bytes])];
+    let over = |body: &[Bytes]| FrameHeader::over(Kind::Path, body);
+    for (header, sent, code) in [
+        (over(&marks(17)), 17, CloseCode::Protocol),
+        (over(&marks(65 * 16)), 65 * 16, CloseCode::Protocol),
+        (over(&marks(32)), 16, CloseCode::Digest),
+    ] {
+        let pair = Pair::new().await;
+        let mut control = pair.down.inner().control_out.lock().await;
+        control.write(&header, sent, &marks(sent as usize)).await.unwrap();
+        let result = soon(pair.up.control().unwrap().recv()).await;
+        refused(result.map(|_| ()), &pair, code);
+    }
+}
+
+/// Paths go down only.
+#[tokio::test]
+async fn a_path_from_a_client_closes_the_link() {
+    let pair = Pair::new().await;
+    let mut control = pair.up.inner().control_out.lock().await;
+    control.write(&FrameHeader::over(Kind::Path, &[]), 0, &[]).await.unwrap();
     let result = soon(pair.down.reply_lane().unwrap().recv()).await;
     refused(result.map(|_| ()), &pair, CloseCode::Protocol);
 }

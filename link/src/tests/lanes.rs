@@ -1,4 +1,4 @@
-//! Lanes down, replies up, Behind.
+//! Lanes down, replies up, Behind and Path.
 
 use std::time::Duration;
 
@@ -14,7 +14,9 @@ use crate::frame::{FrameHeader, Kind};
 use crate::hello::Hello;
 use crate::lane::{ControlEvent, LaneReceiver, LaneSender};
 use crate::limits::LinkLimits;
+use crate::path::PATH_MARKS_MAX;
 use crate::pki::Role;
+use schemas::mark::Mark;
 
 const KIB: usize = 1 << 10;
 
@@ -95,6 +97,7 @@ async fn each_half_of_the_control_stream_is_given_once_and_to_its_side() {
     assert!(pair.down.reply_lane().is_none() && pair.down.replies().is_none() && pair.down.control().is_none());
     assert!(matches!(pair.up.open_lane(Class::Normal).await, Err(SendError::Side(_))));
     assert!(matches!(pair.up.behind(1).await, Err(SendError::Side(_))));
+    assert!(matches!(pair.up.path(&[]).await, Err(SendError::Side(_))));
 }
 
 #[tokio::test]
@@ -105,6 +108,37 @@ async fn behind_reaches_the_client_beside_the_lanes() {
     pair.down.behind(18).await.unwrap();
     assert_eq!(soon(control.recv()).await, Ok(ControlEvent::Behind { position: 17 }));
     assert_eq!(soon(control.recv()).await, Ok(ControlEvent::Behind { position: 18 }));
+}
+
+#[tokio::test]
+async fn a_changed_path_reaches_the_client_in_order_with_behind() {
+    let pair = Pair::new().await;
+    let mut control = pair.up.control().unwrap();
+    let longest: Vec<Mark> = (0..PATH_MARKS_MAX as u128).map(Mark::of).collect();
+    pair.down.path(&longest).await.unwrap();
+    pair.down.behind(17).await.unwrap();
+    pair.down.path(&[]).await.unwrap();
+    assert_eq!(soon(control.recv()).await, Ok(ControlEvent::Path(longest)));
+    assert_eq!(soon(control.recv()).await, Ok(ControlEvent::Behind { position: 17 }));
+    assert_eq!(soon(control.recv()).await, Ok(ControlEvent::Path(Vec::new())));
+}
+
+#[tokio::test]
+async fn a_path_that_is_too_long_is_not_sent() {
+    let pair = Pair::new().await;
+    let refused = pair.down.path(&[Mark::of(1); PATH_MARKS_MAX + 1]).await;
+    assert_eq!(refused, Err(SendError::TooLong { length: 65 * 16, limit: 64 * 16 }));
+    pair.down.behind(1).await.unwrap();
+    assert_eq!(soon(pair.up.control().unwrap().recv()).await, Ok(ControlEvent::Behind { position: 1 }));
+}
+
+#[tokio::test]
+async fn a_client_that_said_no_path_is_told_none() {
+    let silent = Hello { path: None, ..Hello::default() };
+    let pair = Pair::saying(LinkLimits::server(), LinkLimits::device(), Hello::default(), silent).await.unwrap();
+    pair.down.path(&[Mark::of(1)]).await.unwrap();
+    pair.down.behind(1).await.unwrap();
+    assert_eq!(soon(pair.up.control().unwrap().recv()).await, Ok(ControlEvent::Behind { position: 1 }));
 }
 
 #[tokio::test]

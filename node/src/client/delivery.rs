@@ -1,6 +1,7 @@
 //! Deliveries: each item that applies is journalled once, then answered.
 
 use schemas::core::ReplyStatus;
+use topology::interest::Interest;
 
 use super::journal::Event;
 use super::{Action, Client, Via};
@@ -8,10 +9,20 @@ use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::ids::Time;
 use crate::intake::{Body, Hop, Intake, IntakePart, Orders, Refusal};
 
+/// What a document leaves to be done.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// To be journalled.
+    pub(super) events: Vec<Event>,
+    /// What it asks for, if it may ask.
+    pub(super) wanted: Option<Vec<Interest>>,
+}
+
 impl Client {
     pub(super) fn delivery(&mut self, now: Time, via: Via, intake: &Intake) {
-        let mut events = Vec::new();
-        let answer = self.part(true, &intake.part, &mut events);
+        let mut taken = Taken::default();
+        let answer = self.part(true, &intake.part, &mut taken);
+        let events = taken.events;
         match via {
             Via::Lane(position) => {
                 let last = intake.items().last().copied().flatten().map(|(_, item)| item.digest);
@@ -32,21 +43,21 @@ impl Client {
         }
     }
 
-    fn part(&mut self, outer: bool, part: &IntakePart, events: &mut Vec<Event>) -> Answer {
+    pub(super) fn part(&mut self, outer: bool, part: &IntakePart, taken: &mut Taken) -> Answer {
         let body = match (self.fits(outer, &part.hop), &part.body) {
             (Err(refusal), Body::Orders(orders)) => refused(&part.hop, orders, &refusal),
             (Err(refusal), _) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), refusal.why)]),
             (Ok(()), Body::Bad(why)) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), why.clone())]),
             (Ok(()), Body::Parts(parts)) => {
-                AnswerBody::Parts(parts.iter().map(|part| self.part(false, part, events)).collect())
+                AnswerBody::Parts(parts.iter().map(|part| self.part(false, part, taken)).collect())
             }
-            (Ok(()), Body::Orders(orders)) => self.orders(&part.hop, orders, events),
+            (Ok(()), Body::Orders(orders)) => self.orders(&part.hop, orders, taken),
         };
         Answer { server: part.hop.server, client: part.hop.client, body }
     }
 
     /// The outer header names this hop. Inner headers are their providers'.
-    fn fits(&self, outer: bool, hop: &Hop) -> Result<(), Refusal> {
+    pub(super) fn fits(&self, outer: bool, hop: &Hop) -> Result<(), Refusal> {
         let failed = |why: &str| Err(Refusal { status: ReplyStatus::Failed, why: why.to_owned() });
         match (hop.server, hop.client) {
             _ if !hop.is_x1206 => failed("the PID names another protocol"),
@@ -56,13 +67,15 @@ impl Client {
         }
     }
 
-    fn orders(&mut self, hop: &Hop, orders: &Orders, events: &mut Vec<Event>) -> AnswerBody {
+    fn orders(&mut self, hop: &Hop, orders: &Orders, taken: &mut Taken) -> AnswerBody {
         let Some(item) = &orders.item else {
-            let refusal =
-                Refusal { status: ReplyStatus::MajorNotSupported, why: "this client takes Deliver only".to_owned() };
-            return refused(hop, orders, &refusal);
+            if let Some(wanted) = &mut taken.wanted {
+                return self.questions(hop, orders, wanted);
+            }
+            let why = "this client takes Deliver only where it is delivered to".to_owned();
+            return refused(hop, orders, &Refusal { status: ReplyStatus::MajorNotSupported, why });
         };
-        events.extend(self.holdings.take(&self.assets, item));
+        taken.events.extend(self.holdings.take(&self.assets, item));
         AnswerBody::Leaves(orders.orders.iter().map(|order| Leaf::new(hop, order, Ok(()))).collect())
     }
 }

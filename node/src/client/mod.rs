@@ -4,6 +4,7 @@
 //! memory; whatever is said to the server waits until the entries behind it are durable. A client whose journal cannot be
 //! written stops, and goes on from the journal when it is started again.
 
+mod asked;
 mod delivery;
 pub mod held;
 pub mod journal;
@@ -23,6 +24,7 @@ use crate::answer::Answer;
 use crate::ids::{ExchangeId, Position, Resume, Ticket, Time};
 use crate::intake::Intake;
 
+use self::asked::Watch;
 use self::held::Holdings;
 use self::journal::{Entry, Event as JournalEvent};
 use self::sync::Sync;
@@ -69,6 +71,13 @@ pub enum Event {
         /// What it says.
         intake: Box<Intake>,
     },
+    /// The server opened an exchange.
+    Asked {
+        /// Never used before by this shell.
+        exchange: ExchangeId,
+        /// What it says.
+        intake: Box<Intake>,
+    },
     /// The reply of an exchange came.
     Replied {
         /// Which exchange.
@@ -109,6 +118,15 @@ pub enum Action {
         /// What is said.
         answer: Answer,
     },
+    /// Answer an exchange of the server. One of a link that is gone has nobody to be answered to.
+    Respond {
+        /// Which.
+        exchange: ExchangeId,
+        /// What is said.
+        answer: Answer,
+        /// The messages of the one document that is delivered after it; none, no document.
+        delivery: Vec<Draft>,
+    },
     /// Close the link, say why, and dial again after a pause.
     Hangup(String),
     /// Nothing more can be done: stop, and say why.
@@ -137,6 +155,8 @@ pub struct Client {
     /// What the server has accepted as registered, by name.
     registered: BTreeMap<String, VersionInfo>,
     sync: Sync,
+    /// What the server wants to hear, while the link lives.
+    watch: Watch,
     /// Pushed while an answer was under way.
     held_back: VecDeque<(Position, Box<Intake>)>,
     /// As journalled.
@@ -157,6 +177,7 @@ impl Client {
             holdings: Holdings::default(),
             registered: BTreeMap::new(),
             sync: Sync::default(),
+            watch: Watch::default(),
             held_back: VecDeque::new(),
             resume: None,
             next_ticket: Ticket(0),
@@ -192,15 +213,19 @@ impl Client {
                 self.sync.disconnected();
                 // Not answered, so it comes again.
                 self.held_back.clear();
+                self.watch = Watch::default();
             }
             Event::Behind(_) => self.resynchronise(now),
             Event::Delivery { via: Via::Lane(position), intake } if self.sync.is_asking() => {
                 self.held_back.push_back((position, intake));
             }
             Event::Delivery { via, intake } => self.delivery(now, via, &intake),
+            Event::Asked { exchange, intake } => self.asked(now, exchange, &intake),
             Event::Replied { exchange, outcomes } => self.replied(now, exchange, &outcomes),
             Event::Ended(exchange) => {
+                self.push_ended(exchange);
                 self.exchange_ended(now, exchange);
+                self.push_changes();
                 self.release(now);
             }
             Event::Stored(ticket) => self.stored(ticket),

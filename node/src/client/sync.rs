@@ -29,7 +29,7 @@ pub(super) struct Sync {
     /// Told *behind* while a Request was under way: its answer may lack something, and is asked for again.
     again: bool,
     running: Option<Running>,
-    next_exchange: u64,
+    last_exchange: u64,
 }
 
 /// The exchange that is under way.
@@ -53,6 +53,11 @@ impl Sync {
         self.connected = false;
         self.running = None;
         self.lane = None;
+    }
+
+    pub(super) fn next_exchange(&mut self) -> ExchangeId {
+        self.last_exchange += 1;
+        ExchangeId(self.last_exchange)
     }
 
     /// Whether something is asked for, or about to be.
@@ -95,6 +100,9 @@ impl Client {
     pub(super) fn assets_changed(&mut self, now: Time, assets: Vec<Asset>) {
         if same(&self.assets, &assets) && self.sync.once {
             return;
+        }
+        if !same(&self.assets, &assets) {
+            self.watch.changed();
         }
         self.assets = assets;
         let events = self.holdings.rematch(&self.assets);
@@ -147,8 +155,7 @@ impl Client {
     }
 
     fn open(&mut self, step: Step, drafts: Vec<Draft>) {
-        self.sync.next_exchange += 1;
-        let exchange = ExchangeId(self.sync.next_exchange);
+        let exchange = self.sync.next_exchange();
         self.sync.running = Some(Running { exchange, step, accepted: false });
         self.actions.push_back(Action::Open(exchange, drafts));
     }

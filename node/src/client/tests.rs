@@ -1,5 +1,7 @@
 //! One client: what it asks for, what it journals, when it answers.
 
+mod asked;
+
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;

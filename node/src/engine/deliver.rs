@@ -2,7 +2,6 @@
 
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
-use schemas::guid::ClientGuid;
 use topology::subject::Reach;
 
 use super::Engine;
@@ -10,8 +9,11 @@ use super::exchange::refusal;
 use super::plan::{NewItem, Plan};
 use crate::ids::{Position, Time};
 use crate::intake::{Hop, Item, Refusal};
-use crate::records::ItemRecord;
+use crate::records::{ItemRecord, Origin};
 use crate::store::Write;
+
+/// Publishers count revisions of one thing from here.
+const FIRST_REVISION: u64 = 1;
 
 /// The newest accepted revision of an identity.
 #[derive(Clone, Debug)]
@@ -27,7 +29,7 @@ impl Engine {
     pub(super) fn deliver(
         &mut self,
         now: Time,
-        origin: ClientGuid,
+        origin: Origin,
         hop: &Hop,
         item: &Item,
         repeated: bool,
@@ -57,11 +59,11 @@ impl Engine {
             is_entry: item.is_entry,
             spelling: item.spelling,
             subject: item.subject.clone(),
-            reach: self.take_latest(item),
+            reach: self.take_latest(origin, item),
         };
         self.appending.insert(item.digest, position);
-        if let Some(id) = record.message_id {
-            self.remember(now, (origin, id), item.digest);
+        if let (Some(id), Origin::Client(client)) = (record.message_id, origin) {
+            self.remember(now, (client, id), item.digest);
         }
         plan.writes.push(Write::Append { position: position.0, record: record.encode(), item: item.bytes.clone() });
         plan.items.push(NewItem { position, record, bytes: item.bytes.clone() });
@@ -78,11 +80,16 @@ impl Engine {
     }
 
     /// The item becomes the newest of its identity, and concerns whomever its predecessor concerned.
-    fn take_latest(&mut self, item: &Item) -> Reach {
+    fn take_latest(&mut self, origin: Origin, item: &Item) -> Reach {
         let own = Reach::of(&item.subject);
         let Some(identity) = item.subject.identity.clone() else { return own };
         let slot = (identity, item.is_entry);
-        let reach = self.latest.get(&slot).map_or_else(|| own.clone(), |latest| own.join(&latest.reach));
+        let reach = match (self.latest.get(&slot), origin) {
+            (Some(latest), _) => own.join(&latest.reach),
+            // Earlier ones went by other ways, and whom they concerned is not known here: whoever has the name at all.
+            (None, Origin::Upstream(_)) if item.subject.revision > FIRST_REVISION => own.widened(),
+            (None, _) => own,
+        };
         let latest = Latest { revision: item.subject.revision, digest: item.digest, reach: reach.clone() };
         self.latest.insert(slot, latest);
         reach

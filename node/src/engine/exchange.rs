@@ -9,7 +9,8 @@ use super::plan::Plan;
 use super::{Engine, ReplyTo};
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::ids::{ExchangeId, LinkId, Time};
-use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Order, Orders, Refusal};
+use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Orders, Refusal};
+use crate::records::Origin;
 
 /// For whom a part is carried out.
 #[derive(Clone, Copy)]
@@ -23,7 +24,13 @@ pub(super) struct Speaker {
 }
 
 impl Engine {
-    pub(super) fn document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
+    pub(super) fn document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: Box<Intake>) {
+        if let Some(intake) = self.park(now, link, exchange, intake) {
+            self.carry_out_document(now, link, exchange, &intake);
+        }
+    }
+
+    pub(super) fn carry_out_document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
         // A link that is gone has nobody to answer to; what it sent will be sent again.
         let Some(session) = self.sessions.get(&link) else { return };
         let speaker = Speaker { link, link_client: session.client, client: session.client };
@@ -84,18 +91,7 @@ impl Engine {
     /// Messages of one Payload share one fate: all are carried out, or none (R-10.1.5-6).
     fn orders(&mut self, now: Time, speaker: Speaker, hop: &Hop, orders: &Orders, plan: &mut Plan) -> Vec<Leaf> {
         let outcome = self.carry_out(now, speaker, hop, orders, plan);
-        let cause = outcome.as_ref().err().map(|(index, _)| *index);
-        let leaf = |(index, order): (usize, &Order)| {
-            let result = match &outcome {
-                Ok(()) => Ok(()),
-                Err((_, refusal)) if Some(index) == cause => Err(refusal.clone()),
-                Err((first, _)) => {
-                    Err(refusal(ReplyStatus::Failed, &format!("message {} of this Payload was refused", first + 1)))
-                }
-            };
-            Leaf::new(hop, order, result)
-        };
-        orders.orders.iter().enumerate().map(leaf).collect()
+        Leaf::of_one_fate(hop, &orders.orders, &outcome)
     }
 
     fn carry_out(
@@ -118,7 +114,7 @@ impl Engine {
         }
         let repeated = self.repeated(speaker, hop, orders.digest).map_err(|refusal| (0, refusal))?;
         if let Some(item) = &orders.item {
-            let carried = self.deliver(now, speaker.link_client, hop, item, repeated, plan);
+            let carried = self.deliver(now, Origin::Client(speaker.link_client), hop, item, repeated, plan);
             return carried.map_err(|refusal| (0, refusal));
         }
         if let Some(index) = meanings.iter().position(|meaning| **meaning == Meaning::Deliver) {

@@ -6,19 +6,22 @@
 
 mod deliver;
 mod exchange;
+mod parked;
 mod plan;
 mod recover;
 mod register;
 mod session;
 #[cfg(test)]
 mod tests;
+mod uplinks;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId, ServerGuid};
+use schemas::mark::Mark;
 use schemas::names::Spelling;
 use topology::subscriptions::{Subscription, Subscriptions};
 
@@ -30,8 +33,10 @@ use crate::policy::Policy;
 use crate::records::Cursor;
 use crate::shard;
 use crate::store::Write;
+use crate::uplink::{self, ParkedId, Uplink};
 
 use self::deliver::Latest;
+use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
 
@@ -56,6 +61,15 @@ pub struct Config {
     pub item_bytes_max: usize,
     /// Items looked up for a link in one step.
     pub stretch_items: usize,
+    /// How long an item is kept at least, whatever `items_max` says: with a cache of nothing, what passes through must
+    /// reach those whom it is for (R-8.2.2-15).
+    pub transit: Duration,
+    /// How others see this node on the way to the top.
+    pub mark: Mark,
+    /// Random, for delays.
+    pub entropy: u64,
+    /// The upstreams of a local server.
+    pub upstreams: Vec<uplink::Config>,
 }
 
 /// Room for the envelope around one item: header and namespaces, with a margin.
@@ -74,6 +88,10 @@ impl Config {
             subscriptions_max: 1024,
             item_bytes_max: (64 << 20) - ENVELOPE_BYTES_MAX,
             stretch_items: 256,
+            transit: Duration::ZERO,
+            mark: Mark::of(server.0),
+            entropy: 0,
+            upstreams: Vec::new(),
         }
     }
 }
@@ -89,6 +107,8 @@ pub enum Event {
         client: ClientGuid,
         /// Where it stands, if it ever held anything from here.
         resume: Option<Resume>,
+        /// Its mark, if it is a local server.
+        mark: Option<Mark>,
     },
     /// A link is gone.
     LinkDown(LinkId),
@@ -118,6 +138,12 @@ pub enum Event {
     Cursors(Vec<CursorReport>),
     /// The operator changed who may do what.
     Policy(Policy),
+    /// On the link to an upstream.
+    Uplink(ServerGuid, uplink::Event),
+    /// The operator puts this node, with all that is below it, under an upstream.
+    Attach(uplink::Config),
+    /// And takes it away from there.
+    Detach(ServerGuid),
 }
 
 /// How far one client has answered.
@@ -146,10 +172,14 @@ pub enum Action {
     Close(LinkId, CloseReason),
     /// Tell a shard.
     Shard(usize, shard::Event),
+    /// On the link to an upstream.
+    Uplink(ServerGuid, uplink::Action),
+    /// Tell every link what stands above it now.
+    Path(Vec<Mark>),
 }
 
 /// The content of a Hello's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Welcome {
     /// Counts this client's links.
     pub generation: u64,
@@ -157,6 +187,10 @@ pub struct Welcome {
     pub behind: bool,
     /// Where the lanes begin: what comes lies after this.
     pub start: Resume,
+    /// This node's mark, then those of what stands above it.
+    pub path: Vec<Mark>,
+    /// Whether everything may be asked for in full (R-8.2.2-6).
+    pub full_of_everything: bool,
 }
 
 /// The answer to an exchange.
@@ -196,6 +230,14 @@ pub struct Totals {
     pub duplicates: u64,
     /// Hellos answered with *behind*.
     pub behind: u64,
+    /// Requests at a local server that were answered from what is here.
+    pub cache_hits: u64,
+    /// Requests for something that upstreams may have more of.
+    pub cache_misses: u64,
+    /// Of these, how many waited for what others had asked for already.
+    pub coalesced: u64,
+    /// Items trimmed from the log.
+    pub trimmed: u64,
 }
 
 /// See the module.
@@ -221,6 +263,12 @@ pub struct Engine {
     staged: BTreeMap<ClientGuid, (Ticket, Vec<Subscription>)>,
     sessions: BTreeMap<LinkId, Session>,
     links: BTreeMap<ClientGuid, LinkId>,
+    uplinks: BTreeMap<ServerGuid, Uplink>,
+    /// Documents whose answer waits for upstreams.
+    parked: BTreeMap<ParkedId, Parked>,
+    deadlines: BTreeSet<(Time, ParkedId)>,
+    next_parked: ParkedId,
+    now: Time,
     assigned: Position,
     next_ticket: Ticket,
     pending: VecDeque<(Ticket, Plan)>,
@@ -236,26 +284,36 @@ const SWEEP: Duration = Duration::from_secs(3600);
 impl Engine {
     /// Takes one event. Drain [`Self::poll_action`] before the next.
     pub fn handle(&mut self, now: Time, event: Event) {
+        self.now = now;
         match event {
-            Event::Hello { link, client, resume } => self.hello(now, link, client, resume),
+            Event::Hello { link, client, resume, mark } => self.hello(now, link, client, resume, mark),
             Event::LinkDown(link) => self.link_down(now, link),
-            Event::Document { link, exchange, intake } => self.document(now, link, exchange, &intake),
+            Event::Document { link, exchange, intake } => self.document(now, link, exchange, intake),
             Event::Stored(ticket) => self.stored(ticket),
             Event::StoreFailed(ticket, why) => self.store_failed(ticket, why),
             Event::StoreLost(why) => self.store_lost(&why),
             Event::Need { link, after } => self.need(link, after),
             Event::Cursors(reports) => self.cursors(&reports),
             Event::Policy(policy) => self.policy = Policy { epoch: self.policy.epoch + 1, ..policy },
+            Event::Uplink(server, event) => self.uplink(now, server, event),
+            Event::Attach(config) => self.attach(now, config),
+            Event::Detach(server) => self.detach(now, server),
         }
+        self.tell_changes(now);
     }
 
     /// Time has passed: to be called at [`Self::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Time) {
+        self.now = now;
+        self.unpark_overdue(now);
+        self.uplink_timeouts(now);
+        self.trim();
         if now >= self.next_sweep {
             self.next_sweep = now.after(SWEEP);
             self.expire_leases(now);
             self.expire_seen(now);
         }
+        self.tell_changes(now);
     }
 
     /// The next thing to do, until there is none.
@@ -265,7 +323,17 @@ impl Engine {
 
     /// When to call [`Self::handle_timeout`], and what for.
     pub fn poll_timeout(&self) -> (Time, &'static str) {
-        (self.next_sweep, "expire leases and remembered exchanges")
+        let sweep = (self.next_sweep, "expire leases and remembered exchanges");
+        let parked = self.deadlines.first().map(|(until, _)| (*until, "answer a Request that waited for upstreams"));
+        let uplinks = self.uplinks.values().filter_map(Uplink::poll_timeout).min();
+        let trim = self.trims_at().map(|at| (at, "trim what has passed through"));
+        let uplinks = uplinks.map(|at| (at, "ask an upstream for what was gathered"));
+        [Some(sweep), parked, uplinks, trim].into_iter().flatten().min().unwrap_or(sweep)
+    }
+
+    fn next_entropy(&mut self) -> u64 {
+        self.config.entropy = self.config.entropy.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.config.entropy
     }
 
     /// Counts for the operator.

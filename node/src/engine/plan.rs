@@ -2,14 +2,17 @@
 
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
-use schemas::guid::{ClientGuid, MessageId};
+use schemas::guid::{ClientGuid, MessageId, ServerGuid};
+use schemas::names::Spelling;
 use topology::subscriptions::{Mode, Subscription};
 
 use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
-use crate::ids::{LinkId, Position, Ticket, Time};
+use crate::answer::Answer;
+use crate::ids::{LinkId, Position, Resume, Ticket, Time};
 use crate::records::ItemRecord;
 use crate::store::Write;
+use crate::uplink;
 
 /// Decisions on their way to the store.
 #[derive(Debug, Default)]
@@ -28,6 +31,18 @@ pub(super) struct Plan {
     pub(super) asks: Vec<Subscription>,
     pub(super) reply: Option<Box<ReplyTo>>,
     pub(super) joining: Option<Joining>,
+    /// What an upstream is told then.
+    pub(super) upward: Option<Upward>,
+}
+
+/// The answer to a Delivery of an upstream.
+#[derive(Debug)]
+pub(super) struct Upward {
+    pub(super) server: ServerGuid,
+    /// None for what came because it was asked for.
+    pub(super) answer: Option<(Position, Spelling, Answer)>,
+    /// Where this node stands there then.
+    pub(super) resume: Option<Resume>,
 }
 
 /// An item that has a place in the log, but is not stored yet.
@@ -45,7 +60,10 @@ impl Engine {
             if self.staged.get(&client).is_some_and(|(newest, _)| *newest == ticket) {
                 self.staged.remove(&client);
             }
+            let mut touched = self.version_keys(client);
             self.subscriptions.replace(client, list);
+            touched.extend(self.version_keys(client));
+            self.tell_versions(self.now, &touched);
         }
         if let Some((client, time)) = plan.contact {
             self.registered.insert(client, time);
@@ -74,6 +92,9 @@ impl Engine {
             reply.asks = plan.asks.into();
             self.answer(reply);
         }
+        if let Some(upward) = plan.upward {
+            self.answer_above(upward);
+        }
         self.trim();
     }
 
@@ -87,6 +108,11 @@ impl Engine {
         }
         if let Some(joining) = plan.joining {
             self.actions.push_back(Action::Close(joining.link, CloseReason::StoreFailed));
+        }
+        if let Some(upward) = plan.upward {
+            // Not answered: an answer would take it out of the upstream's window.
+            let why = format!("not stored: {}", self.broken.as_deref().unwrap_or("unknown"));
+            self.actions.push_back(Action::Uplink(upward.server, uplink::Action::Hangup(why)));
         }
         if let Some(mut reply) = plan.reply {
             let why = format!("not stored: {}; nothing was changed", self.broken.as_deref().unwrap_or("unknown"));
@@ -118,6 +144,11 @@ impl Engine {
         if !inserted.current {
             return;
         }
+        if let Some(outdated) = inserted.outdated {
+            for shard in 0..self.config.shards {
+                self.actions.push_back(Action::Shard(shard, shard::Event::Outdated(outdated)));
+            }
+        }
         let mut by_shard: Vec<Vec<(LinkId, crate::catalogue::Form)>> = vec![Vec::new(); self.config.shards];
         for (client, mode) in self.subscriptions.clients_for(&reach, position.0) {
             let Some(link) = self.links.get(&client).copied() else { continue };
@@ -135,15 +166,29 @@ impl Engine {
                 self.actions.push_back(Action::Shard(shard, shard::Event::Item { item, links }));
             }
         }
+        self.announced(self.now, position);
     }
 
-    fn trim(&mut self) {
-        let keep = self.config.items_max;
+    /// When the oldest item may go that is over the bound.
+    pub(super) fn trims_at(&self) -> Option<Time> {
+        let (_, oldest) = self.catalogue.iter().next().filter(|_| self.is_over_bound())?;
+        Some(oldest.record.accepted.after(self.config.transit))
+    }
+
+    fn is_over_bound(&self) -> bool {
         // In steps, so that who is behind is looked up rarely.
-        if self.catalogue.len() <= keep + keep / 16 {
+        self.catalogue.len() > self.config.items_max + self.config.items_max / 16
+    }
+
+    pub(super) fn trim(&mut self) {
+        if self.broken.is_some() || self.trims_at().is_none_or(|at| at > self.now) {
             return;
         }
-        let Some(trimmed) = self.catalogue.trim(keep) else { return };
+        let (before, through) = (self.catalogue.len(), self.now);
+        let transit = self.config.transit;
+        let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
+        let Some(trimmed) = self.catalogue.trim(self.config.items_max, may_go) else { return };
+        self.totals.trimmed += (before - self.catalogue.len()) as u64;
         let (catalogue, appending) = (&self.catalogue, &self.appending);
         self.latest.retain(|_, latest| {
             catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)

@@ -5,12 +5,14 @@ use schemas::digest::Digest;
 use topology::subscriptions::{self, Subscriptions};
 
 use super::deliver::Latest;
+use super::plan::Plan;
 use super::{Config, Engine, SWEEP, Totals};
 use crate::catalogue::Catalogue;
 use crate::ids::{Position, Ticket, Time};
 use crate::policy::Policy;
-use crate::records::{Cursor, Damaged, ItemRecord, Registration, Seen, client_of, seen_of};
+use crate::records::{Cursor, Damaged, ItemRecord, Origin, Registration, Seen, client_of, seen_of};
 use crate::store::{Recovered, Table, Write};
+use crate::uplink::{self, ParkedId, Uplink};
 
 const FLOOR: &[u8] = b"floor";
 
@@ -35,7 +37,7 @@ impl Engine {
             config,
             policy,
             incarnation: recovered.incarnation,
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::counting(),
             registered: Default::default(),
             cursors: Default::default(),
             catalogue: Catalogue::default(),
@@ -47,6 +49,11 @@ impl Engine {
             staged: Default::default(),
             sessions: Default::default(),
             links: Default::default(),
+            uplinks: Default::default(),
+            parked: Default::default(),
+            deadlines: Default::default(),
+            next_parked: ParkedId(1),
+            now,
             assigned: Position(0),
             next_ticket: Ticket(0),
             pending: Default::default(),
@@ -56,6 +63,7 @@ impl Engine {
             totals: Totals::default(),
         };
         let mut seen = Vec::new();
+        let mut uplink_rows = Vec::new();
         for (table, key, value) in recovered.rows {
             match table {
                 Table::Registrations => engine.recover_registration(&key, &value)?,
@@ -68,13 +76,15 @@ impl Engine {
                 }
                 Table::Meta if key == FLOOR => engine.catalogue = Catalogue::new(floor_of(&value)?),
                 Table::Meta => {}
+                Table::Uplinks => uplink_rows.push((key, value)),
+                Table::Below => {}
             }
         }
         engine.assigned = engine.catalogue.head();
         for (position, record) in recovered.records {
             let record = ItemRecord::decode(&record)?;
-            if let Some(id) = record.message_id {
-                seen.push((record.accepted, (record.origin, id), record.digest));
+            if let (Some(id), Origin::Client(client)) = (record.message_id, record.origin) {
+                seen.push((record.accepted, (client, id), record.digest));
             }
             engine.recover_item(Position(position), record);
         }
@@ -82,7 +92,30 @@ impl Engine {
         for (at, key, digest) in seen {
             engine.remember(at, key, digest);
         }
+        engine.recover_uplinks(now, uplink_rows)?;
         Ok(engine)
+    }
+
+    /// Uplinks go on where they stopped. Rows of an upstream that is not configured any more are of no use.
+    fn recover_uplinks(&mut self, now: Time, rows: Vec<(Bytes, Bytes)>) -> Result<(), Damaged> {
+        for config in std::mem::take(&mut self.config.upstreams) {
+            let entropy = self.next_entropy();
+            self.uplinks.insert(config.server, Uplink::new(config, entropy));
+        }
+        let mut strangers = Vec::new();
+        for (key, value) in rows {
+            match self.uplinks.get_mut(&uplink::server_of(&key)?) {
+                Some(uplink) => uplink.recover(&key, &value)?,
+                None => strangers.push(Write::Delete { table: Table::Uplinks, key }),
+            }
+        }
+        if !strangers.is_empty() {
+            self.store(Plan { writes: strangers, ..Plan::default() });
+        }
+        let servers: Vec<_> = self.uplinks.keys().copied().collect();
+        servers.into_iter().for_each(|server| self.tell(now, server));
+        drop(self.subscriptions.take_want_changes());
+        Ok(())
     }
 
     fn recover_registration(&mut self, key: &[u8], value: &[u8]) -> Result<(), Damaged> {

@@ -3,7 +3,8 @@
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId};
-use topology::subscriptions::{self, Subscription, Subscriptions};
+use topology::interest::Interest;
+use topology::subscriptions::{self, Mode, Subscription, Subscriptions};
 
 use super::Engine;
 use super::exchange::{Speaker, refusal};
@@ -30,6 +31,14 @@ impl Engine {
         repeated: bool,
         plan: &mut Plan,
     ) -> Result<(), (usize, Refusal)> {
+        if self.closes_a_cycle(speaker.link) {
+            let why = "this registration would close a cycle: this node stands below its client";
+            return Err((0, refusal(ReplyStatus::Failed, why)));
+        }
+        if let Some(index) = meanings.iter().position(|meaning| !self.policy.full_of_everything && mirrors(meaning)) {
+            let why = "not in full without Message_Data: ask for the list (Catalog), or for what it names";
+            return Err((index, refusal(ReplyStatus::MinorNotSupported, why)));
+        }
         let client = speaker.client;
         let planned = plan.lists.iter().rev().find(|(planned, _)| *planned == client).map(|(_, list)| list.clone());
         let before = planned.unwrap_or_else(|| self.subscriptions_of(client).to_vec());
@@ -91,11 +100,14 @@ impl Engine {
         match meaning {
             Meaning::End(interests) => scratch.end_many(client, interests) > 0,
             Meaning::Subscribe { mode, origin, standing: true, interests, .. } => {
-                for interest in interests {
-                    let since = self.assigned.0;
-                    let subscription = Subscription { interest: interest.clone(), mode: *mode, origin: *origin, since };
-                    scratch.subscribe(client, subscription);
-                }
+                let since = self.assigned.0;
+                let subscription = |interest: &Interest| Subscription {
+                    interest: interest.clone(),
+                    mode: *mode,
+                    origin: *origin,
+                    since,
+                };
+                scratch.subscribe_joined(client, interests.iter().map(subscription));
                 false
             }
             Meaning::Subscribe { .. } | Meaning::Presence | Meaning::Deliver => false,
@@ -144,6 +156,14 @@ fn interests(meaning: &Meaning) -> usize {
     match meaning {
         Meaning::Subscribe { interests, .. } | Meaning::End(interests) => interests.len(),
         Meaning::Presence | Meaning::Deliver => 0,
+    }
+}
+
+/// Whether everything is asked for in full.
+fn mirrors(meaning: &Meaning) -> bool {
+    match meaning {
+        Meaning::Subscribe { mode: Mode::Full, interests, .. } => interests.iter().any(Interest::is_everything),
+        Meaning::Subscribe { .. } | Meaning::End(_) | Meaning::Presence | Meaning::Deliver => false,
     }
 }
 

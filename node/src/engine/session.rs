@@ -1,6 +1,7 @@
 //! Links: Hello, resume, *behind*, cursors, leases.
 
 use schemas::guid::ClientGuid;
+use schemas::mark::Mark;
 use topology::subscriptions::Mode;
 
 use super::plan::Plan;
@@ -15,6 +16,7 @@ use crate::store::{Table, Write};
 pub(super) struct Session {
     pub(super) client: ClientGuid,
     generation: u64,
+    mark: Option<Mark>,
 }
 
 /// A Hello whose link generation is on its way to the store.
@@ -23,12 +25,20 @@ pub(super) struct Joining {
     pub(super) link: LinkId,
     client: ClientGuid,
     resume: Option<Resume>,
+    mark: Option<Mark>,
     generation: u64,
     gone: bool,
 }
 
 impl Engine {
-    pub(super) fn hello(&mut self, now: Time, link: LinkId, client: ClientGuid, resume: Option<Resume>) {
+    pub(super) fn hello(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        client: ClientGuid,
+        resume: Option<Resume>,
+        mark: Option<Mark>,
+    ) {
         let cursor = self.cursors.entry(client).or_default();
         cursor.generation += 1;
         let generation = cursor.generation;
@@ -38,14 +48,14 @@ impl Engine {
             // Contact renews the lease.
             writes.push(self.put_registration(client, now));
         }
-        let joining = Joining { link, client, resume, generation, gone: false };
+        let joining = Joining { link, client, resume, mark, generation, gone: false };
         let contact = known.then_some((client, now));
         self.store(Plan { writes, contact, joining: Some(joining), ..Plan::default() });
     }
 
     /// The generation is durable: the link is live.
     pub(super) fn join(&mut self, joining: Joining) {
-        let Joining { link, client, resume, generation, gone } = joining;
+        let Joining { link, client, resume, mark, generation, gone } = joining;
         if gone {
             return;
         }
@@ -55,11 +65,14 @@ impl Engine {
             self.drop_session(older);
             self.actions.push_back(Action::Close(older, CloseReason::Replaced));
         }
-        self.sessions.insert(link, Session { client, generation });
+        self.sessions.insert(link, Session { client, generation, mark });
         let digest = self.catalogue.get(start).map(|item| item.record.digest);
         let start = Resume { incarnation: self.incarnation, position: start, digest };
-        self.actions.push_back(Action::Welcome(link, Welcome { generation, behind, start }));
-        self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: start.position });
+        let (path, full_of_everything) = (self.path(), self.policy.full_of_everything);
+        let position = start.position;
+        let welcome = Welcome { generation, behind, start, path, full_of_everything };
+        self.actions.push_back(Action::Welcome(link, welcome));
+        self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: position });
     }
 
     /// Where the lanes of a link begin, and whether the client must ask again for everything. The smaller of what it
@@ -85,7 +98,14 @@ impl Engine {
         if self.catalogue.misses(self.subscriptions.of(client), start) { (head, true) } else { (start, false) }
     }
 
+    /// Whether the client of this link stands above this node as well.
+    pub(super) fn closes_a_cycle(&self, link: LinkId) -> bool {
+        let mark = self.sessions.get(&link).and_then(|session| session.mark);
+        mark.is_some_and(|mark| self.path().contains(&mark))
+    }
+
     pub(super) fn link_down(&mut self, now: Time, link: LinkId) {
+        self.forget_parked(link);
         if let Some(session) = self.sessions.get(&link).copied() {
             self.drop_session(link);
             self.parted(now, session.client);

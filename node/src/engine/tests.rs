@@ -5,3 +5,4 @@ mod items;
 mod links;
 mod operations;
 mod store;
+mod uplinks;

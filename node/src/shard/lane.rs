@@ -121,7 +121,7 @@ impl Lane {
         });
     }
 
-    fn unqueue(&mut self, position: Position) {
+    pub(super) fn unqueue(&mut self, position: Position) {
         if let Some(index) = self.queue.iter().position(|queued| queued.position == position)
             && let Some(queued) = self.queue.remove(index)
         {

@@ -107,6 +107,8 @@ pub enum Event {
     },
     /// A subscription of this link's client ended: what is queued may not concern it any more.
     Recheck(LinkId),
+    /// This item is outdated, and what takes its place is still to come: it is not sent any more.
+    Outdated(Position),
     /// The transport took the last bundle, and takes another.
     Ready(LinkId),
     /// The client answered the bundle that ends at `position`.
@@ -217,6 +219,7 @@ impl Shard {
             Event::Due { link, stretch } => self.with(now, link, |lane, _| lane.due(stretch)),
             Event::Data { link, items } => self.with(now, link, |lane, _| lane.data(items)),
             Event::Recheck(link) => self.with(now, link, |lane, _| lane.recheck()),
+            Event::Outdated(position) => self.lanes.values_mut().for_each(|lane| lane.unqueue(position)),
             Event::Ready(link) => self.with(now, link, |lane, _| lane.ready = true),
             Event::Answered { link, position, outcomes } => self.answered(now, link, position, &outcomes),
         }

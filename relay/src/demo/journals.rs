@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use agent::journal::{self, Kind, Line};
+use dialler::clock;
 use node::ids::Time;
 
 use super::data::Reason;
@@ -58,7 +59,7 @@ impl Journal {
 
     /// When the last item came, of those from `first` on.
     pub(super) fn last_since(&self, first: usize) -> Option<Time> {
-        self.came().skip(first).filter_map(|line| agent::clock::parse(&line.at)).max()
+        self.came().skip(first).filter_map(|line| clock::parse(&line.at)).max()
     }
 
     /// Components through which items came, with how many, most first.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use dialler::clock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::ids::Time;
 
@@ -12,7 +13,6 @@ use super::data::{self, Reason};
 use super::journals::{self, Journal};
 use super::world::{ONLY, World};
 use super::{Options, say, table};
-use crate::clock;
 use crate::tree::process::{Process, wait_for};
 use crate::tree::scenario::Party;
 use crate::tree::scrape::metric;
@@ -148,7 +148,7 @@ impl Stage {
         let (before, wanted) = (journals::items(&self.world)?, self.wanted(index)?);
         let counts: Vec<usize> = journals::read_all(&self.world)?.iter().map(Journal::items).collect();
         let bar = self.bar(wanted - before);
-        let begun = clock::now();
+        let begun = clock::wall();
         let mut provider = self.provider(index)?;
         self.wait_for_items(&bar, before, wanted)?;
         self.succeed(&mut provider)?;
@@ -161,7 +161,7 @@ impl Stage {
         let (before, wanted) = (journals::items(&self.world)?, self.wanted(2)?);
         let counts: Vec<usize> = journals::read_all(&self.world)?.iter().map(Journal::items).collect();
         let bar = self.bar(wanted - before);
-        let begun = clock::now();
+        let begun = clock::wall();
         let mut provider = self.provider(1)?;
         wait_for("the second publication to be under way", || Ok(journals::items(&self.world)? > before))?;
         self.world.cast.kill(Party::Server(ONLY))?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dialler::clock;
 use link::close::CloseCode;
 use link::error::SendError;
 use link::exchange::{Exchange, Incoming};
@@ -19,7 +20,6 @@ use schemas::facts::Validated;
 use tokio::sync::oneshot;
 
 use super::session::Context;
-use crate::clock;
 use crate::driver::Input;
 
 /// Above this a document is read on a thread that may take its time.
@@ -74,7 +74,7 @@ async fn refuse(context: &Context, link: LinkId, mut exchange: Exchange, refused
         exchange.abandon(CloseCode::Protocol);
         return Ok(());
     };
-    let reply = answer.render(refused.spelling, clock::message_id(), &clock::sent_time(clock::now()));
+    let reply = answer.render(refused.spelling, clock::message_id(), &clock::text(clock::now()));
     exchange.reply(0, &[reply]).await?;
     exchange.end().await
 }
@@ -96,7 +96,7 @@ async fn answer(
         exchange.abandon(CloseCode::Drained);
         return Ok(());
     };
-    let text = reply.answer.render(reply.spelling, clock::message_id(), &clock::sent_time(clock::now()));
+    let text = reply.answer.render(reply.spelling, clock::message_id(), &clock::text(clock::now()));
     exchange.reply(reply.snapshot.0, &[text]).await?;
     deliver(context, &mut exchange, &reply).await?;
     exchange.end().await
@@ -132,7 +132,7 @@ async fn deliver_stretch(context: &Context, exchange: &mut Exchange, stretch: &S
         let parts: Vec<Bytes> = parts.filter(|part| fits(part, largest)).collect();
         let (Some(last), false) = (now.last(), parts.is_empty()) else { continue };
         let time = clock::now();
-        let sent_time = clock::sent_time(time);
+        let sent_time = clock::text(time);
         let outer =
             Outer { server: context.server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
         context.metrics.items_answered.inc_by(parts.len() as u64);

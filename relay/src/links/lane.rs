@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dialler::clock;
 use link::connection::Link;
 use link::frame::{FrameHeader, Kind};
 use node::bundle::{self, Outer};
@@ -13,7 +14,6 @@ use schemas::names::Spelling;
 use tokio::sync::mpsc;
 
 use super::session::Context;
-use crate::clock;
 use crate::driver::Input;
 
 /// What a shard sends.
@@ -51,7 +51,7 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut bundl
             return;
         }
         let time = clock::now();
-        let sent_time = clock::sent_time(time);
+        let sent_time = clock::text(time);
         let outer =
             Outer { server: context.server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
         let body = bundle::document(spelling, &outer, parts);

@@ -13,6 +13,7 @@ use schemas::class::Class;
 use schemas::digest::Digest;
 use schemas::guid::{Cid, ClientGuid, ServerGuid};
 use schemas::limits::Limits;
+use schemas::mark::Mark;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -53,10 +54,12 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
     let (lane_sender, lane_receiver) = mpsc::channel(1);
     let (behind_sender, behind_receiver) = watch::channel(0);
     let (close, closing) = oneshot::channel();
+    let (path_sender, path_receiver) = watch::channel(Vec::new());
     let (welcome_sender, welcome) = oneshot::channel();
-    let handle = Handle { lane: lane_sender, behind: behind_sender, close };
+    let handle = Handle { lane: lane_sender, behind: behind_sender, path: path_sender, close };
     let resume = resume_of(pending.hello());
-    let newcomer = Newcomer { link: id, client, resume, welcome: welcome_sender, handle };
+    let mark = pending.hello().path.as_ref().and_then(|path| path.first()).copied();
+    let newcomer = Newcomer { link: id, client, resume, mark, welcome: welcome_sender, handle };
     if context.inputs.send(Input::Hello(newcomer)).await.is_err() {
         return pending.refuse(CloseCode::Drained, "this server is stopping");
     }
@@ -71,7 +74,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
             tracing::info!(link = id.0, behind, start, "link up");
             // R-8.3-8: no log says who it is, at any level.
             tracing::debug!(link = id.0, %from, "where it comes from");
-            let ends = Ends { lane: lane_receiver, behind: behind_receiver, closing };
+            let ends = Ends { lane: lane_receiver, behind: behind_receiver, path: path_receiver, closing };
             live(context, id, &link, ends).await;
             context.metrics.add_link(link.counters());
             if let Some(reason) = link.close_reason() {
@@ -88,6 +91,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
 struct Ends {
     lane: mpsc::Receiver<lane::Bundle>,
     behind: watch::Receiver<u64>,
+    path: watch::Receiver<Vec<Mark>>,
     closing: oneshot::Receiver<Closing>,
 }
 
@@ -96,6 +100,7 @@ async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
     tasks.spawn(lane::run(context.clone(), id, link.clone(), ends.lane));
     tasks.spawn(replies::run(context.clone(), id, link.clone()));
     tasks.spawn(tell_behind(link.clone(), ends.behind));
+    tasks.spawn(tell_path(link.clone(), ends.path));
     let exchanges = accept_exchanges(context, id, link);
     let mut closing = ends.closing;
     tokio::select! {
@@ -145,6 +150,15 @@ async fn tell_behind(link: Link, mut behind: watch::Receiver<u64>) {
     }
 }
 
+async fn tell_path(link: Link, mut path: watch::Receiver<Vec<Mark>>) {
+    while path.changed().await.is_ok() {
+        let marks = path.borrow_and_update().clone();
+        if link.path(&marks).await.is_err() {
+            break;
+        }
+    }
+}
+
 fn resume_of(hello: &Hello) -> Option<Resume> {
     let resume = hello.resume_of(Class::Normal)?;
     Some(Resume {
@@ -165,12 +179,24 @@ fn hello(welcome: &Welcome) -> Hello {
         resume: vec![resume],
         behind: welcome.behind,
         generation: Some(welcome.generation),
-        policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts: REQUEST_POLICY.map(str::to_owned).to_vec() }],
+        policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts: accepts(welcome.full_of_everything) }],
+        path: Some(welcome.path.clone()),
         ..Hello::default()
     }
 }
 
-/// What may be asked of this server (R-8.2.2-6).
+/// What may be asked of this server, at all or with Message_Data only (R-8.2.2-6).
+fn accepts(full_of_everything: bool) -> Vec<String> {
+    let text = |text: &str| {
+        if text.ends_with(":Full") && !text.starts_with("Deliver") && !full_of_everything {
+            format!("{text}+data")
+        } else {
+            text.to_owned()
+        }
+    };
+    REQUEST_POLICY.map(text).to_vec()
+}
+
 const REQUEST_POLICY: [&str; 10] = [
     "Register:",
     "Register:Full",
@@ -183,3 +209,19 @@ const REQUEST_POLICY: [&str; 10] = [
     "Deliver:Full",
     "Deliver:Catalog",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_server_with_none_above_it_is_its_own_mark() {
+        let start = Resume { incarnation: 3, position: Position(9), digest: None };
+        let path = vec![Mark::of(7), Mark::of(8)];
+        let welcome = Welcome { generation: 1, behind: false, start, path: path.clone(), full_of_everything: false };
+        let hello = hello(&welcome);
+        assert_eq!(hello.path, Some(path));
+        let accepts = &hello.policy[0].accepts;
+        assert!(accepts.contains(&"Request:Full+data".to_owned()) && !accepts.contains(&"Request:Full".to_owned()));
+    }
+}

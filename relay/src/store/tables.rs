@@ -1,6 +1,6 @@
 //! The tables beside the log, in an embedded database of one file.
 //!
-//! Beside the four tables of the machines it keeps one of its own: the incarnation, how far the log reached when the tables were last written, and up to
+//! Beside the tables of the machines it keeps one of its own: the incarnation, how far the log reached when the tables were last written, and up to
 //! where it was trimmed. The database commits in two phases (quick repair), so a crash never rolls back a commit that returned. All rows are read when the
 //! store opens; so that a damaged page is an error then and not a wrong row, the database checks all its pages first.
 
@@ -177,6 +177,8 @@ fn definition(table: Table) -> Rows {
         Table::Cursors => "cursors",
         Table::Seen => "seen",
         Table::Meta => "meta",
+        Table::Uplinks => "uplinks",
+        Table::Below => "below",
     })
 }
 

@@ -72,7 +72,7 @@ impl Cast {
     fn start_house(&mut self, index: usize) -> anyhow::Result<()> {
         let house = &mut self.houses[index];
         let agents = &self.world.scenario.agents;
-        house.since = Some(agent::clock::now());
+        house.since = Some(dialler::clock::wall());
         house.process = Some(match house.agents.as_slice() {
             [only] => self.world.run(&agents[*only].name, &["agent", "run"])?,
             many => {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use link::pki::{self, Role, Subject};
 use serde::Serialize;
 
-use crate::clock;
+use dialler::clock;
 
 /// See the module.
 pub(crate) struct Folder {

@@ -132,7 +132,7 @@ impl Tail {
         // Nothing there, or nothing new, is no fault: what is not seen now is seen at the next look.
         drop(self.read_on());
         let contact = Contact::read(&self.state).filter(|contact| contact.synchronised);
-        Agent { synchronised: contact.and_then(|contact| agent::clock::parse(&contact.at)), items: self.items }
+        Agent { synchronised: contact.and_then(|contact| dialler::clock::parse(&contact.at)), items: self.items }
     }
 
     fn read_on(&mut self) -> std::io::Result<()> {

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use anyhow::ensure;
 
-use crate::clock;
+use dialler::clock;
 
 /// Below the ports that systems hand out by themselves: nobody takes one by chance while a killed server is away.
 const RANGE: std::ops::Range<u16> = 12_000..32_000;

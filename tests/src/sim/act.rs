@@ -35,6 +35,8 @@ impl World {
             engine::Action::Welcome(link, welcome) => self.send(link, Way::Down, Message::Welcome(welcome)),
             engine::Action::Reply(reply) => self.reply(reply),
             engine::Action::Shard(shard, event) => self.tell_shard(shard, event),
+            // One server has no upstream.
+            engine::Action::Uplink(..) | engine::Action::Path(_) => {}
             engine::Action::Close(link, _) => {
                 if let Some(party) = self.network.cut(link) {
                     self.after(10, Happening::PartySeesDown(party, link));
@@ -177,6 +179,7 @@ impl World {
                 let text = answer.render(spelling, self.message_id(), SENT);
                 self.send(link, Way::Up, Message::LaneReply(position, text));
             }
+            client::Action::Respond { .. } => return Err(format!("device {index} answered what nobody asked")),
             client::Action::Hangup(why) if why.contains(NOT_STORED) => self.cut_links_of(index),
             client::Action::Hangup(why) => return Err(format!("device {index} hung up: {why}")),
             client::Action::Stop(why) => return Err(format!("device {index} stopped: {why}")),

@@ -64,7 +64,7 @@ impl World {
         match message {
             Message::Hello(resume) => {
                 let client = self.devices.get(party).map_or(self.provider.guid, |device| device.guid);
-                self.tell_engine(engine::Event::Hello { link, client, resume });
+                self.tell_engine(engine::Event::Hello { link, client, resume, mark: None });
             }
             Message::Open(exchange, document) => {
                 let intake = Box::new(read(&document)?);

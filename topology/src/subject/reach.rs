@@ -51,6 +51,12 @@ impl Reach {
         Self(merged(own.into_iter().chain(older).collect()))
     }
 
+    /// The same things in any version: whom an item may concern if what it replaces is not known.
+    #[must_use]
+    pub fn widened(&self) -> Self {
+        Self(widened(self.0.iter().cloned()))
+    }
+
     /// Every key under which an interest may wait for it.
     pub fn keys(&self) -> Keys {
         self.0.iter().flat_map(Affected::keys).collect()

@@ -171,6 +171,19 @@ fn no_reach_is_longer_than_its_bound() {
 }
 
 #[test]
+fn widened_reach_is_that_of_every_version() {
+    let second = Reach::of(&subject("Package=cargo, File=a, Product=P, ProductVersion=1, Version=2.0.0", ""));
+    let client = |fields: &str| crate::interest::Interest::from_version_info(&version_info(fields));
+    let first = client("Package=cargo, File=a, Version=1.0.0, Product=P, ProductVersion=7");
+    assert!(!crate::matching::covers(&first, second.affected()));
+    assert!(crate::matching::covers(&first, second.widened().affected()));
+    assert!(!crate::matching::covers(&client("Package=cargo, File=b"), second.widened().affected()));
+    let withdrawn = Reach::of(&subject(FIELDS, "Status: withdrawn"));
+    assert!(crate::matching::covers(&client("File=pkg:cargo/a, Version=0.9.0"), withdrawn.widened().affected()));
+    assert_eq!(second.widened().keys(), second.keys());
+}
+
+#[test]
 fn names_of_predecessors_do_not_pile_up() {
     let named = |n: usize| Reach::of(&subject(&format!("Source=S, ID=X{n:04}, File=f, Version=1.0.0"), ""));
     let joined = (0..100).map(named).reduce(|older, own| own.join(&older)).unwrap();

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use crate::interest::{Interest, Node};
 use crate::name::Name;
-use crate::versions::Versions;
 
 /// The subscription's interest after the Ends.
 pub(super) enum After {
@@ -111,10 +110,10 @@ impl Target<'_> {
         let packaging = node.packaging().zip(self.node.packaging());
         let host = its.product.is_none()
             || own.product.is_none()
-            || (own.product == its.product && (own.version.is_any() || same_version(&its.version, &own.version)));
+            || (own.product == its.product && (own.version.is_any() || its.version.ends(&own.version)));
         same && packaging.is_none_or(|(own, its)| own.eq_ignore_ascii_case(its))
             && host
-            && same_version(self.node.versions(), node.versions())
+            && self.node.versions().ends(node.versions())
     }
 
     /// The End names this asset by its product.
@@ -124,13 +123,8 @@ impl Target<'_> {
         node.is_top()
             && its.product == own.product
             && company
-            && same_version(self.end.asset_versions(self.node), interest.asset_versions(node))
+            && self.end.asset_versions(self.node).ends(interest.asset_versions(node))
     }
-}
-
-/// The End states no version, or the very one. A subscription without version is wider than an End with one.
-fn same_version(its: &Versions, own: &Versions) -> bool {
-    its.is_any() || its == own || (own.is_one() && own.meets(its, true))
 }
 
 #[cfg(test)]

@@ -1,45 +1,73 @@
-//! From match keys to the clients that wait under them.
+//! What is looked up by name instead of by client: who waits under a key, and what is wanted at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::guid::ClientGuid;
 
+use super::wanted::Wanted;
+use crate::interest::Interest;
 use crate::key::{Keys, MatchKey};
 
 /// Postings of clients, each with the number of its subscriptions that have the key: adding or ending one touches its
-/// own keys alone. A key without clients is not kept.
+/// own keys alone, and changing it those that it gains or loses. A key without clients is not kept.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Index(BTreeMap<MatchKey, BTreeMap<ClientGuid, u32>>);
+pub(super) struct Index {
+    postings: BTreeMap<MatchKey, BTreeMap<ClientGuid, u32>>,
+    wanted: Option<Wanted>,
+}
 
 impl Index {
-    /// Adds one subscription with these keys.
-    pub(super) fn insert(&mut self, client: ClientGuid, keys: Keys) {
-        for key in keys {
-            *self.0.entry(key).or_default().entry(client).or_default() += 1;
+    /// One that also counts wants.
+    pub(super) fn counting() -> Self {
+        Self { postings: BTreeMap::new(), wanted: Some(Wanted::default()) }
+    }
+
+    /// One subscription of the client now waits for `after` instead of `before`: `None` before it begins and after it
+    /// has ended.
+    pub(super) fn exchange(&mut self, client: ClientGuid, before: Option<&Interest>, after: Option<&Interest>) {
+        let keys = |interest: Option<&Interest>| interest.map(Interest::keys).unwrap_or_default();
+        let (old, new) = (keys(before), keys(after));
+        for key in new.difference(&old) {
+            *self.postings.entry(key.clone()).or_default().entry(client).or_default() += 1;
+        }
+        for key in old.difference(&new) {
+            self.remove(client, key);
+        }
+        if let Some(wanted) = &mut self.wanted {
+            wanted.exchange(before, after);
         }
     }
 
-    /// Takes one subscription with these keys out, which was inserted before.
-    pub(super) fn remove(&mut self, client: ClientGuid, keys: &Keys) {
-        for key in keys {
-            let Some(clients) = self.0.get_mut(key) else { continue };
-            match clients.get_mut(&client) {
-                Some(count) if *count > 1 => *count -= 1,
-                Some(_) | None => drop(clients.remove(&client)),
-            }
-            if clients.is_empty() {
-                self.0.remove(key);
-            }
+    fn remove(&mut self, client: ClientGuid, key: &MatchKey) {
+        let Some(clients) = self.postings.get_mut(key) else { return };
+        match clients.get_mut(&client) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(clients.remove(&client)),
+        }
+        if clients.is_empty() {
+            self.postings.remove(key);
         }
     }
 
     /// Every client that waits under one of the keys.
+    pub(super) fn waits(&self, key: &MatchKey) -> bool {
+        self.postings.contains_key(key)
+    }
+
     pub(super) fn candidates(&self, keys: &Keys) -> BTreeSet<ClientGuid> {
-        keys.iter().filter_map(|key| self.0.get(key)).flat_map(BTreeMap::keys).copied().collect()
+        keys.iter().filter_map(|key| self.postings.get(key)).flat_map(BTreeMap::keys).copied().collect()
+    }
+
+    pub(super) fn wanted(&self) -> Option<&Wanted> {
+        self.wanted.as_ref()
+    }
+
+    pub(super) fn wanted_mut(&mut self) -> Option<&mut Wanted> {
+        self.wanted.as_mut()
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.postings.len()
     }
 }

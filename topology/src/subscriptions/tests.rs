@@ -8,6 +8,9 @@ use crate::matching::tests::{quill, version_info};
 use crate::record::tests::check_robust;
 use crate::subject::Subject;
 
+mod joining;
+mod wanted;
+
 const ANN: ClientGuid = ClientGuid(1);
 const BOB: ClientGuid = ClientGuid(2);
 

@@ -104,10 +104,10 @@ impl Bench {
     /// Connects a client and answers its link.
     pub(super) fn connect(&mut self, client: ClientGuid, resume: Option<Resume>) -> (LinkId, Welcome) {
         let link = LinkId(self.unique());
-        self.handle(Event::Hello { link, client, resume });
+        self.handle(Event::Hello { link, client, resume, mark: None });
         self.settle();
         let welcome = self.actions.iter().rev().find_map(|action| match action {
-            Action::Welcome(to, welcome) if *to == link => Some(*welcome),
+            Action::Welcome(to, welcome) if *to == link => Some(welcome.clone()),
             _ => None,
         });
         (link, welcome.expect("every Hello is answered"))

@@ -123,7 +123,7 @@ fn of_who_never_registers_nothing_is_kept() {
 #[test]
 fn a_hello_of_a_link_that_is_gone_is_not_answered() {
     let mut bench = Bench::new();
-    bench.handle(Event::Hello { link: LinkId(9), client: DEVICE, resume: None });
+    bench.handle(Event::Hello { link: LinkId(9), client: DEVICE, resume: None, mark: None });
     bench.handle(Event::LinkDown(LinkId(9)));
     bench.settle();
     assert!(!bench.actions.iter().any(|action| matches!(action, Action::Welcome(..))));
@@ -160,7 +160,7 @@ fn who_comes_back_while_the_sweep_is_on_its_way_keeps_everything() {
     bench.now = bench.now.after(Duration::from_secs(91 * 24 * 3600));
     bench.engine.handle_timeout(bench.now);
     bench.drain();
-    bench.handle(Event::Hello { link: LinkId(77), client: DEVICE, resume: None });
+    bench.handle(Event::Hello { link: LinkId(77), client: DEVICE, resume: None, mark: None });
     bench.settle();
     assert_eq!(bench.engine.subscriptions().of(DEVICE).len(), 1);
     assert_eq!(bench.restart().engine.subscriptions().of(DEVICE).len(), 1, "in the store as in memory");

@@ -72,7 +72,7 @@ fn run(
                 digest: None,
             });
             let new = LinkId(bench.unique());
-            bench.handle(Event::Hello { link: new, client: clients[usize::from(who)], resume });
+            bench.handle(Event::Hello { link: new, client: clients[usize::from(who)], resume, mark: None });
         }
         Operation::Down(number) => {
             down.push(link(number));

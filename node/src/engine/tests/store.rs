@@ -36,7 +36,7 @@ fn a_failed_store_takes_every_good_word_back() {
     let again = bench.send(provider, &deliver(7, advisory("A-1", 1, "serde", "vers:cargo/<2.0.0", "")));
     assert_eq!(statuses(&again), [ReplyStatus::Failed], "what was lost is not taken for a repetition");
     let link = LinkId(99);
-    bench.handle(Event::Hello { link, client: OTHER, resume: None });
+    bench.handle(Event::Hello { link, client: OTHER, resume: None, mark: None });
     let (ticket, _) = bench.asked.remove(0);
     bench.handle(Event::StoreFailed(ticket, "no space left on device".into()));
     let refused = |action: &Action| matches!(action, Action::Close(to, CloseReason::StoreFailed) if *to == link);

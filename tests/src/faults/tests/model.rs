@@ -74,7 +74,7 @@ pub(super) fn batch(random: &mut Random, position: &mut u64) -> Vec<Write> {
         writes.push(Write::Append { position: *position, record, item: bytes(random, len) });
     }
     for _ in 0..random.below(4) {
-        let table = Table::ALL[random.below(4) as usize];
+        let table = Table::ALL[random.below(Table::ALL.len() as u64) as usize];
         let key = format!("key {}", random.below(6)).into();
         let len = random.below(300);
         writes.push(if random.one_in(4) {

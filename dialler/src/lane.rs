@@ -8,25 +8,14 @@ use node::answer::Answer;
 use node::ids::Position;
 use node::intake::Intake;
 use schemas::class::Class;
-use schemas::names::Spelling;
 use tokio::sync::mpsc;
 
+use crate::live::Answered;
 use crate::{clock, documents};
 
-/// An answer to a push.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    /// The push's position.
-    pub(crate) position: Position,
-    /// Of who delivered.
-    pub(crate) spelling: Spelling,
-    /// What is said.
-    pub(crate) answer: Answer,
-}
-
-/// Reads the lane until the link ends. Waits while the driver takes no pushes: then the window fills, and the server
+/// Reads the lane until the link ends. Waits while the owner takes no pushes: then the window fills, and the server
 /// waits too.
-pub(super) async fn read(
+pub(crate) async fn read(
     link: Link,
     pushes: mpsc::Sender<(Position, Box<Intake>)>,
     answers: mpsc::Sender<Answered>,
@@ -66,7 +55,7 @@ pub(super) async fn read(
 }
 
 /// Writes answers until there can be none any more. `refusals` are those that need no decision.
-pub(super) async fn answer(link: Link, mut answers: mpsc::Receiver<Answered>, mut refusals: mpsc::Receiver<Answered>) {
+pub(crate) async fn answer(link: Link, mut answers: mpsc::Receiver<Answered>, mut refusals: mpsc::Receiver<Answered>) {
     let Some(mut lane) = link.replies() else { return };
     loop {
         let answered = tokio::select! {

@@ -1,4 +1,4 @@
-//! The documents that an agent or a provider writes, and the one door by which it reads others'.
+//! The documents that whoever dials writes, and the one door by which it reads others'.
 
 use bytes::Bytes;
 use node::bundle::{self, Outer};
@@ -6,26 +6,19 @@ use node::client::Draft;
 use node::intake::Intake;
 use schemas::error::Refused;
 use schemas::facts::Validated;
-use schemas::guid::{ClientGuid, MessageId, ServerGuid};
+use schemas::guid::MessageId;
 use schemas::limits::Limits;
 use schemas::names::Spelling;
 use schemas::version::{Major, Minor, VersionInfo};
 use schemas::write::{self, HeaderFields, MessageDraft};
 
-use crate::clock;
+use crate::{Hop, clock};
 
 /// Above this a document is read on a thread that may take its time.
 const INLINE_BYTES: usize = 256 << 10;
 
-/// Client and server of the hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hop {
-    pub(crate) client: ClientGuid,
-    pub(crate) server: ServerGuid,
-}
-
 /// Register and Request: messages of one fate in one Payload.
-pub(crate) fn ask(hop: Hop, message_id: MessageId, drafts: &[Draft]) -> Bytes {
+pub fn ask(hop: Hop, message_id: MessageId, drafts: &[Draft]) -> Bytes {
     let time = clock::text(clock::now());
     let header = HeaderFields {
         server_guid: Some(hop.server),
@@ -46,7 +39,7 @@ pub(crate) fn ask(hop: Hop, message_id: MessageId, drafts: &[Draft]) -> Bytes {
 
 /// One item: a Deliver:Full of its own, the same bytes for the same content. Its `Message_ID` is taken from the content
 /// and there is no `Sent_Time`, so that a repeated delivery is known as one (R-10.1.2-6).
-pub(crate) fn item(infos: &[VersionInfo]) -> (MessageId, Bytes) {
+pub fn item(infos: &[VersionInfo]) -> (MessageId, Bytes) {
     let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: Some(infos) };
     let content = write::message(Spelling::Double, &HeaderFields::default(), std::slice::from_ref(&draft));
     let mut half = [0; 16];
@@ -57,34 +50,42 @@ pub(crate) fn item(infos: &[VersionInfo]) -> (MessageId, Bytes) {
 }
 
 /// A bundle of items for the server, with a fresh outer header.
-pub(crate) fn bundle(hop: Hop, spelling: Spelling, items: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> {
+pub fn bundle(hop: Hop, spelling: Spelling, items: impl IntoIterator<Item = Bytes>) -> Vec<Bytes> {
     let time = clock::text(clock::now());
     let outer =
         Outer { server: hop.server, client: Some(hop.client), message_id: clock::message_id(), sent_time: &time };
     bundle::document(spelling, &outer, items)
 }
 
-/// The only door from bytes to facts, and to what they mean; the latter is `None` for a reply. What a document speaks
-/// about (names, ranges of versions) takes longer than to read it, so both happen in the same place.
-pub(crate) async fn read(body: Bytes) -> Result<(Validated, Option<Intake>), Refused> {
-    if body.len() <= INLINE_BYTES {
-        return read_here(body);
-    }
-    let again = body.clone();
-    let read = tokio::task::spawn_blocking(move || read_here(body)).await;
-    // The runtime is stopping: whoever waits for the facts is too, and this thread may as well find them.
-    read.unwrap_or_else(|_| read_here(again))
+/// From bytes to facts, and to what they mean; the latter is `None` for a reply.
+///
+/// # Errors
+/// The bytes are no document of X.1206.
+pub async fn read(body: Bytes) -> Result<(Validated, Option<Intake>), Refused> {
+    decode(body, |facts| {
+        let intake = Intake::of(&facts);
+        (facts, intake)
+    })
+    .await
 }
 
-fn read_here(body: Bytes) -> Result<(Validated, Option<Intake>), Refused> {
-    let facts = Validated::new(body, &Limits::default())?;
-    let intake = Intake::of(&facts);
-    Ok((facts, intake))
+/// The only door from bytes to facts. What a document speaks about (names, ranges of versions) takes longer than to read
+/// it, so that `find` runs in the same place.
+pub(crate) async fn decode<T: Send + 'static>(body: Bytes, find: fn(Validated) -> T) -> Result<T, Refused> {
+    let here = move |body| Validated::new(body, &Limits::default()).map(find);
+    if body.len() <= INLINE_BYTES {
+        return here(body);
+    }
+    let again = body.clone();
+    let read = tokio::task::spawn_blocking(move || here(body)).await;
+    // The runtime is stopping: whoever waits for the facts is too, and this thread may as well find them.
+    read.unwrap_or_else(|_| here(again))
 }
 
 #[cfg(test)]
 mod tests {
     use node::intake::{Body, Meaning};
+    use schemas::guid::{ClientGuid, ServerGuid};
     use schemas::version::{Container, Info};
 
     use super::*;

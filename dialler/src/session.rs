@@ -13,40 +13,42 @@ use link::tls;
 use node::ids::{Position, Resume};
 use schemas::class::Class;
 use schemas::digest::Digest;
+use schemas::guid::Cid;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::driver::{Input, Live, Said};
-use super::exchange::{self, Broken};
-use super::{incoming, lane};
-use crate::documents::Hop;
+use crate::live::{Live, Said, Told};
+use crate::{Hop, exchange, incoming, lane};
 
 /// Answers that may wait for the reply lane: more than a server leaves unanswered (256 items, each alone).
 const ANSWERS: usize = 1024;
-/// What the server says that may wait for the driver. A document of an answer each, so few.
-const SAID: usize = 4;
+/// What the server says that may wait for the owner, and what the owner asks that may wait for the link. A document each,
+/// so few.
+const WAITING: usize = 4;
 
 /// What dialling needs.
-pub(crate) struct Dialler {
+pub struct Dialler {
     /// The endpoint.
-    pub(crate) endpoint: Arc<Client>,
+    pub endpoint: Arc<Client>,
     /// Whom to dial.
-    pub(crate) target: Target,
+    pub target: Target,
     /// Between whom.
-    pub(crate) hop: Hop,
+    pub hop: Hop,
+    /// What each Hello says, beside the resume position.
+    pub hello: Hello,
     /// For the Hello: what is held durably.
-    pub(crate) resume: watch::Receiver<Option<Resume>>,
-    /// The driver.
-    pub(crate) inputs: mpsc::Sender<Input>,
+    pub resume: watch::Receiver<Option<Resume>>,
+    /// The owner.
+    pub told: mpsc::Sender<Told>,
 }
 
-/// Keeps a link up until `stop`.
-pub(crate) async fn dial(dialler: Dialler, stop: CancellationToken) {
+/// Keeps a link up until `stop`, or until the owner is gone.
+pub async fn dial(dialler: Dialler, stop: CancellationToken) {
     let mut reconnect = Reconnect::new(Backoff::default(), tls::random_u64);
     loop {
-        let hello = || hello(*dialler.resume.borrow());
+        let hello = || hello(&dialler.hello, *dialler.resume.borrow());
         let dialled = reconnect.dial(&dialler.endpoint, dialler.target, hello, |error, wait| {
             let wait_ms = wait.as_millis();
             tracing::warn!(server = %dialler.target.addr, %error, wait_ms, "no link; trying again");
@@ -57,7 +59,7 @@ pub(crate) async fn dial(dialler: Dialler, stop: CancellationToken) {
         };
         let up = Instant::now();
         let Some(reason) = live(&dialler, &link).await else { return };
-        if dialler.inputs.send(Input::Down).await.is_err() || stop.is_cancelled() {
+        if dialler.told.send(Told::Down).await.is_err() || stop.is_cancelled() {
             return;
         }
         let wait = reconnect.ended(&reason, up.elapsed());
@@ -65,7 +67,7 @@ pub(crate) async fn dial(dialler: Dialler, stop: CancellationToken) {
     }
 }
 
-/// Lives one link; `None` if the driver is gone.
+/// Lives one link; `None` if the owner is gone.
 async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
     let Some(start) = start(link.peer_hello()) else {
         link.close(CloseCode::Protocol, "a Hello that names no incarnation or no start of the normal lane");
@@ -74,12 +76,14 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
     let behind = link.peer_hello().behind;
     tracing::info!(server = %dialler.target.addr, behind, start = start.position.0, "link up");
     let (push_sender, pushes) = mpsc::channel(1);
-    let (said_sender, said) = mpsc::channel(SAID);
+    let (said_sender, said) = mpsc::channel(WAITING);
     let (answers, answer_receiver) = mpsc::channel(ANSWERS);
-    let (refusals, refusal_receiver) = mpsc::channel(SAID);
-    let (asks, ask_receiver) = mpsc::channel(SAID);
-    let live = Live { behind, start, pushes, said, answers, asks };
-    dialler.inputs.send(Input::Up(live)).await.ok()?;
+    let (refusals, refusal_receiver) = mpsc::channel(WAITING);
+    let (asks, ask_receiver) = mpsc::channel(WAITING);
+    let policy = policy(link.peer_hello());
+    let path = link.peer_hello().path.clone().unwrap_or_default();
+    let live = Live { behind, start, policy, path, pushes, said, answers, asks };
+    dialler.told.send(Told::Up(live)).await.ok()?;
 
     let mut tasks = JoinSet::new();
     let lane = lane::read(link.clone(), push_sender, refusals);
@@ -89,11 +93,10 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
         }
     });
     tasks.spawn(control(link.clone(), said_sender.clone()));
-    tasks.spawn(accept(link.clone()));
-    let asking = Asking { link: link.clone(), hop: dialler.hop, inputs: dialler.inputs.clone() };
-    tasks.spawn(asking.run(ask_receiver, said_sender));
+    tasks.spawn(accept(link.clone(), said_sender.clone()));
+    tasks.spawn(exchange::run(link.clone(), dialler.hop, ask_receiver, said_sender));
     tokio::select! {
-        // Every answer is written and no more can come: the driver has let go of the link.
+        // Every answer is written and no more can come: the owner has let go of the link.
         () = lane::answer(link.clone(), answer_receiver, refusal_receiver) => {
             link.close(CloseCode::Done, "this client has no more use for the link");
             Some(link.closed().await)
@@ -102,51 +105,29 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
     }
 }
 
-/// Opens the exchanges that the driver wants, one after the other.
-struct Asking {
-    link: Link,
-    hop: Hop,
-    inputs: mpsc::Sender<Input>,
-}
-
-impl Asking {
-    async fn run(self, mut asks: mpsc::Receiver<exchange::Asked>, said: mpsc::Sender<Said>) {
-        while let Some(asked) = asks.recv().await {
-            match exchange::run(self.link.clone(), self.hop, asked, said.clone()).await {
-                Ok(()) => {}
-                Err(Broken::TooLong(why)) => {
-                    // The driver may be gone, and then it needs no reason.
-                    drop(self.inputs.send(Input::Hopeless(why)).await);
-                }
-                Err(Broken::Link(why)) => {
-                    tracing::warn!(why, "an exchange broke: the link is closed, the next one asks again");
-                    self.link.close(CloseCode::Internal, &why);
-                }
-                Err(Broken::Unheard) => return,
-            }
-        }
-    }
-}
-
 async fn control(link: Link, said: mpsc::Sender<Said>) {
     let Some(mut control) = link.control() else { return };
-    while let Ok(ControlEvent::Behind { position }) = control.recv().await {
-        if said.send(Said::Behind(Position(position))).await.is_err() {
+    while let Ok(event) = control.recv().await {
+        let heard = match event {
+            ControlEvent::Behind { position } => Said::Behind(Position(position)),
+            ControlEvent::Path(path) => Said::Path(path),
+        };
+        if said.send(heard).await.is_err() {
             return;
         }
     }
 }
 
 /// Each exchange of the server runs by itself; QUIC's stream limit bounds how many do.
-async fn accept(link: Link) {
+async fn accept(link: Link, said: mpsc::Sender<Said>) {
     let mut exchanges = JoinSet::new();
     while let Ok(incoming) = link.accept_exchange().await {
         while exchanges.try_join_next().is_some() {}
-        exchanges.spawn(incoming::run(incoming));
+        exchanges.spawn(incoming::run(incoming, said.clone()));
     }
 }
 
-fn hello(resume: Option<Resume>) -> Hello {
+fn hello(own: &Hello, resume: Option<Resume>) -> Hello {
     let wire = |resume: Resume| WireResume {
         class: Class::Normal,
         position: resume.position.0,
@@ -155,8 +136,14 @@ fn hello(resume: Option<Resume>) -> Hello {
     Hello {
         incarnation: resume.map(|resume| resume.incarnation),
         resume: resume.map(wire).into_iter().collect(),
-        ..Hello::default()
+        ..own.clone()
     }
+}
+
+/// What the server takes of the version messages.
+fn policy(hello: &Hello) -> Option<Vec<String>> {
+    let of_versions = hello.policy.iter().find(|policy| policy.cid == Cid::VERSION.0);
+    of_versions.map(|policy| policy.accepts.clone())
 }
 
 /// Where the server's lane begins.
@@ -176,9 +163,10 @@ mod tests {
     #[test]
     fn a_hello_says_what_is_held() {
         let resume = Resume { incarnation: 3, position: Position(9), digest: Some(Digest([7; 32])) };
-        assert_eq!(start(&hello(Some(resume))), Some(resume));
+        let own = Hello { generation: Some(4), ..Hello::default() };
+        assert_eq!(start(&hello(&own, Some(resume))), Some(resume));
         let nothing = Resume { position: Position(0), digest: None, ..resume };
-        assert_eq!(start(&hello(Some(nothing))), Some(nothing));
-        assert_eq!(hello(None), Hello::default());
+        assert_eq!(start(&hello(&own, Some(nothing))), Some(nothing));
+        assert_eq!(hello(&own, None), own);
     }
 }

@@ -1,0 +1,5 @@
+//! A dialler and the server above it, over real QUIC.
+
+mod incoming;
+mod outgoing;
+mod rig;

@@ -1,0 +1,189 @@
+//! Requests whose answer waits for upstreams: what is missing here is asked for once, however many ask (R-8.2.2-12,
+//! -14, -16).
+
+use std::time::Duration;
+
+use schemas::guid::ServerGuid;
+use topology::interest::Interest;
+use topology::want::Want;
+
+use super::Engine;
+use super::plan::ask;
+use crate::ids::{ExchangeId, LinkId, Position, Time};
+use crate::intake::{Body, Intake, IntakePart, Meaning};
+use crate::uplink::{Kind, ParkedId, Uplink};
+
+/// A document that is carried out when upstreams have answered, or when its time is over.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) link: LinkId,
+    exchange: ExchangeId,
+    intake: Box<Intake>,
+    until: Time,
+    /// Answers of upstreams that are still to come.
+    left: usize,
+}
+
+/// Documents put aside at once; what comes beyond is answered with what is here, and gets the rest by its subscription.
+const PARKED_MAX: usize = 16_384;
+/// Who asks once gets no second answer, and waits also where others are answered at once.
+const ONCE_WAIT: Duration = Duration::from_secs(2);
+
+/// What a document asks for now.
+#[derive(Default)]
+struct Asked {
+    interests: Vec<Interest>,
+    /// Whether for some of it there is no subscription that could bring it later.
+    once: bool,
+}
+
+impl Engine {
+    /// Puts a document aside if upstreams may have more of what it asks for; gives it back if not.
+    pub(super) fn park(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        exchange: ExchangeId,
+        intake: Box<Intake>,
+    ) -> Option<Box<Intake>> {
+        let mut asked = Asked::default();
+        if self.is_local() {
+            collect(&intake.part, &mut asked);
+        }
+        if asked.interests.is_empty() {
+            return Some(intake);
+        }
+        let wait = if asked.once { self.policy.combine.max(ONCE_WAIT) } else { self.policy.combine };
+        let until = now.after(wait);
+        let missing = self.missing(&asked.interests);
+        self.totals.cache_hits += u64::from(missing.is_empty());
+        self.totals.cache_misses += u64::from(!missing.is_empty());
+        if missing.is_empty() {
+            return Some(intake);
+        }
+        let waits = !wait.is_zero() && self.parked.len() < PARKED_MAX;
+        let left = if waits { self.wait_for(now, &missing, until) } else { self.fetch_again(&missing) };
+        if left > 0 {
+            let id = self.next_parked;
+            self.parked.insert(id, Parked { link, exchange, intake, until, left });
+            self.deadlines.insert((until, id));
+            self.next_parked = ParkedId(id.0 + 1);
+            self.turn_all(now, &missing);
+            return None;
+        }
+        self.turn_all(now, &missing);
+        Some(intake)
+    }
+
+    /// What is asked for and not here, by upstream that may have it.
+    fn missing(&self, interests: &[Interest]) -> Vec<(ServerGuid, Kind, Want)> {
+        let mut missing = Vec::new();
+        let live = |uplink: &&Uplink| uplink.is_connected() && uplink.halted().is_none();
+        for interest in interests {
+            let trimmed = std::cell::OnceCell::new();
+            let was_trimmed = || {
+                *trimmed.get_or_init(|| {
+                    let once = [ask(interest.clone(), topology::subscriptions::Mode::Full)];
+                    self.catalogue.misses(&once, Position(0))
+                })
+            };
+            for uplink in self.uplinks.values().filter(live) {
+                let server = uplink.config().server;
+                for want in self.needs(uplink, interest) {
+                    if !uplink.has(&want) {
+                        missing.push((server, Kind::Ask, want));
+                    } else if was_trimmed() {
+                        missing.push((server, Kind::Refetch, want));
+                    }
+                }
+            }
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
+    /// How many answers the next parked document waits for.
+    fn wait_for(&mut self, now: Time, missing: &[(ServerGuid, Kind, Want)], until: Time) -> usize {
+        let (mut left, mut is_first) = (0, false);
+        for (server, kind, want) in missing {
+            let Some(uplink) = self.uplinks.get_mut(server) else { continue };
+            // What a foreign realm is asked for much later is not waited for.
+            if *kind == Kind::Ask && uplink.asked_at(now) > until {
+                continue;
+            }
+            is_first |= uplink.await_want(now, *kind, want, self.next_parked);
+            left += 1;
+        }
+        self.totals.coalesced += u64::from(left > 0 && !is_first);
+        left
+    }
+
+    /// Nobody waits: what was trimmed here comes by the subscription of who asks.
+    fn fetch_again(&mut self, missing: &[(ServerGuid, Kind, Want)]) -> usize {
+        for (server, kind, want) in missing {
+            if let (Kind::Refetch, Some(uplink)) = (kind, self.uplinks.get_mut(server)) {
+                uplink.refetch(want.clone());
+            }
+        }
+        0
+    }
+
+    fn turn_all(&mut self, now: Time, missing: &[(ServerGuid, Kind, Want)]) {
+        let servers: std::collections::BTreeSet<ServerGuid> = missing.iter().map(|(server, ..)| *server).collect();
+        servers.into_iter().for_each(|server| self.turn(now, server));
+    }
+
+    /// Answers of upstreams have come: one for each time that a document is named.
+    pub(super) fn unpark(&mut self, now: Time, ready: Vec<ParkedId>) {
+        for id in ready {
+            let Some(parked) = self.parked.get_mut(&id) else { continue };
+            parked.left -= 1;
+            if parked.left == 0 {
+                self.take_up(now, id);
+            }
+        }
+    }
+
+    /// Documents whose time is over are answered with what is here.
+    pub(super) fn unpark_overdue(&mut self, now: Time) {
+        while let Some((_, id)) = self.deadlines.first().copied().filter(|(until, _)| *until <= now) {
+            self.take_up(now, id);
+        }
+    }
+
+    fn take_up(&mut self, now: Time, id: ParkedId) {
+        let Some(Parked { link, exchange, intake, until, .. }) = self.parked.remove(&id) else { return };
+        self.deadlines.remove(&(until, id));
+        self.carry_out_document(now, link, exchange, &intake);
+    }
+
+    /// Nobody is left to be answered on this link.
+    pub(super) fn forget_parked(&mut self, link: LinkId) {
+        let gone: Vec<(Time, ParkedId)> = self
+            .parked
+            .iter()
+            .filter(|(_, parked)| parked.link == link)
+            .map(|(id, parked)| (parked.until, *id))
+            .collect();
+        for deadline in gone {
+            self.deadlines.remove(&deadline);
+            self.parked.remove(&deadline.1);
+        }
+    }
+}
+
+fn collect(part: &IntakePart, asked: &mut Asked) {
+    match &part.body {
+        Body::Parts(parts) => parts.iter().for_each(|part| collect(part, asked)),
+        Body::Orders(orders) => {
+            for meaning in orders.orders.iter().filter_map(|order| order.meaning.as_ref().ok()) {
+                if let Meaning::Subscribe { now: true, standing, interests, .. } = meaning {
+                    asked.interests.extend(interests.iter().cloned());
+                    asked.once |= !standing;
+                }
+            }
+        }
+        Body::Bad(_) => {}
+    }
+}

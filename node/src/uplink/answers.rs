@@ -1,0 +1,212 @@
+//! What the upstream says, and what follows from it.
+
+use schemas::core::ReplyStatus;
+use schemas::digest::Digest;
+use schemas::mark::Mark;
+
+use super::{Action, Ask, Effects, Event, HALT, Kind, Running, Step, Uplink};
+use crate::client::Via;
+use crate::ids::{ExchangeId, Position, Resume, Time};
+use crate::intake::Intake;
+
+impl Uplink {
+    /// Takes one event. A Delivery that is due now comes back, to be carried out; then what is released, then
+    /// [`Self::step`].
+    pub(crate) fn handle(&mut self, now: Time, event: Event, effects: &mut Effects) -> Option<(Via, Box<Intake>)> {
+        match event {
+            Event::Connected { behind, start, policy, path } => {
+                self.connected(now, behind, start, policy.as_deref(), path, effects);
+            }
+            Event::Disconnected => self.disconnected(now, effects),
+            Event::Behind(_) => self.resynchronise(now, effects),
+            Event::Path(path) => self.path = path,
+            Event::Delivery { via: Via::Lane(position), intake } if self.holds_back() => {
+                self.held_back.push_back((position, intake));
+            }
+            Event::Delivery { via, intake } => return Some((via, intake)),
+            Event::Replied { exchange, outcomes } => self.replied(now, exchange, &outcomes, effects),
+            Event::Ended(exchange) => self.ended(now, exchange, effects),
+        }
+        None
+    }
+
+    /// The next of what was held back, if its turn has come.
+    pub(crate) fn release(&mut self) -> Option<(Via, Box<Intake>)> {
+        if self.holds_back() {
+            return None;
+        }
+        self.held_back.pop_front().map(|(position, intake)| (Via::Lane(position), intake))
+    }
+
+    fn holds_back(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.step.brings_items())
+    }
+
+    /// A lane has come to here; answers the resume position if it counts.
+    pub(crate) fn advance(&mut self, position: Position, digest: Option<Digest>) -> Option<Resume> {
+        let lane = self.lane.as_mut()?;
+        if position > lane.position {
+            *lane = Resume { position, digest, ..*lane };
+        }
+        self.synchronised.then_some(*lane)
+    }
+
+    /// The row for a resume position, to be written with what it counts.
+    pub(crate) fn resume_row(&self, resume: Resume) -> crate::store::Write {
+        self.put_resume(resume)
+    }
+
+    /// It is durable.
+    pub(crate) fn resumed(&mut self, resume: Resume) {
+        // Not what was stored before everything had to be asked for again.
+        if self.synchronised {
+            self.resume = Some(resume);
+        }
+    }
+
+    fn connected(
+        &mut self,
+        now: Time,
+        behind: bool,
+        start: Resume,
+        policy: Option<&[String]>,
+        path: Vec<Mark>,
+        effects: &mut Effects,
+    ) {
+        let continues = !behind && self.resume.is_some_and(|resume| resume.incarnation == start.incarnation);
+        self.connected = true;
+        self.path = path;
+        self.lane = Some(start);
+        self.running = None;
+        self.synchronised = continues;
+        if !continues {
+            // It remembers this node otherwise than this node does: what nobody wants any more must end there, too.
+            self.clearing = behind;
+            self.forget(now, effects);
+        }
+        if let Some(policy) = policy
+            && self.ask != Ask::Elements
+            && !self.may_ask(policy)
+        {
+            self.fall_back(effects);
+        }
+    }
+
+    /// Whether the upstream's request policy has room for how it is to be asked.
+    fn may_ask(&self, policy: &[String]) -> bool {
+        let says = |text: &str| policy.iter().any(|accepted| accepted == text);
+        says("Request:Full") || (self.ask == Ask::Names && says("Request:Full+data"))
+    }
+
+    fn disconnected(&mut self, now: Time, effects: &mut Effects) {
+        self.connected = false;
+        self.lane = None;
+        self.synchronised = false;
+        self.held_back.clear();
+        if let Some(Running { step: Step::Refetch(wants), .. }) = self.running.take() {
+            self.refetch.extend(wants);
+        }
+        effects.ready.extend(self.waiting.settle_all());
+        self.place_all(now);
+    }
+
+    /// What the upstream is believed to have does not count any more.
+    fn forget(&mut self, now: Time, effects: &mut Effects) {
+        effects.writes.extend(self.delete_held());
+        self.resume = None;
+        self.has_catalog = false;
+        self.asked.clear();
+        self.ending.clear();
+        self.place_all(now);
+    }
+
+    fn resynchronise(&mut self, now: Time, effects: &mut Effects) {
+        self.synchronised = false;
+        self.again = self.running.is_some();
+        self.clearing = true;
+        self.forget(now, effects);
+    }
+
+    fn replied(
+        &mut self,
+        now: Time,
+        exchange: ExchangeId,
+        outcomes: &[(ReplyStatus, Option<String>)],
+        effects: &mut Effects,
+    ) {
+        let Some(running) = self.running.as_mut().filter(|running| running.exchange == exchange) else { return };
+        let refused = outcomes.iter().find(|(status, _)| *status != ReplyStatus::Succeeded);
+        let Some((status, why)) = refused else {
+            running.accepted = true;
+            return;
+        };
+        let unsupported = outcomes
+            .iter()
+            .any(|(status, _)| matches!(status, ReplyStatus::MajorNotSupported | ReplyStatus::MinorNotSupported));
+        let text = format!("{}: {}", status.as_str(), why.as_deref().unwrap_or("no reason given"));
+        match &running.step {
+            // Each part of a report has its own fate, and the sender of a refused one cannot be told any more.
+            Step::Report => {}
+            Step::Ask(_) if unsupported && self.ask != Ask::Elements => self.fall_back(effects),
+            Step::Ask(_) | Step::Catalog if unsupported => self.halt(now, text, effects),
+            // Not to be had once more.
+            Step::Refetch(_) if unsupported => {}
+            Step::Catalog | Step::Ask(_) | Step::Refetch(_) | Step::End(_) | Step::Clear | Step::Leave => {
+                let why = format!("the upstream refused: {text}");
+                effects.actions.push(Action::Hangup(why));
+            }
+        }
+    }
+
+    /// R-8.2.2-5: refused in every form; remembered, reported, and asked again after a long time.
+    fn halt(&mut self, now: Time, why: String, effects: &mut Effects) {
+        self.halted = Some((now.after(HALT), why));
+        self.due.clear();
+        effects.ready.extend(self.waiting.settle_all());
+    }
+
+    fn ended(&mut self, now: Time, exchange: ExchangeId, effects: &mut Effects) {
+        let Some(running) = self.running.take_if(|running| running.exchange == exchange) else { return };
+        let counts = running.accepted && !std::mem::take(&mut self.again);
+        match running.step {
+            Step::Catalog if counts => {
+                self.has_catalog = true;
+                effects.writes.push(self.put_catalog());
+            }
+            Step::Ask(wants) if counts => {
+                for want in wants {
+                    effects.writes.push(self.put_asked(&want));
+                    self.asked.insert(want.clone());
+                    effects.ready.extend(self.waiting.settle(Kind::Ask, &want));
+                    self.place(now, &want, false);
+                }
+            }
+            Step::Refetch(wants) => {
+                for want in wants {
+                    effects.ready.extend(self.waiting.settle(Kind::Refetch, &want));
+                }
+            }
+            Step::End(wants) if counts => {
+                for want in wants {
+                    effects.writes.push(self.delete_asked(&want));
+                    self.asked.remove(&want);
+                    self.place(now, &want, false);
+                }
+            }
+            Step::Clear => self.clearing &= !counts,
+            Step::Leave => self.left(effects),
+            Step::Catalog | Step::Ask(_) | Step::End(_) | Step::Report => {
+                if running.accepted {
+                    self.place_all(now);
+                }
+            }
+        }
+    }
+
+    /// The node is no client of this upstream any more.
+    pub(super) fn left(&mut self, effects: &mut Effects) {
+        effects.writes.extend(self.delete_all());
+        effects.ready.extend(self.waiting.settle_all());
+        effects.actions.push(Action::Left);
+    }
+}

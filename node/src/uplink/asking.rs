@@ -1,0 +1,269 @@
+//! What is asked, and when: wanted and not asked, asked and not wanted, one exchange at a time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use schemas::version::{Major, Minor};
+use topology::key::MatchKey;
+use topology::want::Want;
+
+use super::{Action, Ask, Effects, HOLD_MIN, Kind, ParkedId, REPORT_BYTES_MAX, Realm, Running, Step, Uplink};
+use crate::client::Draft;
+use crate::ids::{ExchangeId, Time};
+
+/// Wants in one Request.
+const WANTS_MAX: usize = 8192;
+/// Parts in one report, and their bytes.
+const REPORT_PARTS: usize = 256;
+const REPORT_BYTES: usize = 1 << 20;
+
+impl Uplink {
+    /// Says how a word of what is waited for below is asked for here; nothing: nobody waits for it any more. `at_once`
+    /// leaves the delay out.
+    pub(crate) fn want(&mut self, now: Time, word: &Want, wants: BTreeSet<Want>, at_once: bool) {
+        let before = if wants.is_empty() {
+            self.told.remove(word).unwrap_or_default()
+        } else {
+            self.told.insert(word.clone(), wants.clone()).unwrap_or_default()
+        };
+        for want in wants.difference(&before) {
+            *self.counts.entry(want.clone()).or_default() += 1;
+            self.place(now, want, at_once);
+        }
+        for want in before.difference(&wants) {
+            if let Some(count) = self.counts.get_mut(want) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(want);
+                }
+            }
+            self.place(now, want, at_once);
+        }
+        if word == &Want::Everything || wants.contains(&Want::Everything) || before.contains(&Want::Everything) {
+            // Everything covers the rest, or does so no more.
+            let others: Vec<Want> = self.counts.keys().chain(&self.asked).cloned().collect();
+            others.iter().for_each(|want| self.place(now, want, at_once));
+        }
+    }
+
+    /// What was told so far, to be told anew.
+    pub(crate) fn told(&self) -> Vec<Want> {
+        self.told.keys().cloned().collect()
+    }
+
+    /// A Request from below waits for this; answers whether nobody else did, and it is not asked for yet.
+    pub(crate) fn await_want(&mut self, now: Time, kind: Kind, want: &Want, id: ParkedId) -> bool {
+        let is_first = self.waiting.add(kind, want, id) && !self.is_under_way(kind, want);
+        match kind {
+            Kind::Ask => self.place(now, want, false),
+            Kind::Refetch => _ = self.refetch.insert(want.clone()),
+        }
+        is_first
+    }
+
+    /// Content that was here and was trimmed is asked for again; nobody waits for it.
+    pub(crate) fn refetch(&mut self, want: Want) {
+        self.refetch.insert(want);
+    }
+
+    /// When a want would be asked for, if it is not yet.
+    pub(crate) fn asked_at(&self, now: Time) -> Time {
+        if self.config.realm == Realm::Same || self.config.delay_max.is_zero() {
+            return now;
+        }
+        self.batch.unwrap_or(now.after(self.config.delay_max))
+    }
+
+    fn is_under_way(&self, kind: Kind, want: &Want) -> bool {
+        let running = match (&self.running, kind) {
+            (Some(Running { step: Step::Ask(wants), .. }), Kind::Ask)
+            | (Some(Running { step: Step::Refetch(wants), .. }), Kind::Refetch) => wants.contains(want),
+            _ => false,
+        };
+        running || (kind == Kind::Ask && self.due.contains_key(want))
+    }
+
+    /// Puts a want where it belongs: due, held, or ending.
+    pub(super) fn place(&mut self, now: Time, want: &Want, at_once: bool) {
+        let wanted = self.is_wanted(want);
+        let asked = self.asked.contains(want);
+        if wanted || !asked {
+            self.ending.remove(want);
+        } else {
+            self.ending.entry(want.clone()).or_insert_with(|| now.after(self.config.hold.max(HOLD_MIN)));
+        }
+        if !wanted || asked {
+            self.due.remove(want);
+        } else {
+            let at = if at_once { now } else { self.gathered_at(now) };
+            let due = self.due.entry(want.clone()).or_insert(at);
+            *due = at.min(*due);
+        }
+    }
+
+    fn is_wanted(&self, want: &Want) -> bool {
+        let covered = *want != Want::Everything && self.counts.contains_key(&Want::Everything);
+        self.waiting.is_waited_for(Kind::Ask, want) || (self.counts.contains_key(want) && !covered)
+    }
+
+    /// When names that are new now are asked for: together, after a random delay that says nothing of who came when.
+    fn gathered_at(&mut self, now: Time) -> Time {
+        if self.asked_at(now) == now {
+            return now;
+        }
+        if let Some(at) = self.batch.filter(|at| *at > now) {
+            return at;
+        }
+        let most = u64::try_from(self.config.delay_max.as_millis()).unwrap_or(u64::MAX).max(1);
+        let at = now.after(Duration::from_millis(self.roll() % most));
+        self.batch = Some(at);
+        at
+    }
+
+    /// A part for the upstream of the same realm: what somebody below has said.
+    pub(crate) fn report(&mut self, part: Bytes) {
+        self.report_bytes += part.len();
+        self.reports.push_back(part);
+        while self.report_bytes > REPORT_BYTES_MAX
+            && let Some(dropped) = self.reports.pop_front()
+        {
+            self.report_bytes -= dropped.len();
+        }
+    }
+
+    /// Leaves the upstream in good order.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// Does the next thing that is to be done.
+    pub(crate) fn step(&mut self, now: Time, effects: &mut Effects) {
+        if !self.connected {
+            if self.leaving {
+                self.left(effects);
+            }
+            return;
+        }
+        if self.running.is_some() {
+            return;
+        }
+        if self.halted.as_ref().is_some_and(|(until, _)| *until <= now) {
+            self.halted = None;
+            self.place_all(now);
+        }
+        match self.next_step(now) {
+            Some(step) => self.open(step, effects),
+            None => self.come_to_rest(effects),
+        }
+    }
+
+    fn next_step(&mut self, now: Time) -> Option<Step> {
+        if self.leaving {
+            return Some(Step::Leave);
+        }
+        if self.clearing {
+            return Some(Step::Clear);
+        }
+        if self.halted.is_none() {
+            if self.uses_words() && !self.has_catalog {
+                return Some(Step::Catalog);
+            }
+            let ending = self.to_end(now);
+            if !ending.is_empty() {
+                return Some(Step::End(ending));
+            }
+            let due: Vec<Want> = self.due.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
+            if !due.is_empty() {
+                return Some(Step::Ask(due.into_iter().take(WANTS_MAX).collect()));
+            }
+            if !self.refetch.is_empty() {
+                let wants = std::mem::take(&mut self.refetch);
+                return Some(Step::Refetch(wants.into_iter().collect()));
+            }
+        }
+        (!self.reports.is_empty()).then_some(Step::Report)
+    }
+
+    /// What nobody has wanted for long enough. The End of one must not end another that is wanted: names need not be
+    /// spelled alike to be the same.
+    fn to_end(&mut self, now: Time) -> Vec<Want> {
+        let over: Vec<Want> = self.ending.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
+        if over.is_empty() {
+            return Vec::new();
+        }
+        let keys: BTreeSet<MatchKey> = over.iter().map(|want| want.key()).collect();
+        let stays = |want: &&Want| keys.contains(&want.key()) && over.binary_search(want).is_err();
+        let staying: Vec<&Want> = self.asked.iter().filter(stays).collect();
+        let alone = |want: &Want| !staying.iter().any(|other| want.ends(other));
+        let (ends, entangled): (Vec<Want>, Vec<Want>) = over.into_iter().partition(alone);
+        let again = now.after(self.config.hold.max(HOLD_MIN));
+        entangled.into_iter().for_each(|want| _ = self.ending.insert(want, again));
+        ends.into_iter().take(WANTS_MAX).collect()
+    }
+
+    fn open(&mut self, step: Step, effects: &mut Effects) {
+        let exchange = ExchangeId(self.next_exchange);
+        self.next_exchange += 1;
+        let action = match &step {
+            Step::Catalog => Action::Open(exchange, vec![draft(Major::Request, Some(Minor::Catalog), &[])]),
+            Step::Ask(wants) => {
+                wants.iter().for_each(|want| _ = self.due.remove(want));
+                self.batch = None;
+                Action::Open(exchange, vec![draft(Major::Request, Some(Minor::Full), wants)])
+            }
+            Step::Refetch(wants) => Action::Open(exchange, vec![draft(Major::Request, None, wants)]),
+            Step::End(wants) => Action::Open(exchange, vec![draft(Major::Register, Some(Minor::End), wants)]),
+            Step::Report => Action::Report(exchange, self.take_reports()),
+            Step::Clear | Step::Leave => Action::Open(exchange, vec![draft(Major::Register, Some(Minor::End), &[])]),
+        };
+        self.running = Some(Running { exchange, step, accepted: false });
+        effects.actions.push(action);
+    }
+
+    fn take_reports(&mut self) -> Vec<Bytes> {
+        let mut parts = Vec::new();
+        let mut bytes = 0;
+        while let Some(part) = self.reports.front()
+            && parts.len() < REPORT_PARTS
+            && (parts.is_empty() || bytes + part.len() <= REPORT_BYTES)
+        {
+            bytes += part.len();
+            parts.extend(self.reports.pop_front());
+        }
+        self.report_bytes -= bytes;
+        parts
+    }
+
+    /// Nothing is under way, and nothing is to be asked now: what the lane brought counts as held.
+    fn come_to_rest(&mut self, effects: &mut Effects) {
+        if !self.synchronised {
+            self.synchronised = true;
+            if let Some(resume) = self.lane {
+                effects.writes.push(self.put_resume(resume));
+                self.resume = Some(resume);
+            }
+        }
+    }
+
+    pub(super) fn place_all(&mut self, now: Time) {
+        let all: BTreeSet<Want> = self.counts.keys().chain(&self.asked).cloned().collect();
+        all.iter().for_each(|want| self.place(now, want, true));
+    }
+
+    /// The upstream refused to give more than a list: from now on single elements of it are asked for.
+    pub(super) fn fall_back(&mut self, effects: &mut Effects) {
+        self.ask = Ask::Elements;
+        self.due.clear();
+        effects.writes.push(self.put_fallen_back());
+        effects.tell_again = true;
+        effects.ready.extend(self.waiting.settle_all());
+    }
+}
+
+fn draft<'a>(major: Major, minor: Option<Minor>, wants: impl IntoIterator<Item = &'a Want>) -> Draft {
+    let wants: Vec<&Want> = wants.into_iter().collect();
+    let everything = wants.contains(&&Want::Everything);
+    let infos = if everything { Vec::new() } else { Want::version_infos(wants) };
+    Draft { major, minor, infos }
+}

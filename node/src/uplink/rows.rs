@@ -1,0 +1,107 @@
+//! What is durable of an uplink: rows of [`Table::Uplinks`], keyed by the upstream's GUID.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use schemas::digest::Digest;
+use schemas::guid::ServerGuid;
+use topology::want::Want;
+
+use super::{Ask, Uplink};
+use crate::ids::{Position, Resume};
+use crate::records::Damaged;
+use crate::store::{Table, Write};
+
+/// How far the upstream was heard.
+const RESUME: u8 = 0;
+/// That it has the standing Request:Catalog.
+const CATALOG: u8 = 1;
+/// That it refused more than a list and single elements.
+const FALLEN_BACK: u8 = 2;
+/// A want that it has.
+const ASKED: u8 = 3;
+
+/// The upstream that a row belongs to.
+pub(crate) fn server_of(key: &[u8]) -> Result<ServerGuid, Damaged> {
+    let guid = key.first_chunk::<16>().ok_or(Damaged { what: "uplink key", reason: "shorter than a GUID".into() })?;
+    Ok(ServerGuid(u128::from_be_bytes(*guid)))
+}
+
+impl Uplink {
+    fn key(&self, kind: u8, rest: &[u8]) -> Bytes {
+        let mut key = BytesMut::with_capacity(17 + rest.len());
+        key.put_u128(self.config.server.0);
+        key.put_u8(kind);
+        key.put_slice(rest);
+        key.freeze()
+    }
+
+    pub(super) fn put(&self, kind: u8, rest: &[u8], value: Bytes) -> Write {
+        Write::Put { table: Table::Uplinks, key: self.key(kind, rest), value }
+    }
+
+    fn delete(&self, kind: u8, rest: &[u8]) -> Write {
+        Write::Delete { table: Table::Uplinks, key: self.key(kind, rest) }
+    }
+
+    pub(super) fn put_resume(&self, resume: Resume) -> Write {
+        let mut value = BytesMut::with_capacity(56);
+        value.put_u128(resume.incarnation);
+        value.put_u64(resume.position.0);
+        value.put_slice(&resume.digest.unwrap_or_default().0);
+        self.put(RESUME, &[], value.freeze())
+    }
+
+    pub(super) fn put_asked(&self, want: &Want) -> Write {
+        self.put(ASKED, &want.encode(), Bytes::new())
+    }
+
+    pub(super) fn delete_asked(&self, want: &Want) -> Write {
+        self.delete(ASKED, &want.encode())
+    }
+
+    pub(super) fn put_catalog(&self) -> Write {
+        self.put(CATALOG, &[], Bytes::new())
+    }
+
+    pub(super) fn put_fallen_back(&self) -> Write {
+        self.put(FALLEN_BACK, &[], Bytes::new())
+    }
+
+    /// Everything that counts on what the upstream is believed to have: it is to be asked for anew.
+    pub(super) fn delete_held(&self) -> Vec<Write> {
+        let asked = self.asked.iter().map(|want| self.delete_asked(want));
+        asked.chain([self.delete(RESUME, &[]), self.delete(CATALOG, &[])]).collect()
+    }
+
+    /// Everything.
+    pub(super) fn delete_all(&self) -> Vec<Write> {
+        self.delete_held().into_iter().chain([self.delete(FALLEN_BACK, &[])]).collect()
+    }
+
+    /// Takes a row as the store holds it.
+    pub(crate) fn recover(&mut self, key: &[u8], value: &[u8]) -> Result<(), Damaged> {
+        let damaged = |reason: &str| Damaged { what: "uplink", reason: reason.to_owned() };
+        let (kind, rest) = key.get(16..).and_then(<[u8]>::split_first).ok_or_else(|| damaged("a key without kind"))?;
+        match *kind {
+            RESUME => self.resume = Some(resume_of(value).ok_or_else(|| damaged("a position of another length"))?),
+            CATALOG => self.has_catalog = true,
+            FALLEN_BACK => self.ask = Ask::Elements,
+            ASKED => {
+                let want = Want::decode(rest).map_err(|error| damaged(&error.to_string()))?;
+                self.asked.insert(want);
+            }
+            _ => return Err(damaged("a key of an unknown kind")),
+        }
+        Ok(())
+    }
+}
+
+fn resume_of(value: &[u8]) -> Option<Resume> {
+    let (incarnation, rest) = value.split_first_chunk::<16>()?;
+    let (position, digest) = rest.split_first_chunk::<8>()?;
+    let digest = Digest(digest.try_into().ok()?);
+    Some(Resume {
+        incarnation: u128::from_be_bytes(*incarnation),
+        position: Position(u64::from_be_bytes(*position)),
+        digest: Some(digest).filter(|digest| *digest != Digest::default()),
+    })
+}

@@ -1,0 +1,218 @@
+//! The links to upstreams: for each a task that keeps it up, and one that passes on what comes of it.
+
+use std::sync::Arc;
+
+use dialler::{Answered, Content, Dialler, Hop, Live, Outgoing, Said, Told};
+use link::budget::Budget;
+use link::endpoint::Client as Endpoint;
+use link::hello::Hello;
+use link::identity::Identity;
+use link::limits::LinkLimits;
+use link::reconnect::Target;
+use node::client::Via;
+use node::ids::Resume;
+use node::uplink::{self, Action, Event};
+use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::mark::Mark;
+use schemas::names::Spelling;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{self, Upstream};
+use crate::driver::Input;
+
+/// What keeping a link to an upstream takes.
+pub(crate) struct Uplink {
+    endpoint: Arc<Endpoint>,
+    target: Target,
+    hop: Hop,
+    hello: Hello,
+}
+
+/// The driver's end of the link to an upstream.
+pub(crate) struct Handle {
+    /// What is durable here of what the upstream sent.
+    resume: watch::Sender<Option<Resume>>,
+    /// Of the link that stands; dropped, it closes.
+    ends: Option<Ends>,
+    stop: CancellationToken,
+}
+
+/// What is said to an upstream goes in here.
+pub(crate) struct Ends {
+    answers: mpsc::Sender<Answered>,
+    asks: mpsc::Sender<Outgoing>,
+}
+
+impl Uplink {
+    /// Looks at everything that can be refused before the first packet.
+    pub(crate) fn prepare(
+        upstream: &Upstream,
+        identity: &Identity,
+        mark: Mark,
+    ) -> Result<Self, link::endpoint::BindError> {
+        let limits = LinkLimits::trunk();
+        let budget = Budget::new(limits.held_bytes_max as usize, 2 * limits.connection_window_max as usize);
+        let local = Endpoint::any_local(upstream.address);
+        let endpoint = Arc::new(Endpoint::bind(local, identity, limits, budget)?);
+        let hop = Hop { client: ClientGuid(identity.guid()), server: upstream.guid.0 };
+        let hello = Hello { path: Some(vec![mark]), ..Hello::default() };
+        Ok(Self { endpoint, target: Target { addr: upstream.address, server: hop.server }, hop, hello })
+    }
+
+    /// As the engine takes it.
+    pub(crate) fn config(&self, upstream: &Upstream) -> uplink::Config {
+        uplink::Config {
+            server: self.hop.server,
+            client: self.hop.client,
+            realm: match upstream.realm {
+                config::Realm::Same => uplink::Realm::Same,
+                config::Realm::Foreign => uplink::Realm::Foreign,
+            },
+            ask: match upstream.ask {
+                config::Ask::Everything => uplink::Ask::Everything,
+                config::Ask::Names => uplink::Ask::Names,
+                config::Ask::Elements => uplink::Ask::Elements,
+            },
+            granularity: match upstream.granularity {
+                config::Granularity::Vendor => topology::want::Granularity::Vendor,
+                config::Granularity::Product => topology::want::Granularity::Product,
+                config::Granularity::Version => topology::want::Granularity::Version,
+            },
+            registrants_min: upstream.registrants_min as usize,
+            delay_max: upstream.delay(),
+            hold: upstream.hold(),
+        }
+    }
+
+    /// Who is dialled.
+    pub(crate) fn server(&self) -> ServerGuid {
+        self.hop.server
+    }
+
+    /// Keeps the link up until the handle says stop, or `stop` does.
+    pub(crate) fn start(
+        self,
+        resume: Option<Resume>,
+        inputs: mpsc::Sender<Input>,
+        stop: &CancellationToken,
+        tracker: &TaskTracker,
+    ) -> Handle {
+        let (resume, resume_receiver) = watch::channel(resume);
+        let (told, telling) = mpsc::channel(1);
+        let stop = stop.child_token();
+        let Self { endpoint, target, hop, hello } = self;
+        let dialler = Dialler { endpoint: endpoint.clone(), target, hop, hello, resume: resume_receiver, told };
+        let until = stop.clone();
+        tracker.spawn(async move {
+            dialler::dial(dialler, until).await;
+            endpoint.close(link::close::CloseCode::Done, "this server is stopping, or has left");
+            endpoint.wait_idle().await;
+        });
+        tracker.spawn(pass_on(hop.server, telling, inputs));
+        Handle { resume, ends: None, stop }
+    }
+}
+
+/// Passes on what comes of the links to one upstream, one after the other. Waits for the driver, which never waits for it.
+async fn pass_on(server: ServerGuid, mut telling: mpsc::Receiver<Told>, inputs: mpsc::Sender<Input>) {
+    while let Some(told) = telling.recv().await {
+        let Told::Up(live) = told else { continue };
+        if live_link(server, live, &inputs).await.is_err()
+            || inputs.send(Input::Uplink(server, Event::Disconnected)).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+async fn live_link(
+    server: ServerGuid,
+    live: Live,
+    inputs: &mpsc::Sender<Input>,
+) -> Result<(), mpsc::error::SendError<Input>> {
+    let Live { behind, start, policy, path, mut pushes, mut said, answers, asks } = live;
+    let connected = Event::Connected { behind, start, policy, path };
+    inputs.send(Input::UplinkUp(server, Ends { answers, asks }, connected)).await?;
+    loop {
+        let event = tokio::select! {
+            pushed = pushes.recv() => pushed.map(|(position, intake)| Event::Delivery { via: Via::Lane(position), intake }),
+            said = said.recv() => match said {
+                Some(said) => event(said),
+                None => None,
+            },
+        };
+        match event {
+            Some(event) => inputs.send(Input::Uplink(server, event)).await?,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn event(said: Said) -> Option<Event> {
+    Some(match said {
+        Said::Replied(exchange, outcomes) => Event::Replied { exchange, outcomes },
+        Said::Delivered(exchange, intake) => Event::Delivery { via: Via::Exchange(exchange), intake },
+        Said::Ended(exchange) => Event::Ended(exchange),
+        Said::TooLong(exchange, why) => {
+            let outcomes = vec![(schemas::core::ReplyStatus::Failed, Some(why))];
+            Event::Replied { exchange, outcomes }
+        }
+        Said::Behind(position) => Event::Behind(position),
+        Said::Path(path) => Event::Path(path),
+        Said::Incoming(_) => return None,
+    })
+}
+
+impl Handle {
+    /// A link stands.
+    pub(crate) fn up(&mut self, ends: Ends) {
+        self.ends = Some(ends);
+    }
+
+    /// It is gone.
+    pub(crate) fn down(&mut self) {
+        self.ends = None;
+    }
+
+    /// What the next Hello says.
+    pub(crate) fn resume(&self, resume: Option<Resume>) {
+        self.resume.send_if_modified(|was| {
+            let changed = *was != resume;
+            *was = resume;
+            changed
+        });
+    }
+
+    /// Carries out what the engine wants of the link; what is said to one that is gone is lost with it.
+    pub(crate) fn carry_out(&mut self, action: Action) {
+        let server_takes = match action {
+            Action::Open(exchange, drafts) => {
+                self.say(|ends| ends.asks.try_send(Outgoing { exchange, content: Content::Drafts(drafts) }).is_ok())
+            }
+            Action::Report(exchange, parts) => {
+                let content = Content::Parts(Spelling::Double, parts);
+                self.say(|ends| ends.asks.try_send(Outgoing { exchange, content }).is_ok())
+            }
+            Action::Answer { position, spelling, answer } => {
+                self.say(|ends| ends.answers.try_send(Answered { position, spelling, answer }).is_ok())
+            }
+            Action::Hangup(why) => {
+                tracing::warn!(why, "the link to an upstream is given up; trying again after a pause");
+                false
+            }
+            Action::Left => {
+                self.stop.cancel();
+                false
+            }
+        };
+        if !server_takes {
+            self.ends = None;
+        }
+    }
+
+    fn say(&self, say: impl FnOnce(&Ends) -> bool) -> bool {
+        self.ends.as_ref().is_some_and(say)
+    }
+}
