@@ -57,8 +57,7 @@ async fn answer(mut exchange: Exchange, spelling: Spelling, answering: Answering
     };
     exchange.reply(0, &[reply]).await?;
     for delivery in deliveries {
-        let body = [delivery];
-        exchange.deliver(&FrameHeader::over(Kind::Delivery, &body), &body).await?;
+        exchange.deliver(&FrameHeader::over(Kind::Delivery, &delivery), &delivery).await?;
     }
     exchange.end().await
 }
@@ -70,7 +69,7 @@ fn outermost_parts(facts: &Validated) -> Vec<Bytes> {
         Payload::Bundle(parts) => parts
             .iter()
             .map(|part| match part {
-                Part::Good(core) => part::self_contained(facts, core),
+                Part::Good(core) => part::addressed(facts, core),
                 Part::Bad(_) => Bytes::new(),
             })
             .collect(),

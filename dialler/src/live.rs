@@ -99,8 +99,8 @@ pub enum Content {
 pub struct Incoming {
     /// What it says.
     pub intake: Box<Intake>,
-    /// Its outermost parts as documents of their own, in the order of the intake's; empty bytes stand for one that breaks
-    /// the grammar. None if the document carries messages.
+    /// Its outermost parts as documents of their own, their Headers as they stand, in the order of the intake's; empty
+    /// bytes stand for one that breaks the grammar. None if the document carries messages.
     pub parts: Vec<Bytes>,
     /// Where the answer goes. Dropped without one, the exchange is given up as by a node that stops.
     pub answer: oneshot::Sender<Answering>,
@@ -113,14 +113,14 @@ pub enum Answering {
     Answer {
         /// What is said of each message.
         answer: Answer,
-        /// Whole documents that follow it.
-        deliveries: Vec<Bytes>,
+        /// Documents that follow it, each in slices.
+        deliveries: Vec<Vec<Bytes>>,
     },
     /// A `Message_Core_Reply` that is a document already.
     Rendered {
         /// The reply.
         reply: Bytes,
-        /// Whole documents that follow it.
-        deliveries: Vec<Bytes>,
+        /// Documents that follow it, each in slices.
+        deliveries: Vec<Vec<Bytes>>,
     },
 }

@@ -28,6 +28,8 @@ pub enum AnswerBody {
     Leaves(Vec<Leaf>),
     /// One for each nested part.
     Parts(Vec<Answer>),
+    /// Somebody else's `Message_Core_Reply`, byte for byte: that of a client to what was passed on to it.
+    Returned(Bytes),
 }
 
 /// The answer to one message.
@@ -134,11 +136,12 @@ impl Answer {
         (!refused.is_reply).then(|| Self { server: None, client: None, body: AnswerBody::Leaves(vec![leaf]) })
     }
 
-    /// Every leaf, in document order.
+    /// Every leaf that is this node's own, in document order.
     pub fn leaves(&self) -> Vec<&Leaf> {
         match &self.body {
             AnswerBody::Leaves(leaves) => leaves.iter().collect(),
             AnswerBody::Parts(parts) => parts.iter().flat_map(Self::leaves).collect(),
+            AnswerBody::Returned(_) => Vec::new(),
         }
     }
 
@@ -147,6 +150,7 @@ impl Answer {
         match &mut self.body {
             AnswerBody::Leaves(leaves) => leaves.iter_mut().collect(),
             AnswerBody::Parts(parts) => parts.iter_mut().flat_map(Self::leaves_mut).collect(),
+            AnswerBody::Returned(_) => Vec::new(),
         }
     }
 
@@ -166,6 +170,7 @@ impl Answer {
             AnswerBody::Parts(parts) => {
                 bundle(spelling, &header, parts.iter().map(|part| part.render_part(spelling, None, None)))
             }
+            AnswerBody::Returned(bytes) => bytes.clone(),
         }
     }
 }

@@ -16,6 +16,8 @@ use topology::interest::Interest;
 use topology::subject::Subject;
 use topology::subscriptions::{Mode, Origin};
 
+use crate::ids::Time;
+
 /// A document as the engine takes it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -47,6 +49,8 @@ pub struct Hop {
     pub client: Option<ClientGuid>,
     /// To be repeated in replies.
     pub message_id: Option<Identifier<MessageId>>,
+    /// When it was sent, by the sender's clock.
+    pub sent: Option<Time>,
 }
 
 /// What a part carries.
@@ -188,6 +192,7 @@ fn hop(header: &Header) -> Hop {
         server: header.server_guid.as_ref().map(|guid| guid.value),
         client: header.client_guid.as_ref().map(|guid| guid.value),
         message_id: header.message_id.clone(),
+        sent: header.sent_time.as_deref().and_then(Time::parse),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod ids;
 pub mod intake;
 pub mod policy;
 pub mod records;
+pub mod returned;
 pub mod shard;
 pub mod store;
 pub mod uplink;

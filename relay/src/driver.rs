@@ -25,6 +25,8 @@ use topology::subscriptions::Subscription;
 
 use crate::freshness::Freshness;
 use crate::links::lane::Bundle;
+use crate::links::outgoing::Opening;
+use crate::reach::{self, Reach};
 use crate::store::Reader;
 use crate::store::thread::{Queue, Report, SubmitError};
 use crate::uplinks;
@@ -67,6 +69,8 @@ pub(crate) enum Input {
     Attach(Box<uplink::Config>, uplinks::Handle),
     /// And takes it away from there.
     Detach(ServerGuid),
+    /// Clients below are asked, or have answered.
+    Reach(reach::Input),
     /// The lane took its bundle.
     Ready(LinkId),
     /// A bundle was answered.
@@ -100,6 +104,8 @@ pub(crate) struct Newcomer {
 pub(crate) struct Handle {
     /// Bundles; the shard never has more than one on the way.
     pub(crate) lane: mpsc::Sender<Bundle>,
+    /// Exchanges to be opened; what finds no room is refused as busy.
+    pub(crate) openings: mpsc::Sender<Opening>,
     /// Up to where the client may have missed items.
     pub(crate) behind: watch::Sender<u64>,
     /// What stands above this server now.
@@ -165,6 +171,7 @@ pub(crate) struct Driver {
     pub(crate) queue: Queue,
     pub(crate) snapshot: Shared,
     uplinks: HashMap<ServerGuid, uplinks::Handle>,
+    reach: Reach,
     links: HashMap<LinkId, Handle>,
     newcomers: HashMap<LinkId, (oneshot::Sender<Welcome>, Handle)>,
     exchanges: HashMap<(LinkId, ExchangeId), oneshot::Sender<Box<ReplyTo>>>,
@@ -190,6 +197,7 @@ impl Driver {
             queue,
             snapshot,
             uplinks,
+            reach: Reach::default(),
             links: HashMap::new(),
             newcomers: HashMap::new(),
             exchanges: HashMap::new(),
@@ -266,6 +274,10 @@ impl Driver {
                 self.engine.handle(now, engine::Event::Attach(*config));
             }
             Input::Detach(server) => self.engine.handle(now, engine::Event::Detach(server)),
+            Input::Reach(input) => {
+                let event = self.reach.event(input);
+                self.engine.handle(now, engine::Event::Reach(event));
+            }
             Input::Ready(link) => self.shard.handle(now, shard::Event::Ready(link)),
             Input::Answered { link, position, outcomes } => {
                 self.shard.handle(now, shard::Event::Answered { link, position, outcomes });
@@ -339,6 +351,11 @@ impl Driver {
                 }
                 if left {
                     self.uplinks.remove(&server);
+                }
+            }
+            Action::Reach(action) => {
+                if let Some(event) = self.reach.carry_out(action, &self.links) {
+                    self.engine.handle(clock::now(), engine::Event::Reach(event));
                 }
             }
             Action::Path(path) => {

@@ -12,6 +12,7 @@ mod freshness;
 mod links;
 pub mod logging;
 pub mod metrics;
+mod reach;
 pub mod run;
 pub mod store;
 pub mod tree;

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, Pages};
 use crate::config::{self, Config, Upstream};
 use crate::driver::{Driver, Input, Shared, Snapshot};
+use crate::links::outgoing;
 use crate::links::session::Context;
 use crate::links::{Accepting, accept_links};
 use crate::metrics::Metrics;
@@ -233,6 +234,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         limits: document_limits,
         metrics,
         decoders: Semaphore::new(DECODERS),
+        answers: Arc::new(Semaphore::new(outgoing::PERMITS)),
         exchanges: exchanges.clone(),
         stopping: accepting.clone(),
         drain: drain.clone(),

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Upstream};
 use crate::driver::Input;
+use crate::reach;
 
 /// What keeping a link to an upstream takes.
 pub(crate) struct Uplink {
@@ -116,48 +117,43 @@ impl Uplink {
             endpoint.close(link::close::CloseCode::Done, "this server is stopping, or has left");
             endpoint.wait_idle().await;
         });
-        tracker.spawn(pass_on(hop.server, telling, inputs));
+        tracker.spawn(pass_on(hop, telling, inputs));
         Handle { resume, ends: None, stop }
     }
 }
 
 /// Passes on what comes of the links to one upstream, one after the other. Waits for the driver, which never waits for it.
-async fn pass_on(server: ServerGuid, mut telling: mpsc::Receiver<Told>, inputs: mpsc::Sender<Input>) {
+async fn pass_on(hop: Hop, mut telling: mpsc::Receiver<Told>, inputs: mpsc::Sender<Input>) {
     while let Some(told) = telling.recv().await {
         let Told::Up(live) = told else { continue };
-        if live_link(server, live, &inputs).await.is_err()
-            || inputs.send(Input::Uplink(server, Event::Disconnected)).await.is_err()
+        if live_link(hop, live, &inputs).await.is_err()
+            || inputs.send(Input::Uplink(hop.server, Event::Disconnected)).await.is_err()
         {
             return;
         }
     }
 }
 
-async fn live_link(
-    server: ServerGuid,
-    live: Live,
-    inputs: &mpsc::Sender<Input>,
-) -> Result<(), mpsc::error::SendError<Input>> {
+async fn live_link(hop: Hop, live: Live, inputs: &mpsc::Sender<Input>) -> Result<(), mpsc::error::SendError<Input>> {
     let Live { behind, start, policy, path, mut pushes, mut said, answers, asks } = live;
     let connected = Event::Connected { behind, start, policy, path };
-    inputs.send(Input::UplinkUp(server, Ends { answers, asks }, connected)).await?;
+    inputs.send(Input::UplinkUp(hop.server, Ends { answers, asks }, connected)).await?;
     loop {
-        let event = tokio::select! {
-            pushed = pushes.recv() => pushed.map(|(position, intake)| Event::Delivery { via: Via::Lane(position), intake }),
-            said = said.recv() => match said {
-                Some(said) => event(said),
-                None => None,
-            },
+        let input = tokio::select! {
+            pushed = pushes.recv() => pushed.map(|(position, intake)| {
+                Input::Uplink(hop.server, Event::Delivery { via: Via::Lane(position), intake })
+            }),
+            said = said.recv() => said.map(|said| input(hop, said)),
         };
-        match event {
-            Some(event) => inputs.send(Input::Uplink(server, event)).await?,
+        match input {
+            Some(input) => inputs.send(input).await?,
             None => return Ok(()),
         }
     }
 }
 
-fn event(said: Said) -> Option<Event> {
-    Some(match said {
+fn input(hop: Hop, said: Said) -> Input {
+    let event = match said {
         Said::Replied(exchange, outcomes) => Event::Replied { exchange, outcomes },
         Said::Delivered(exchange, intake) => Event::Delivery { via: Via::Exchange(exchange), intake },
         Said::Ended(exchange) => Event::Ended(exchange),
@@ -167,8 +163,9 @@ fn event(said: Said) -> Option<Event> {
         }
         Said::Behind(position) => Event::Behind(position),
         Said::Path(path) => Event::Path(path),
-        Said::Incoming(_) => return None,
-    })
+        Said::Incoming(incoming) => return Input::Reach(reach::Input::Asked(hop, incoming)),
+    };
+    Input::Uplink(hop.server, event)
 }
 
 impl Handle {

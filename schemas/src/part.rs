@@ -21,6 +21,15 @@ use crate::write::escape_attribute;
 /// Prefixes count as used in names of elements and attributes and in the value of `xsi:type`; a message set that
 /// puts prefixes elsewhere declares them in its own message.
 pub fn self_contained(document: &Validated, core: &MessageCore) -> Bytes {
+    standing_alone(document, core, &hop_fields(core))
+}
+
+/// The same with its Header as it stands: how a part goes on to whom its Header names.
+pub fn addressed(document: &Validated, core: &MessageCore) -> Bytes {
+    standing_alone(document, core, &[])
+}
+
+fn standing_alone(document: &Validated, core: &MessageCore, cuts: &[Range<usize>]) -> Bytes {
     let bytes = document.slice(core.span);
     let Ok(text) = std::str::from_utf8(&bytes) else { return bytes };
     let mut inherited = BTreeMap::new();
@@ -29,11 +38,10 @@ pub fn self_contained(document: &Validated, core: &MessageCore) -> Bytes {
     }
     // What is validated reads again; if it ever did not, nothing would be added.
     let missing = missing_declarations(text, inherited).unwrap_or_default();
-    let cuts = hop_fields(core);
     if missing.is_empty() && cuts.is_empty() {
         return bytes;
     }
-    splice(text, &missing, &cuts).into()
+    splice(text, &missing, cuts).into()
 }
 
 /// Namespace names by prefix.

@@ -222,7 +222,7 @@ impl Driver {
     fn respond(&mut self, exchange: ExchangeId, answer: Answer, delivery: &[Draft]) {
         if let Some(asker) = self.asked.remove(&exchange) {
             let document = || documents::ask(self.hop, clock::message_id(), delivery);
-            let deliveries = if delivery.is_empty() { Vec::new() } else { vec![document()] };
+            let deliveries = if delivery.is_empty() { Vec::new() } else { vec![vec![document()]] };
             // Whoever asked may be gone with the link.
             drop(asker.send(Answering::Answer { answer, deliveries }));
         }

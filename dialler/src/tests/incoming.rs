@@ -49,8 +49,10 @@ async fn the_owner_answers_with_a_reply_and_deliveries() {
     let Body::Orders(orders) = &intake.part.body else { panic!("messages") };
     let leaf = Leaf::new(&intake.part.hop, &orders.orders[0], Ok(()));
     let said = Answer { server: Some(HOP.server), client: Some(HOP.client), body: AnswerBody::Leaves(vec![leaf]) };
-    let deliveries = vec![item("a"), item("b")];
-    answer.send(Answering::Answer { answer: said, deliveries: deliveries.clone() }).unwrap();
+    let deliveries = [item("a"), item("b")];
+    answer
+        .send(Answering::Answer { answer: said, deliveries: deliveries.clone().map(|delivery| vec![delivery]).into() })
+        .unwrap();
     let frames = frames(asked).await;
     assert_eq!(statuses(&frames[0].1), [ReplyStatus::Succeeded]);
     let delivered: Vec<_> = deliveries.into_iter().map(|delivery| (Kind::Delivery, delivery)).collect();

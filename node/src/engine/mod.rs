@@ -4,10 +4,12 @@
 //! reply) when its `Stored` comes back. `Stored` events come in the order of the actions, so effects apply in the order
 //! of decisions, live and after a restart alike.
 
+mod below;
 mod deliver;
 mod exchange;
 mod parked;
 mod plan;
+pub mod reach;
 mod recover;
 mod register;
 mod session;
@@ -35,10 +37,13 @@ use crate::shard;
 use crate::store::Write;
 use crate::uplink::{self, ParkedId, Uplink};
 
+use self::below::Below;
 use self::deliver::Latest;
 use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
+
+pub use self::below::{Listed, Route};
 
 /// Every bound of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +62,10 @@ pub struct Config {
     pub lease: Duration,
     /// Subscriptions of one client.
     pub subscriptions_max: usize,
+    /// Clients below local servers.
+    pub below_max: usize,
+    /// Bytes in memory for them together.
+    pub below_bytes_max: usize,
     /// Bytes of one item: a document's limit less the envelope that it is passed on in.
     pub item_bytes_max: usize,
     /// Items looked up for a link in one step.
@@ -86,6 +95,8 @@ impl Config {
             seen_for: Duration::from_secs(24 * 3600),
             lease: Duration::from_secs(90 * 24 * 3600),
             subscriptions_max: 1024,
+            below_max: 1_000_000,
+            below_bytes_max: 1 << 30,
             item_bytes_max: (64 << 20) - ENVELOPE_BYTES_MAX,
             stretch_items: 256,
             transit: Duration::ZERO,
@@ -144,6 +155,8 @@ pub enum Event {
     Attach(uplink::Config),
     /// And takes it away from there.
     Detach(ServerGuid),
+    /// Somebody above asks a client below, or an answer has come.
+    Reach(reach::Event),
 }
 
 /// How far one client has answered.
@@ -176,6 +189,8 @@ pub enum Action {
     Uplink(ServerGuid, uplink::Action),
     /// Tell every link what stands above it now.
     Path(Vec<Mark>),
+    /// For somebody above who asks a client below.
+    Reach(reach::Action),
 }
 
 /// The content of a Hello's answer.
@@ -264,9 +279,14 @@ pub struct Engine {
     sessions: BTreeMap<LinkId, Session>,
     links: BTreeMap<ClientGuid, LinkId>,
     uplinks: BTreeMap<ServerGuid, Uplink>,
+    /// Whether somebody waits for the list, as the uplinks were told.
+    lists: bool,
+    /// Clients below local servers.
+    below: Below,
     /// Documents whose answer waits for upstreams.
     parked: BTreeMap<ParkedId, Parked>,
     deadlines: BTreeSet<(Time, ParkedId)>,
+    reach: reach::Reach,
     next_parked: ParkedId,
     now: Time,
     assigned: Position,
@@ -298,6 +318,7 @@ impl Engine {
             Event::Uplink(server, event) => self.uplink(now, server, event),
             Event::Attach(config) => self.attach(now, config),
             Event::Detach(server) => self.detach(now, server),
+            Event::Reach(event) => self.reach(event),
         }
         self.tell_changes(now);
     }
@@ -311,6 +332,7 @@ impl Engine {
         if now >= self.next_sweep {
             self.next_sweep = now.after(SWEEP);
             self.expire_leases(now);
+            self.expire_below(now);
             self.expire_seen(now);
         }
         self.tell_changes(now);
@@ -403,6 +425,7 @@ impl Engine {
         for (client, list) in &plan.lists {
             self.staged.insert(*client, (ticket, list.clone()));
         }
+        self.below.stage(ticket, &plan.below);
         self.actions.push_back(Action::Store(ticket, std::mem::take(&mut plan.writes)));
         self.pending.push_back((ticket, plan));
     }

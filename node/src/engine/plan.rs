@@ -6,6 +6,7 @@ use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::names::Spelling;
 use topology::subscriptions::{Mode, Subscription};
 
+use super::below::Known;
 use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
 use crate::answer::Answer;
@@ -31,6 +32,8 @@ pub(super) struct Plan {
     pub(super) asks: Vec<Subscription>,
     pub(super) reply: Option<Box<ReplyTo>>,
     pub(super) joining: Option<Joining>,
+    /// What is known then of clients below; nothing: they are gone.
+    pub(super) below: Vec<(ClientGuid, Option<Known>)>,
     /// What an upstream is told then.
     pub(super) upward: Option<Upward>,
 }
@@ -85,6 +88,9 @@ impl Engine {
             self.cursors.remove(&client);
             self.subscriptions.end_all(client);
         }
+        for (client, known) in plan.below {
+            self.below.commit(ticket, client, known);
+        }
         if let Some(joining) = plan.joining {
             self.join(joining);
         }
@@ -106,6 +112,7 @@ impl Engine {
         for (client, _) in &plan.lists {
             self.staged.remove(client);
         }
+        self.below.unstage(&plan.below);
         if let Some(joining) = plan.joining {
             self.actions.push_back(Action::Close(joining.link, CloseReason::StoreFailed));
         }

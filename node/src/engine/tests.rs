@@ -1,8 +1,10 @@
 //! The engine alone: what it decides, and when it says so.
 
+mod below;
 mod bench;
 mod items;
 mod links;
 mod operations;
+mod reach;
 mod store;
 mod uplinks;

@@ -3,6 +3,7 @@
 mod accept;
 pub(crate) mod exchange;
 pub(crate) mod lane;
+pub(crate) mod outgoing;
 mod replies;
 pub(crate) mod session;
 

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{exchange, lane, replies};
+use super::{exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
 use crate::metrics::Metrics;
 use crate::store::Reader;
@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     /// Long documents that are read at once.
     pub(crate) decoders: Semaphore,
+    /// Bytes of clients' answers that may be held.
+    pub(crate) answers: Arc<Semaphore>,
     /// Exchanges under way.
     pub(crate) exchanges: TaskTracker,
     /// No new exchange is taken.
@@ -52,11 +54,13 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
         return pending.refuse(CloseCode::Refused, &text);
     }
     let (lane_sender, lane_receiver) = mpsc::channel(1);
+    let (opening_sender, openings) = mpsc::channel(outgoing::WAITING);
     let (behind_sender, behind_receiver) = watch::channel(0);
     let (close, closing) = oneshot::channel();
     let (path_sender, path_receiver) = watch::channel(Vec::new());
     let (welcome_sender, welcome) = oneshot::channel();
-    let handle = Handle { lane: lane_sender, behind: behind_sender, path: path_sender, close };
+    let handle =
+        Handle { lane: lane_sender, openings: opening_sender, behind: behind_sender, path: path_sender, close };
     let resume = resume_of(pending.hello());
     let mark = pending.hello().path.as_ref().and_then(|path| path.first()).copied();
     let newcomer = Newcomer { link: id, client, resume, mark, welcome: welcome_sender, handle };
@@ -74,7 +78,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
             tracing::info!(link = id.0, behind, start, "link up");
             // R-8.3-8: no log says who it is, at any level.
             tracing::debug!(link = id.0, %from, "where it comes from");
-            let ends = Ends { lane: lane_receiver, behind: behind_receiver, path: path_receiver, closing };
+            let ends = Ends { lane: lane_receiver, openings, behind: behind_receiver, path: path_receiver, closing };
             live(context, id, &link, ends).await;
             if let Some(reason) = link.close_reason() {
                 tracing::info!(link = id.0, %reason, "link down");
@@ -89,6 +93,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
 /// The link's ends of what the driver tells it.
 struct Ends {
     lane: mpsc::Receiver<lane::Bundle>,
+    openings: mpsc::Receiver<outgoing::Opening>,
     behind: watch::Receiver<u64>,
     path: watch::Receiver<Vec<Mark>>,
     closing: oneshot::Receiver<Closing>,
@@ -97,19 +102,15 @@ struct Ends {
 async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
     let mut tasks = JoinSet::new();
     tasks.spawn(lane::run(context.clone(), id, link.clone(), ends.lane));
+    tasks.spawn(outgoing::run(context.clone(), id, link.clone(), ends.openings));
     tasks.spawn(replies::run(context.clone(), id, link.clone()));
     tasks.spawn(tell_behind(link.clone(), ends.behind));
     tasks.spawn(tell_path(link.clone(), ends.path));
     let exchanges = accept_exchanges(context, id, link);
     let mut closing = ends.closing;
     tokio::select! {
-        () = exchanges => {}
-        reason = link.closed() => drop(reason),
-        // A link without one of its tasks would look alive and do nothing.
-        ended = tasks.join_next() => {
-            tracing::info!(link = id.0, panicked = ended.is_some_and(|ended| ended.is_err()), "a part of the link ended");
-            link.close(CloseCode::Done, "a lane or the reply lane ended");
-        }
+        // A link that the driver lets go of loses its tasks as well: what the driver says of it comes first.
+        biased;
         told = &mut closing => match told {
             Ok(Closing::Replaced) => link.close(CloseCode::Replaced, "a newer link of this GUID took its place"),
             Ok(Closing::Breach(why)) => {
@@ -118,6 +119,13 @@ async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
             }
             Err(_) => link.close(CloseCode::Internal, "the link was given up"),
         },
+        () = exchanges => {}
+        reason = link.closed() => drop(reason),
+        // A link without one of its tasks would look alive and do nothing.
+        ended = tasks.join_next() => {
+            tracing::info!(link = id.0, panicked = ended.is_some_and(|ended| ended.is_err()), "a part of the link ended");
+            link.close(CloseCode::Done, "a lane or the reply lane ended");
+        }
         () = context.drain.cancelled() => link.close(CloseCode::Drained, "this server is stopping"),
     }
 }

@@ -143,6 +143,7 @@ impl Screen {
 /// One server, or several together.
 struct Row {
     name: String,
+    tier: usize,
     servers: usize,
     ready: usize,
     links: Option<u64>,
@@ -159,6 +160,7 @@ impl Row {
         };
         Self {
             name,
+            tier: servers.first().map_or(0, |seen| seen.tier),
             servers: servers.len(),
             ready: servers.iter().filter(|seen| seen.is_ready()).count(),
             links: gauge(|server| server.links),
@@ -178,6 +180,7 @@ impl Row {
     fn json(&self) -> Value {
         json!({
             "name": self.name,
+            "tier": self.tier,
             "servers": self.servers,
             "ready": self.ready,
             "links": self.links,

@@ -36,7 +36,7 @@ impl World {
             engine::Action::Reply(reply) => self.reply(reply),
             engine::Action::Shard(shard, event) => self.tell_shard(shard, event),
             // One server has no upstream.
-            engine::Action::Uplink(..) | engine::Action::Path(_) => {}
+            engine::Action::Uplink(..) | engine::Action::Path(_) | engine::Action::Reach(_) => {}
             engine::Action::Close(link, _) => {
                 if let Some(party) = self.network.cut(link) {
                     self.after(10, Happening::PartySeesDown(party, link));
