@@ -279,6 +279,8 @@ pub struct Engine {
     sessions: BTreeMap<LinkId, Session>,
     links: BTreeMap<ClientGuid, LinkId>,
     uplinks: BTreeMap<ServerGuid, Uplink>,
+    /// Whether somebody waits for the list, as the uplinks were told.
+    lists: bool,
     /// Clients below local servers.
     below: Below,
     /// Documents whose answer waits for upstreams.
