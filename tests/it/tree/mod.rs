@@ -2,6 +2,7 @@
 
 mod c8_2_2;
 mod project;
+mod replay;
 
 use relay::config::{Asks, Upstream};
 use schemas::guid::{ClientGuid, ServerGuid};

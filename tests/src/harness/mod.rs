@@ -3,6 +3,7 @@
 //! Nothing here sleeps. Whatever may hang stands under [`within`]; that nothing comes is shown by what comes after it
 //! (a lane keeps the order of the log).
 
+mod agent;
 mod authority;
 mod client;
 pub mod draft;
@@ -14,6 +15,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub use self::agent::{TestAgent, agent_config};
 pub use authority::Authority;
 pub use client::{Pushed, TestClient};
 pub use received::{Answered, Got, Leaf, items, leaves};
