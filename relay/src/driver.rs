@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::subscriptions::Subscription;
 
+use crate::freshness::Freshness;
 use crate::links::lane::Bundle;
 use crate::links::outgoing::Opening;
 use crate::reach::{self, Reach};
@@ -141,6 +142,10 @@ pub struct Snapshot {
     pub uplinks_synchronised: usize,
     /// Wants that upstreams have.
     pub wants_asked: usize,
+    /// For how long the longest, an upstream may have something new that is not here.
+    pub staleness: Duration,
+    /// Requests that wait for upstreams.
+    pub parked: usize,
     /// Items on offer.
     pub items: usize,
     /// The log's last position.
@@ -173,6 +178,7 @@ pub(crate) struct Driver {
     /// What the store's queue had no room for, in order.
     unsent: VecDeque<(Ticket, Vec<Write>)>,
     refreshed: Instant,
+    freshness: Freshness,
 }
 
 impl Driver {
@@ -197,6 +203,7 @@ impl Driver {
             exchanges: HashMap::new(),
             unsent: VecDeque::new(),
             refreshed: Instant::now(),
+            freshness: Freshness::default(),
         };
         driver.refresh();
         driver
@@ -421,6 +428,8 @@ impl Driver {
             uplinks_connected: self.engine.uplinks().filter(|uplink| uplink.is_connected()).count(),
             uplinks_synchronised: self.engine.uplinks().filter(|uplink| uplink.is_synchronised()).count(),
             wants_asked: self.engine.uplinks().map(uplink::Uplink::asked).sum(),
+            staleness: self.freshness.look(self.refreshed, self.engine.uplinks()),
+            parked: self.engine.parked(),
             items: self.engine.catalogue().len(),
             head: self.engine.catalogue().head().0,
             engine: self.engine.totals().clone(),

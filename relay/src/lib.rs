@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod driver;
+mod freshness;
 mod links;
 pub mod logging;
 pub mod metrics;

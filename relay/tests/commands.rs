@@ -197,6 +197,19 @@ fn many_agents_share_a_process() {
 }
 
 #[test]
+fn a_server_is_attached_while_the_tree_is_up() {
+    let more = "[[server]]\nname = \"isp\"\n[[fault]]\nat = 0.5\nattach = \"isp\"\nto = \"root\"\n";
+    let (folder, file) = scenario(1, more);
+    let keep = folder.path().join("kept");
+    let told = played(&[&file, "--keep", keep.to_str().unwrap()]);
+    assert_eq!(told.last().unwrap()["summary"]["held"], true);
+    let config: toml::Table = std::fs::read_to_string(keep.join("isp.toml")).unwrap().parse().unwrap();
+    let root: toml::Table = std::fs::read_to_string(keep.join("root.toml")).unwrap().parse().unwrap();
+    assert_eq!(config["upstream"][0]["address"], root["listen"]["quic"]);
+    assert_eq!(root["policy"]["local_servers"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
 fn a_scenario_that_cannot_be_played_is_refused_with_its_place() {
     for (more, says) in [
         ("[[fault]]\nat = 1\nkill = \"rot\"\nfor = 1\n", "[[fault]] at 1: kill = rot: nobody has this name"),
@@ -263,7 +276,7 @@ fn sighup_reads_the_policy_again_and_a_bad_file_changes_nothing() {
     files.said("the policy was read again");
     files.write("[policy]\nproviderss = []\n");
     hangup();
-    files.said("the policy stays as it was");
+    files.said("policy and upstreams stay as they were");
     let (good, said) = server.terminate();
     assert!(good, "{said}");
 }

@@ -72,7 +72,7 @@ impl Subscriptions {
         if added == Added::New
             && let Some(new) = list.entries().last()
         {
-            self.index.exchange(client, None, Some(&new.interest));
+            self.index.exchange(client, new.mode, None, Some(&new.interest));
         }
         added != Added::Known
     }
@@ -103,8 +103,8 @@ impl Subscriptions {
     /// Brings the index up to what became of the client's list.
     fn index_changes(&mut self, client: ClientGuid, changes: &[Change]) {
         let entries = self.clients.get(&client).map(List::entries).unwrap_or_default();
-        for Change { before, after } in changes {
-            self.index.exchange(client, before.as_ref(), after.map(|at| &entries[at].interest));
+        for Change { mode, before, after } in changes {
+            self.index.exchange(client, *mode, before.as_ref(), after.map(|at| &entries[at].interest));
         }
         if entries.is_empty() {
             self.clients.remove(&client);
@@ -174,7 +174,15 @@ impl Subscriptions {
         let before = self.clients.remove(&client).unwrap_or_default();
         let (old, new) = between(before.entries(), &list);
         for at in 0..old.len().max(new.len()) {
-            self.index.exchange(client, interest(old, at), interest(new, at));
+            match (old.get(at), new.get(at)) {
+                (Some(old), Some(new)) if old.mode == new.mode => {
+                    self.index.exchange(client, old.mode, Some(&old.interest), Some(&new.interest));
+                }
+                (old, new) => {
+                    old.into_iter().for_each(|old| self.index.exchange(client, old.mode, Some(&old.interest), None));
+                    new.into_iter().for_each(|new| self.index.exchange(client, new.mode, None, Some(&new.interest)));
+                }
+            }
         }
         if !list.is_empty() {
             self.clients.insert(client, List::new(list));
@@ -182,13 +190,9 @@ impl Subscriptions {
     }
 }
 
-fn interest(list: &[Subscription], at: usize) -> Option<&Interest> {
-    list.get(at).map(|subscription| &subscription.interest)
-}
-
-/// What lies between the subscriptions to the same interests with which both lists begin and end.
+/// What lies between the subscriptions to the same interests, in the same modes, with which both lists begin and end.
 fn between<'a>(old: &'a [Subscription], new: &'a [Subscription]) -> (&'a [Subscription], &'a [Subscription]) {
-    let same = |(old, new): &(&Subscription, &Subscription)| old.interest == new.interest;
+    let same = |(old, new): &(&Subscription, &Subscription)| old.mode == new.mode && old.interest == new.interest;
     let first = old.iter().zip(new).take_while(same).count();
     let (old, new) = (&old[first..], &new[first..]);
     let last = old.iter().rev().zip(new.iter().rev()).take_while(same).count();

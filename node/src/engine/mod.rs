@@ -177,8 +177,8 @@ pub enum CloseReason {
 /// Counts for the operator; label sets are bounded by construction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Leaves answered, by major and status.
-    pub answered: BTreeMap<(&'static str, &'static str), u64>,
+    /// Leaves answered, by major, minor and status.
+    pub answered: BTreeMap<(&'static str, &'static str, &'static str), u64>,
     /// Items accepted into the log.
     pub accepted: u64,
     /// Items that repeated what was there.
@@ -219,6 +219,8 @@ pub struct Engine {
     sessions: BTreeMap<LinkId, Session>,
     links: BTreeMap<ClientGuid, LinkId>,
     uplinks: BTreeMap<ServerGuid, Uplink>,
+    /// Whether somebody waits for the list, as the uplinks were told.
+    lists: bool,
     /// Clients below local servers.
     below: Below,
     /// Documents whose answer waits for upstreams.
@@ -341,6 +343,11 @@ impl Engine {
     /// Live links.
     pub fn connected(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Documents whose answer waits for upstreams.
+    pub fn parked(&self) -> usize {
+        self.parked.len()
     }
 
     /// The shard that owns a link.

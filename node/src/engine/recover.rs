@@ -50,6 +50,7 @@ impl Engine {
             sessions: Default::default(),
             links: Default::default(),
             uplinks: Default::default(),
+            lists: false,
             below: Default::default(),
             parked: Default::default(),
             deadlines: Default::default(),

@@ -54,6 +54,7 @@ impl Uplink {
         match kind {
             Kind::Ask => self.place(now, want, false),
             Kind::Refetch => _ = self.refetch.insert(want.clone()),
+            Kind::List => self.lists = true,
         }
         is_first
     }
@@ -75,6 +76,7 @@ impl Uplink {
         let running = match (&self.running, kind) {
             (Some(Running { step: Step::Ask(wants), .. }), Kind::Ask)
             | (Some(Running { step: Step::Refetch(wants), .. }), Kind::Refetch) => wants.contains(want),
+            (Some(Running { step: Step::Catalog, .. }), Kind::List) => true,
             _ => false,
         };
         running || (kind == Kind::Ask && self.due.contains_key(want))
@@ -147,7 +149,7 @@ impl Uplink {
             return Some(Step::Clear);
         }
         if self.halted.is_none() {
-            if self.uses_words() && !self.has_catalog {
+            if self.takes_list() && !self.has_catalog {
                 return Some(Step::Catalog);
             }
             let ending = self.to_end(now);

@@ -1,11 +1,13 @@
-//! `distributary demo`: a server, a provider and one agent per lock file, as processes of their own on loopback.
+//! `distributary demo`: a vendor's server, two ISPs' servers below it, a provider and three agents per lock file, as
+//! processes of their own on loopback.
 //!
-//! Two publications of real advisories: the first undisturbed, during the second the server is killed with SIGKILL and
-//! started again. What reached each agent is held against `cargo-audit`'s answers. Every node is this program started
-//! again, so a kill is a kill.
+//! Two publications of real advisories: the first undisturbed, with what it cost on each edge; during the second an
+//! ISP's server is killed with SIGKILL and started again. What reached each agent is held against `cargo-audit`'s
+//! answers. Every node is this program started again, so a kill is a kill.
 
 mod checks;
 mod data;
+mod edges;
 mod journals;
 mod story;
 mod table;

@@ -1,7 +1,6 @@
 //! The order of events of the demo.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dialler::clock;
@@ -10,8 +9,9 @@ use node::ids::Time;
 
 use super::checks::{self, Check};
 use super::data::{self, Reason};
+use super::edges::{self, Edge};
 use super::journals::{self, Journal};
-use super::world::{ONLY, World};
+use super::world::{ISPS, PROVIDER, VENDOR, World};
 use super::{Options, say, table};
 use crate::tree::process::{Process, wait_for};
 use crate::tree::scenario::Party;
@@ -39,17 +39,19 @@ impl Stage {
         let stage = self;
         stage.start()?;
         let first = stage.publish(0)?;
-        stage.say(&table::agents(&stage.world, &first.journals));
         stage.say(&format!(
-        "publication 1: {} advisories, {} deliveries, {} ms from the start of publishing to the last agent's journal\n",
-        stage.advisories(0)?,
-        first.items,
-        first.took.as_millis()
-    ));
+            "publication 1: {} advisories, {} deliveries, {} ms from the start of publishing to the last agent's journal",
+            stage.advisories(0)?,
+            first.items,
+            first.took.as_millis()
+        ));
+        stage.come_to_rest(first.items)?;
+        let edges = edges::measure(&stage.world)?;
+        stage.tell_edges(&edges)?;
         let (second, mut held) = stage.publish_and_kill()?;
         stage.say(&table::agents(&stage.world, &second.journals));
         held.extend(checks::journals(&stage.world, &second.journals, &stage.expected));
-        stage.report(&first, &second, &held, begun.elapsed())
+        stage.report(&first, &second, &edges, &held, begun.elapsed())
     }
 }
 
@@ -84,41 +86,70 @@ impl Stage {
         self.say(
             "Distributary: who runs what is registered once; what is published reaches exactly whom it concerns.\n",
         );
-        self.start_server()?;
-        self.say(&format!(
-            "server     X.1206 over QUIC on {}, metrics on http://{}/metrics",
-            self.world.cast.world.quic(ONLY),
-            self.admin()
-        ));
-        let count = self.world.products.len();
+        for (server, name) in std::iter::once((VENDOR, "vendor")).chain(ISPS) {
+            self.start_server(server)?;
+            let world = &self.world.cast.world;
+            let (quic, admin) = (world.quic(server), world.admin(server));
+            self.say(&format!("{name:<10} X.1206 over QUIC on {quic}, metrics on http://{admin}/metrics"));
+        }
+        let (count, products) = (self.world.devices.len(), self.world.products.len());
         (0..count).try_for_each(|group| self.world.cast.start_group(group))?;
-        self.say(&format!("agents     {count}, one for each lock file; each registers every component that it finds"));
+        self.say(&format!(
+            "agents     {count}, for {products} lock files; each registers every component that it finds, with its ISP"
+        ));
         self.check_processes()?;
         wait_for("every agent to be registered", || {
             self.check_processes()?;
             Ok(journals::read_all(&self.world)?.iter().all(Journal::is_synchronised))
         })?;
-        wait_for("the server to count them", || {
-            Ok(metric(self.admin(), "distributary_registered_clients") == Some(count as u64))
+        wait_for("the ISPs to count them", || {
+            let counted = ISPS.map(|(server, _)| self.metric(server, "distributary_registered_clients").unwrap_or(0));
+            Ok(counted.iter().sum::<u64>() == count as u64)
         })?;
-        self.say(&format!("registered {count} clients at the server\n"));
+        wait_for("the ISPs to be clients of the vendor", || {
+            Ok(ISPS.iter().all(|(server, _)| self.metric(*server, "distributary_uplinks_synchronised") == Some(1)))
+        })?;
+        self.say(&format!("registered {count} clients at the ISPs; the vendor knows of the ISPs alone\n"));
         Ok(())
     }
 
-    fn start_server(&mut self) -> anyhow::Result<()> {
-        self.world.cast.start_server(ONLY)?;
-        wait_for("the server", || {
+    fn start_server(&mut self, server: usize) -> anyhow::Result<()> {
+        self.world.cast.start_server(server)?;
+        wait_for("a server", || {
             self.check_processes()?;
-            Ok(self.world.cast.is_ready(ONLY))
+            Ok(self.world.cast.is_ready(server))
         })
+    }
+
+    /// Waits until the ISPs have counted so many items, and no server waits for an answer: what they say of themselves is
+    /// a quarter of a second old at most.
+    fn come_to_rest(&self, items: usize) -> anyhow::Result<()> {
+        wait_for("the servers to have every answer", || {
+            let servers = std::iter::once(VENDOR).chain(ISPS.map(|(server, _)| server));
+            let unanswered = servers.map(|server| self.metric(server, "distributary_items_unanswered"));
+            let (_, from_isps) = edges::items(&self.world)?;
+            Ok(unanswered.into_iter().all(|left| left == Some(0)) && from_isps >= items as u64)
+        })
+    }
+
+    /// What crossed each edge until now, with its arithmetic.
+    fn tell_edges(&self, edges: &[Edge]) -> anyhow::Result<()> {
+        self.say(&table::edges(edges));
+        let (from_vendor, from_isps) = edges::items(&self.world)?;
+        self.say(&format!(
+            "carried: UDP payload on the ISP's link to the vendor, both ways. Without the tree: the same on the links of\n\
+             the agents, which would all end at the vendor. {from_vendor} items left the vendor, {from_isps} the ISPs. The\n\
+             more agents an ISP has, the more it saves: what it carries stays as it is.\n"
+        ));
+        Ok(())
     }
 
     fn check_processes(&mut self) -> anyhow::Result<()> {
         self.world.cast.check()
     }
 
-    fn admin(&self) -> SocketAddr {
-        self.world.cast.world.admin(ONLY)
+    fn metric(&self, server: usize, name: &str) -> Option<u64> {
+        metric(self.world.cast.world.admin(server), name)
     }
 
     /// Reasons and items of an agent that a publication must bring; both publications together bring everything.
@@ -127,13 +158,14 @@ impl Stage {
         for index in 0..=through {
             published.push_str(&std::fs::read_to_string(&self.world.publications[index])?);
         }
-        let items = self.expected.values().map(|reasons| {
+        let items = |product: &str| {
+            let reasons = self.expected.get(product).map(Vec::as_slice).unwrap_or_default();
             let mut ids: Vec<&str> = reasons.iter().map(|(_, _, id)| id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();
             ids.into_iter().filter(|id| published.contains(&format!("{id}.md"))).count()
-        });
-        Ok(items.sum())
+        };
+        Ok(self.world.devices.iter().map(|device| items(self.world.product(device).name)).sum())
     }
 
     fn advisories(&self, index: usize) -> anyhow::Result<usize> {
@@ -141,7 +173,7 @@ impl Stage {
     }
 
     fn provider(&self, index: usize) -> anyhow::Result<Process> {
-        self.world.cast.publish(ONLY, &self.world.publications[index])
+        self.world.cast.publish(PROVIDER, &self.world.publications[index])
     }
 
     fn publish(&mut self, index: usize) -> anyhow::Result<Outcome> {
@@ -164,22 +196,21 @@ impl Stage {
         let begun = clock::wall();
         let mut provider = self.provider(1)?;
         wait_for("the second publication to be under way", || Ok(journals::items(&self.world)? > before))?;
-        self.world.cast.kill(Party::Server(ONLY))?;
+        let (isp, name) = ISPS[0];
+        self.world.cast.kill(Party::Server(isp))?;
         let reached = journals::items(&self.world)?;
         bar.set_position((reached - before) as u64);
         let (made, all) = (reached - before, wanted - before);
-        let killed = format!("publication 2: {made} of {all} deliveries made when the server was killed");
+        let killed = format!("publication 2: {made} of {all} deliveries made when {name} was killed");
         self.say(&format!("{killed} with SIGKILL; starting it again"));
-        self.start_server()?;
+        self.start_server(isp)?;
         self.succeed(&mut provider)?;
         let mut provider = self.provider(2)?;
         self.wait_for_items(&bar, before, wanted)?;
         self.succeed(&mut provider)?;
         bar.finish_and_clear();
         // What is too much would come now: the server has nothing left to push.
-        wait_for("the server to have every answer", || {
-            Ok(metric(self.admin(), "distributary_items_unanswered") == Some(0))
-        })?;
+        self.come_to_rest(0)?;
         let outcome = self.outcome(begun, &counts)?;
         let took = outcome.took.as_millis();
         self.say(&format!("publication 2: complete {took} ms after it began, the crash included"));
@@ -219,22 +250,35 @@ impl Stage {
         style.map_or(bar.clone(), |style| bar.with_style(style))
     }
 
-    fn report(&self, first: &Outcome, second: &Outcome, held: &[Check], took: Duration) -> anyhow::Result<bool> {
+    fn report(
+        &self,
+        first: &Outcome,
+        second: &Outcome,
+        edges: &[Edge],
+        held: &[Check],
+        took: Duration,
+    ) -> anyhow::Result<bool> {
         let all = held.iter().all(|check| check.held);
         if self.json {
             let checks: Vec<_> =
                 held.iter().map(|check| serde_json::json!({ "what": check.what, "held": check.held })).collect();
             let agents: BTreeMap<_, _> = self
                 .world
-                .products
+                .devices
                 .iter()
                 .zip(&second.journals)
-                .map(|(product, journal)| (product.name, journal.reasons()))
+                .map(|(device, journal)| (&device.name, journal.reasons()))
                 .collect();
+            let edge = |edge: &Edge| {
+                serde_json::json!({
+                    "edge": edge.name, "agents": edge.agents, "bytes": edge.carried, "bytes_without_tree": edge.direct,
+                })
+            };
             let report = serde_json::json!({
                 "held": all,
                 "checks": checks,
                 "agents": agents,
+                "edges": edges.iter().map(edge).collect::<Vec<_>>(),
                 "publish_to_last_agent_ms": first.took.as_millis() as u64,
                 "with_crash_ms": second.took.as_millis() as u64,
                 "seconds": took.as_secs_f64(),

@@ -1,4 +1,5 @@
-//! The world of the demo: a scenario with one server, and the publications that the story tells of.
+//! The world of the demo: a scenario with a vendor, two ISPs and their devices, and the publications that the story
+//! tells of.
 
 use std::path::{Path, PathBuf};
 
@@ -8,14 +9,30 @@ use crate::tree::builtin::{self, Product};
 use crate::tree::cast::Cast;
 use crate::tree::scenario::Scenario;
 
-/// The index of the only server, and of the only provider.
-pub(super) const ONLY: usize = 0;
+/// The vendor's server, by its index; behind it come the ISPs'.
+pub(super) const VENDOR: usize = 0;
+/// The local servers.
+pub(super) const ISPS: [(usize, &str); 2] = [(1, "isp-1"), (2, "isp-2")];
+/// The index of the only provider.
+pub(super) const PROVIDER: usize = 0;
+/// Devices that run each product.
+const DEVICES_EACH: usize = 3;
+
+/// A device, with the agent of its name.
+pub(super) struct Device {
+    pub(super) name: String,
+    /// What it runs, by its place among the products.
+    pub(super) product: usize,
+    /// Where it is a client, by its place among the ISPs.
+    pub(super) isp: usize,
+}
 
 /// See the module.
 pub(super) struct World {
     pub(super) cast: Cast,
-    /// Each has an agent of its name.
     pub(super) products: Vec<Product>,
+    /// By ISP, then by product.
+    pub(super) devices: Vec<Device>,
     /// What is published, in parts.
     pub(super) publications: Vec<PathBuf>,
 }
@@ -24,24 +41,47 @@ impl World {
     /// Writes all of it.
     pub(super) fn make(options: &Options) -> anyhow::Result<Self> {
         let products = builtin::products()?;
-        let scenario = Scenario::parse(&scenario(&products))?;
+        let devices = devices(&products);
+        let scenario = Scenario::parse(&scenario(&products, &devices))?;
         let world = crate::tree::world::World::make(scenario, Path::new(""), options.keep.as_deref())?;
         let parts = data::publications()?;
         let parts = parts.iter().zip(1..);
         let publications = parts.map(|(text, number)| world.folder.write(&format!("publication-{number}.jsonl"), text));
         let publications = publications.collect::<anyhow::Result<_>>()?;
-        Ok(Self { cast: Cast::new(world)?, products, publications })
+        Ok(Self { cast: Cast::new(world)?, products, devices, publications })
+    }
+
+    pub(super) fn product(&self, device: &Device) -> &Product {
+        &self.products[device.product]
     }
 }
 
-/// The story says when; so the file says only who.
-fn scenario(products: &[Product]) -> String {
-    let mut text = "[scenario]\nname = \"the demo\"\nseconds = 60\n[[server]]\nname = \"server\"\n\
-                    [[provider]]\nname = \"provider\"\nserver = \"server\"\npublish = \"builtin:rustsec\"\n"
+/// Devices of one product are clients of the ISPs in turn.
+fn devices(products: &[Product]) -> Vec<Device> {
+    let of = |product: usize| {
+        let name = products[product].name;
+        (0..DEVICES_EACH).map(move |number| {
+            let isp = (product + number) % ISPS.len();
+            Device { name: format!("{name}-{}", ["a", "b", "c"][number]), product, isp }
+        })
+    };
+    let mut devices: Vec<Device> = (0..products.len()).flat_map(of).collect();
+    devices.sort_by_key(|device| (device.isp, device.product));
+    devices
+}
+
+/// The story says when; so the file says only who. The feed is small: the ISPs take all of it, and say nothing of who is
+/// below them.
+fn scenario(products: &[Product], devices: &[Device]) -> String {
+    let mut text = "[scenario]\nname = \"the demo\"\nseconds = 60\n[[server]]\nname = \"vendor\"\n\
+                    [[server]]\nname = \"isp-{n}\"\ncount = 2\nupstreams = [\"vendor\"]\nrealm = \"foreign\"\n\
+                    ask = \"everything\"\n\
+                    [[provider]]\nname = \"provider\"\nserver = \"vendor\"\npublish = \"builtin:rustsec\"\n"
         .to_owned();
-    for Product { name, .. } in products {
+    for Device { name, product, isp } in devices {
+        let (product, isp) = (products[*product].name, ISPS[*isp].1);
         text.push_str(&format!(
-            "[[agents]]\nname = \"{name}\"\nserver = \"server\"\nassets = \"builtin:demo/{name}\"\n"
+            "[[agents]]\nname = \"{name}\"\nserver = \"{isp}\"\nassets = \"builtin:demo/{product}\"\n"
         ));
     }
     text

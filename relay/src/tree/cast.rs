@@ -142,7 +142,8 @@ impl Cast {
     fn publish_next(&mut self, index: usize) -> anyhow::Result<()> {
         let publishing = &self.providers[index];
         let source = self.world.publications(index).get(publishing.done);
-        let (true, Some(source)) = (publishing.has_begun, source.cloned()) else { return Ok(()) };
+        let may_begin = publishing.has_begun && publishing.process.is_none();
+        let (true, Some(source)) = (may_begin, source.cloned()) else { return Ok(()) };
         self.providers[index].process = Some(self.publish(index, &source)?);
         Ok(())
     }

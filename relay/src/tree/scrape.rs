@@ -21,11 +21,11 @@ pub(crate) fn metric(admin: SocketAddr, name: &str) -> Option<u64> {
 }
 
 /// The page of metrics.
-pub(super) struct Metrics(pub(super) String);
+pub(crate) struct Metrics(pub(crate) String);
 
 impl Metrics {
     /// The value of a metric with exactly these labels; `None` if there is none.
-    pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
         self.0.lines().find_map(|line| {
             let rest = line.strip_prefix(name)?;
             let (found, value) = match rest.strip_prefix('{') {

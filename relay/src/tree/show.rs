@@ -9,7 +9,7 @@ use indicatif::{BinaryBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::board::{Board, Seen, sum};
-use super::observe::{COALESCED, Counts, DOWN_IN, DOWN_OUT, PUSHED, SAVED, UP_IN, UP_OUT};
+use super::observe::{COALESCED, Counts, DOWN_IN, DOWN_OUT, PUSHED, UP_IN, UP_OUT, WITHOUT_CACHE};
 
 /// More servers are shown by their tier.
 const SERVERS_SHOWN_MAX: usize = 16;
@@ -124,7 +124,7 @@ impl Screen {
                 bytes(UP_OUT),
                 bytes(DOWN_IN),
                 bytes(DOWN_OUT),
-                bytes(SAVED),
+                shown(row.saved(), |bytes| BinaryBytes(bytes).to_string()),
                 count(PUSHED),
                 count(COALESCED),
             ]));
@@ -143,6 +143,7 @@ impl Screen {
 /// One server, or several together.
 struct Row {
     name: String,
+    tier: usize,
     servers: usize,
     ready: usize,
     links: Option<u64>,
@@ -159,6 +160,7 @@ impl Row {
         };
         Self {
             name,
+            tier: servers.first().map_or(0, |seen| seen.tier),
             servers: servers.len(),
             ready: servers.iter().filter(|seen| seen.is_ready()).count(),
             links: gauge(|server| server.links),
@@ -169,9 +171,16 @@ impl Row {
         }
     }
 
+    /// What did not have to cross.
+    fn saved(&self) -> Option<u64> {
+        let did = self.totals[UP_IN]? + self.totals[UP_OUT]?;
+        Some(self.totals[WITHOUT_CACHE]?.saturating_sub(did))
+    }
+
     fn json(&self) -> Value {
         json!({
             "name": self.name,
+            "tier": self.tier,
             "servers": self.servers,
             "ready": self.ready,
             "links": self.links,
@@ -181,7 +190,7 @@ impl Row {
             "up_out_bytes": self.totals[UP_OUT],
             "down_in_bytes": self.totals[DOWN_IN],
             "down_out_bytes": self.totals[DOWN_OUT],
-            "saved_bytes": self.totals[SAVED],
+            "saved_bytes": self.saved(),
             "pushed": self.totals[PUSHED],
             "coalesced": self.totals[COALESCED],
         })

@@ -35,7 +35,7 @@ async fn c8_2_2_a_thousand_equal_requests_are_one_request_at_each_tier() {
     }
     let requests = |snapshot: &relay::driver::Snapshot| {
         let of =
-            |major| snapshot.engine.answered.iter().filter(move |((of, _), _)| *of == major).map(|(_, count)| *count);
+            |major| snapshot.engine.answered.iter().filter(move |((of, ..), _)| *of == major).map(|(_, count)| *count);
         (of("request").sum::<u64>(), of("register").sum::<u64>())
     };
     let at_root = root.snapshot_when(|snapshot| requests(snapshot).0 > 0).await;

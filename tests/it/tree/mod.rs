@@ -1,6 +1,8 @@
 //! Servers in a tree, each a whole server with a store of its own, over real QUIC.
 
 mod c8_2_2;
+mod project;
+mod replay;
 
 use relay::config::{Asks, Upstream};
 use schemas::guid::{ClientGuid, ServerGuid};

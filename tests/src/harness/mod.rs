@@ -3,6 +3,7 @@
 //! Nothing here sleeps. Whatever may hang stands under [`within`]; that nothing comes is shown by what comes after it
 //! (a lane keeps the order of the log).
 
+mod agent;
 mod authority;
 mod client;
 pub mod draft;
@@ -10,13 +11,16 @@ pub mod memory;
 pub mod raw;
 mod received;
 mod server;
+mod wire;
 
 use std::time::Duration;
 
+pub use self::agent::{TestAgent, agent_config};
 pub use authority::Authority;
 pub use client::{Pushed, TestClient};
 pub use received::{Answered, Got, Leaf, items, leaves};
 pub use server::{TestServer, page};
+pub use wire::{Carried, Wire};
 
 /// As long as anything in a test may take; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -93,7 +93,7 @@ impl Bundle {
             let at = list.entries().len();
             let piece = Subscription { interest, mode: self.mode, origin: self.origin, since: self.since };
             if list.add(piece) == Added::New {
-                changes.push(Change { before: None, after: Some(at) });
+                changes.push(Change { mode: self.mode, before: None, after: Some(at) });
             }
         }
         changes

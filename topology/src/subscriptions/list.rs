@@ -30,6 +30,8 @@ pub(super) enum Added {
 
 /// A subscription that waits for something else now.
 pub(super) struct Change {
+    /// Of the subscription, before and after.
+    pub(super) mode: Mode,
     /// What it waited for; `None` if it is new.
     pub(super) before: Option<Interest>,
     /// Where among the entries it stands; `None` if it ended or became equal to another.
@@ -73,7 +75,8 @@ impl List {
     /// Lets the subscription there wait for this. One that then equals another of the list stays beside it.
     pub(super) fn exchange(&mut self, at: usize, interest: Interest) -> Change {
         self.places = None;
-        Change { before: Some(std::mem::replace(&mut self.entries[at].interest, interest)), after: Some(at) }
+        let mode = self.entries[at].mode;
+        Change { mode, before: Some(std::mem::replace(&mut self.entries[at].interest, interest)), after: Some(at) }
     }
 
     /// Applies Ends in one pass. What is left of a subscription goes behind those that stay as they are.
@@ -87,10 +90,12 @@ impl List {
             moved.push(matches!(after, After::Untouched).then_some(kept.len()));
             match after {
                 After::Untouched => kept.push(subscription),
-                After::Ended => cuts.push(Change { before: Some(subscription.interest), after: None }),
+                After::Ended => {
+                    cuts.push(Change { mode: subscription.mode, before: Some(subscription.interest), after: None });
+                }
                 After::Left(interest) => {
                     left.push((cuts.len(), Subscription { interest, ..subscription }));
-                    cuts.push(Change { before: Some(subscription.interest), after: None });
+                    cuts.push(Change { mode: subscription.mode, before: Some(subscription.interest), after: None });
                 }
             }
         }
