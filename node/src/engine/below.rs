@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
 use schemas::guid::{ClientGuid, ServerGuid};
+use topology::interest::Interest;
 use topology::subscriptions::{self, Subscription};
 
 use super::Engine;
@@ -194,10 +195,17 @@ impl Engine {
         if said.repeated || is_older || !meanings.iter().any(|meaning| changes(meaning)) {
             return Ok(());
         }
-        let subscriptions = subscriptions::encode(&after).into();
-        let known = Known { via: speaker.link_client, path: speaker.path.clone(), renewed, subscriptions };
-        self.check_room(client, &known, plan).map_err(|refusal| (0, refusal))?;
-        plan.set_below(client, Some(known));
+        if is_gone(meanings) {
+            if known.is_none() {
+                return Ok(());
+            }
+            plan.set_below(client, None);
+        } else {
+            let subscriptions = subscriptions::encode(&after).into();
+            let known = Known { via: speaker.link_client, path: speaker.path.clone(), renewed, subscriptions };
+            self.check_room(client, &known, plan).map_err(|refusal| (0, refusal))?;
+            plan.set_below(client, Some(known));
+        }
         self.note_seen(now, said, plan);
         self.plan_report(contact, said, plan);
         Ok(())
@@ -210,7 +218,8 @@ impl Engine {
             let why = format!("more than {} clients below this node", self.config.below_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
-        if bytes + known.bytes() > self.config.below_bytes_max {
+        let before = clients.get(&client).map_or(0, Known::bytes);
+        if bytes - before + known.bytes() > self.config.below_bytes_max {
             let why = format!("more than {} bytes of clients below this node", self.config.below_bytes_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
@@ -297,4 +306,9 @@ impl Engine {
         let here = self.registered.iter().filter(|(client, contact)| is_silent(**contact) && !is_elsewhere(client));
         here.count() + self.below.clients.values().filter(|known| is_silent(known.renewed)).count()
     }
+}
+
+/// Who ends everything, and says nothing else, is not there any more.
+fn is_gone(meanings: &[&Meaning]) -> bool {
+    matches!(meanings, [Meaning::End(ends)] if ends.iter().any(Interest::is_everything))
 }

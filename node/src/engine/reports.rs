@@ -171,11 +171,10 @@ impl Engine {
             Detail::Presence => (Vec::new(), Vec::new()),
             Detail::State => (infos(Mode::Full), infos(Mode::Catalog)),
         };
-        let mut messages = vec![match detail {
-            Detail::Presence => message(None, &[]),
-            // It takes the place of whatever is known there.
-            Detail::State => message(Some(Minor::End), &[]),
-        }];
+        let mut messages = Vec::new();
+        // What follows takes the place of whatever is known there.
+        messages.extend((detail == Detail::State).then(|| message(Some(Minor::End), &[])));
+        messages.push(message(None, &[]));
         messages.extend((!full.is_empty()).then(|| message(None, &full)));
         messages.extend((!catalog.is_empty()).then(|| message(Some(Minor::Catalog), &catalog)));
         Some(part(client, &route, contact, &messages, false))

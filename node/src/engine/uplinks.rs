@@ -55,7 +55,7 @@ impl Engine {
         let delivery = uplink.handle(now, event, &mut effects);
         self.carry_out_effects(now, server, effects);
         if let Some((via, intake)) = delivery {
-            self.from_above(now, server, via, &intake);
+            self.take_from(now, server, via, &intake);
         }
         self.turn(now, server);
         let after = self.path();
@@ -67,7 +67,7 @@ impl Engine {
     /// Takes what was held back, and lets the uplink do the next thing.
     pub(super) fn turn(&mut self, now: Time, server: ServerGuid) {
         while let Some((via, intake)) = self.uplinks.get_mut(&server).and_then(Uplink::release) {
-            self.from_above(now, server, via, &intake);
+            self.take_from(now, server, via, &intake);
         }
         self.word_reports(now, server);
         let mut effects = Effects::default();
@@ -99,7 +99,7 @@ impl Engine {
     }
 
     /// Carries out a Delivery of an upstream; it is answered when it is stored.
-    fn from_above(&mut self, now: Time, server: ServerGuid, via: Via, intake: &Intake) {
+    fn take_from(&mut self, now: Time, server: ServerGuid, via: Via, intake: &Intake) {
         if let Some(why) = &self.broken {
             // An answer would take the item out of the upstream's window, and it would be lost.
             let why = format!("nothing can be stored: {why}");

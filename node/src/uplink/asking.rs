@@ -152,7 +152,7 @@ impl Uplink {
             if self.takes_list() && !self.has_catalog {
                 return Some(Step::Catalog);
             }
-            let ending = self.to_end(now);
+            let ending = self.over(now);
             if !ending.is_empty() {
                 return Some(Step::End(ending));
             }
@@ -170,7 +170,7 @@ impl Uplink {
 
     /// What nobody has wanted for long enough. The End of one must not end another that is wanted: names need not be
     /// spelled alike to be the same.
-    fn to_end(&mut self, now: Time) -> Vec<Want> {
+    fn over(&mut self, now: Time) -> Vec<Want> {
         let over: Vec<Want> = self.ending.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
         if over.is_empty() {
             return Vec::new();

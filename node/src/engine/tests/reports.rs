@@ -297,7 +297,8 @@ fn who_leaves_takes_all_below_it_along() {
     chain.benches[1].handle(Event::Detach(ServerGuid(GUIDS[0])));
     chain.benches[1].settle();
     chain.pump();
-    assert_eq!(chain.known(0, DEVICE), Some(BTreeSet::new()), "nothing of it is wanted here any more");
+    assert_eq!(chain.known(0, DEVICE), None);
+    assert_eq!(chain.benches[0].engine.route(DEVICE), None);
     let left = |action: &Action| matches!(action, Action::Uplink(_, uplink::Action::Left));
     assert!(chain.benches[1].actions.iter().any(left));
     let rows = &chain.benches[1].kept.rows;
