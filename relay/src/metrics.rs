@@ -29,6 +29,7 @@ pub struct Metrics {
 struct State {
     links: IntGauge,
     clients: IntGauge,
+    stale: IntGauge,
     subscriptions: IntGauge,
     items: IntGauge,
     head: IntGauge,
@@ -72,6 +73,7 @@ impl Metrics {
         let state = State {
             links: gauge("links", "Live links.")?,
             clients: gauge("registered_clients", "Clients with a registration.")?,
+            stale: gauge("stale_clients", "Clients without contact for longer than they should be.")?,
             subscriptions: gauge("subscriptions", "Standing subscriptions of all clients.")?,
             items: gauge("items", "Items on offer.")?,
             head: gauge("log_position", "Last position of the log.")?,
@@ -137,6 +139,7 @@ impl Metrics {
         let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&state.links, snapshot.connected as u64);
         set(&state.clients, snapshot.registered as u64);
+        set(&state.stale, snapshot.stale as u64);
         set(&state.subscriptions, snapshot.subscriptions as u64);
         set(&state.items, snapshot.items as u64);
         set(&state.head, snapshot.head);

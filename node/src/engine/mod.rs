@@ -4,6 +4,7 @@
 //! reply) when its `Stored` comes back. `Stored` events come in the order of the actions, so effects apply in the order
 //! of decisions, live and after a restart alike.
 
+pub mod below;
 mod deliver;
 mod exchange;
 mod parked;

@@ -317,12 +317,6 @@ impl Engine {
     fn act(&mut self, action: Action) {
         self.actions.push_back(super::Action::Reach(action));
     }
-
-    /// The way to a client: server and client of each hop, from here down.
-    fn route(&self, client: ClientGuid) -> Option<Vec<(ServerGuid, ClientGuid)>> {
-        let is_known = self.links.contains_key(&client) || self.registered.contains_key(&client);
-        is_known.then(|| vec![(self.config.server, client)])
-    }
 }
 
 const NOT_CONNECTED: &str = "no such client is connected here";
