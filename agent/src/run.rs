@@ -101,8 +101,8 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let hop = Hop { client: ClientGuid(identity.guid()), server: config.server.guid.0 };
     let stamp = Stamp::of(&config.assets);
     let inventory = assets::find(&config.assets)?;
-    let (journal, entries) = Journal::open(&config.state.directory)?;
-    let client = Client::recover(hop.client, hop.server, entries);
+    let mut client = Client::new(hop.client, hop.server);
+    let journal = Journal::open(&config.state.directory, |entry| client.replay(entry))?;
     let held = client.holdings().len();
     tracing::info!(client = %hop.client, assets = inventory.len(), items = held, "journal opened");
     let target = Target { addr: config.server.address, server: hop.server };

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bytes::Bytes;
 use node::client::Client;
 use node::client::journal::{Entry, Event};
-use schemas::digest::Digest;
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::limits::Limits;
@@ -26,8 +24,8 @@ pub struct View {
     pub items: Vec<Item>,
     /// How old this answer is.
     pub standing: Standing,
-    /// Every identifier of each item that ever concerned this device, by its digest in hex.
-    names: BTreeMap<String, Vec<Box<str>>>,
+    /// What is known of each item that ever concerned this device, by its digest in hex.
+    known: BTreeMap<String, Known>,
 }
 
 /// Up to when, and up to where in the server's log, everything that concerns this device is here.
@@ -113,12 +111,15 @@ impl View {
     pub fn load(directory: &Path) -> Result<Self, JournalError> {
         // Before the journal: that may be newer than this says, but not older.
         let contact = Contact::read(directory);
-        let journalled = journal::read(directory)?;
-        let standing = Standing::of(contact, &journalled.lines);
-        let since = since(&journalled.lines);
-        let names = journalled.entries.iter().filter_map(names).collect();
+        let mut known = BTreeMap::new();
         // Folding asks for no name of the two.
-        let client = Client::recover(ClientGuid(0), ServerGuid(0), journalled.entries);
+        let mut client = Client::new(ClientGuid(0), ServerGuid(0));
+        let lines = journal::read(directory, |entry| {
+            known.extend(Known::of(&entry));
+            client.replay(entry);
+        })?;
+        let standing = Standing::of(contact, &lines);
+        let since = since(&lines);
         let mut items: Vec<Item> = client
             .holdings()
             .iter()
@@ -132,8 +133,10 @@ impl View {
                         affected: reason.affected.clone(),
                     })
                 });
-                let since = since.get(digest.to_string().as_str()).copied().unwrap_or_default().to_owned();
-                Item::new(digest, &held.subject, &held.document, since, reasons.collect())
+                let digest = digest.to_string();
+                let since = since.get(digest.as_str()).copied().unwrap_or_default().to_owned();
+                let signatures = known.get(&digest).map_or(0, |known| known.signatures);
+                Item::new(digest, &held.subject, signatures, since, reasons.collect())
             })
             .collect();
         let order = |item: &Item| (score_tenths(item), item.id.clone());
@@ -141,7 +144,7 @@ impl View {
             let ((left_score, left_id), (right_score, right_id)) = (order(left), order(right));
             right_score.cmp(&left_score).then(left_id.cmp(&right_id))
         });
-        Ok(Self { lines: journalled.lines, items, standing, names })
+        Ok(Self { lines, items, standing, known })
     }
 
     /// What a list answers.
@@ -159,8 +162,8 @@ impl View {
     /// Events of items that have, or had, this identifier.
     pub fn history(&self, id: &str) -> Vec<&Line> {
         let key = id_key(id);
-        let names = |line: &Line| self.names.get(line.item.as_deref()?);
-        self.lines.iter().filter(|line| names(line).is_some_and(|names| names.contains(&key))).collect()
+        let known = |line: &Line| self.known.get(line.item.as_deref()?);
+        self.lines.iter().filter(|line| known(line).is_some_and(|known| known.names.contains(&key))).collect()
     }
 }
 
@@ -181,27 +184,36 @@ fn since(lines: &[Line]) -> BTreeMap<&str, &str> {
     begins.filter_map(|line| Some((line.item.as_deref()?, line.at.as_str()))).collect()
 }
 
-/// The identifiers of the item that an entry brought.
-fn names(entry: &Entry) -> Option<(String, Vec<Box<str>>)> {
-    let (Event::Gained { digest, document, .. }
-    | Event::Revised { digest, document, .. }
-    | Event::Retracted { digest, document, .. }) = &entry.event
-    else {
-        return None;
-    };
-    let subject = journal::subject(document)?;
-    let own = subject.identity.iter().map(|identity| identity.id.as_str());
-    let names = own.chain(subject.aliases.iter().map(String::as_str)).map(id_key).collect();
-    Some((digest.to_string(), names))
+/// What stays of an item's document when it was read.
+#[derive(Debug, Default)]
+struct Known {
+    /// Every identifier.
+    names: Vec<Box<str>>,
+    signatures: usize,
+}
+
+impl Known {
+    /// Of the item that an entry brought, with its digest.
+    fn of(entry: &Entry) -> Option<(String, Self)> {
+        let (Event::Gained { digest, document, .. }
+        | Event::Revised { digest, document, .. }
+        | Event::Retracted { digest, document, .. }) = &entry.event
+        else {
+            return None;
+        };
+        let facts = Validated::new(document.clone(), &Limits::default()).ok()?;
+        let subject = journal::subject_of(&facts)?;
+        let own = subject.identity.iter().map(|identity| identity.id.as_str());
+        let names = own.chain(subject.aliases.iter().map(String::as_str)).map(id_key).collect();
+        Some((digest.to_string(), Self { names, signatures: facts.signatures().len() }))
+    }
 }
 
 impl Item {
-    fn new(digest: Digest, subject: &Subject, document: &Bytes, since: String, reasons: Vec<Because>) -> Self {
+    fn new(digest: String, subject: &Subject, signatures: usize, since: String, reasons: Vec<Because>) -> Self {
         let identity = subject.identity.as_ref();
-        let signatures =
-            Validated::new(document.clone(), &Limits::default()).map_or(0, |facts| facts.signatures().len());
         Self {
-            digest: digest.to_string(),
+            digest,
             source: identity.map(|identity| identity.source.clone()).unwrap_or_default(),
             id: identity.map(|identity| identity.id.clone()).unwrap_or_default(),
             aliases: subject.aliases.clone(),
@@ -240,8 +252,10 @@ fn rating(tenths: u8) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use dialler::documents;
     use node::ids::{Position, Resume, Time};
+    use schemas::digest::Digest;
     use schemas::version::{Container, Info, VersionInfo};
     use topology::matching::{By, Reason};
 
@@ -280,7 +294,7 @@ mod tests {
         let entry = |(event, number)| Entry { number, at: Time(1000 * number), event, resume: None };
         let entries: Vec<Entry> = events.into_iter().zip(1..).map(entry).collect();
         let dir = tempfile::tempdir().unwrap();
-        let (mut journal, _) = Journal::open(dir.path()).unwrap();
+        let mut journal = Journal::open(dir.path(), drop).unwrap();
         journal.append(&entries).unwrap();
 
         let view = View::load(dir.path()).unwrap();
@@ -310,7 +324,7 @@ mod tests {
     fn viewed(dir: &Path, events: Vec<(Event, Option<Resume>)>) -> View {
         let entry = |((event, resume), number)| Entry { number, at: Time(1000 * number), event, resume };
         let entries: Vec<Entry> = events.into_iter().zip(1..).map(entry).collect();
-        let (mut journal, _) = Journal::open(dir).unwrap();
+        let mut journal = Journal::open(dir, drop).unwrap();
         journal.append(&entries).unwrap();
         View::load(dir).unwrap()
     }

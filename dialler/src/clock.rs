@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
-use jiff::Timestamp;
 use node::ids::Time;
 use schemas::guid::MessageId;
 
@@ -31,14 +30,12 @@ fn time(since: Duration) -> Time {
 
 /// RFC 3339 in UTC, which is also an `xs:dateTime`, as `Sent_Time` needs (R-10.1.2-7).
 pub fn text(time: Time) -> String {
-    let millis = i64::try_from(time.0).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX).to_string()
+    time.text()
 }
 
 /// Reads what [`text`] writes; `None` for anything else and for times before 1970.
 pub fn parse(text: &str) -> Option<Time> {
-    let timestamp: Timestamp = text.parse().ok()?;
-    u64::try_from(timestamp.as_millisecond()).ok().map(Time)
+    Time::parse(text)
 }
 
 /// 128 random bits, for a log's incarnation.

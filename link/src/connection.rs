@@ -22,7 +22,7 @@ use schemas::mark::Mark;
 
 use crate::path::{self, PATH_BYTES_MAX};
 use crate::reader::{FrameReader, ReadFailure, Rules};
-use crate::traffic::Counters;
+use crate::traffic::{Counters, WireBytes};
 use crate::writer::{FrameWriter, WriteFailure};
 
 /// Transport priorities: what is small and frees windows goes before what is large.
@@ -108,6 +108,13 @@ impl Link {
     /// Bytes of frames so far.
     pub fn counters(&self) -> Counters {
         self.0.rules.traffic.counters()
+    }
+
+    /// Bytes of datagrams so far, also of a link that is closed. A server's end lacks the client's first datagram, which
+    /// comes before there is a connection.
+    pub fn wire_bytes(&self) -> WireBytes {
+        let stats = self.0.connection.stats();
+        WireBytes { sent: stats.udp_tx.bytes, received: stats.udp_rx.bytes }
     }
 
     /// Credit for unread bytes that the other end has now, used or not.

@@ -9,3 +9,4 @@ mod hostile;
 mod lanes;
 mod pair;
 mod slow;
+mod wire;

@@ -16,6 +16,18 @@ impl Time {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// RFC 3339 in UTC, which is also an `xs:dateTime`, as `Sent_Time` needs (R-10.1.2-7).
+    pub fn text(self) -> String {
+        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX).to_string()
+    }
+
+    /// Reads such a text; `None` for anything else and for times before 1970.
+    pub fn parse(text: &str) -> Option<Self> {
+        let timestamp: jiff::Timestamp = text.parse().ok()?;
+        u64::try_from(timestamp.as_millisecond()).ok().map(Self)
+    }
 }
 
 /// One live link; never used twice by a shell.

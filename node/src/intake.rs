@@ -16,6 +16,8 @@ use topology::interest::Interest;
 use topology::subject::Subject;
 use topology::subscriptions::{Mode, Origin};
 
+use crate::ids::Time;
+
 /// A document as the engine takes it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -47,6 +49,8 @@ pub struct Hop {
     pub client: Option<ClientGuid>,
     /// To be repeated in replies.
     pub message_id: Option<Identifier<MessageId>>,
+    /// When it was sent, by the sender's clock.
+    pub sent: Option<Time>,
 }
 
 /// What a part carries.
@@ -84,6 +88,8 @@ pub struct Order {
     pub is_version: bool,
     /// For counting and admission.
     pub major: Major,
+    /// For counting.
+    pub minor: Option<Minor>,
     /// What it asks for, or why it can never be done.
     pub meaning: Result<Meaning, Refusal>,
 }
@@ -186,6 +192,7 @@ fn hop(header: &Header) -> Hop {
         server: header.server_guid.as_ref().map(|guid| guid.value),
         client: header.client_guid.as_ref().map(|guid| guid.value),
         message_id: header.message_id.clone(),
+        sent: header.sent_time.as_deref().and_then(Time::parse),
     }
 }
 
@@ -221,6 +228,7 @@ fn order(message: &Message) -> Order {
             uuid: message.uuid.as_ref().map(|uuid| uuid.text.to_string()),
             is_version: true,
             major: message.major.clone(),
+            minor: message.minor.clone(),
             meaning: meaning(message),
         },
         Message::Opaque(message) => Order {
@@ -228,6 +236,7 @@ fn order(message: &Message) -> Order {
             uuid: message.uuid.as_ref().map(|uuid| uuid.text.to_string()),
             is_version: false,
             major: Major::Other(message.major.clone().unwrap_or_default()),
+            minor: None,
             meaning: refuse(
                 ReplyStatus::HandlerNotAvailable,
                 format!("no handler for messages of the namespace {}", message.namespace),

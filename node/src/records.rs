@@ -160,6 +160,31 @@ impl Registration {
     }
 }
 
+/// A client below a local server: [`crate::store::Table::Below`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct BelowRow {
+    /// The local server on whose link it was reported.
+    pub via: u128,
+    /// Server and client of each hop from there down to it.
+    pub path: Vec<(u128, u128)>,
+    /// Last contact, in milliseconds since the Unix epoch.
+    pub renewed: u64,
+    /// Its subscriptions, as `topology` encodes them.
+    pub subscriptions: Vec<u8>,
+}
+
+impl BelowRow {
+    /// Row value.
+    pub fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        decode("below", bytes)
+    }
+}
+
 /// An exchange that was carried out and left no item: [`crate::store::Table::Seen`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Seen {

@@ -11,7 +11,7 @@ use link::pki::{self, Role};
 use crate::config::{Config, Overrides};
 use crate::control::{AskMajor, AskMinor, Question};
 use crate::run::{self, Running, Stopped};
-use crate::{demo, logging, operator, store};
+use crate::{demo, logging, operator, store, tree};
 
 /// X.1206 server: vendors publish once, every device that it concerns is told within a second.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ struct Cli {
 
 const EXAMPLES: &str = "Examples:
   distributary demo                                  see it work, on this machine, in under a minute
+  distributary tree up deploy/scenarios/two-isps.toml
+                                                     see a tree of servers, and what it does when some of them end
   distributary pki init --dir pki                    make a small private certificate authority
   distributary pki issue --dir pki --role server --label isp --out pki/isp
   distributary check-config --config distributary.toml
@@ -100,12 +102,21 @@ enum Command {
     },
     /// Show it all on this machine: a server, a provider, agents with real lock files, and a crash
     Demo(demo::Options),
-    /// An agent or provider inside this program, for the demo
+    /// Trees of servers, providers and agents on this machine, from a scenario file
+    #[command(subcommand)]
+    Tree(tree::Command),
+    /// An agent or provider inside this program, for the demo and for trees
     #[command(hide = true, disable_help_flag = true)]
     Agent {
         /// As for `distributary-agent`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
+    },
+    /// Many agents inside this program, for large trees
+    #[command(hide = true)]
+    Agents {
+        /// The paths of their configurations, one a line
+        list: PathBuf,
     },
 }
 
@@ -181,7 +192,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::RenewLog { directory } => renew(&directory),
         Command::Demo(options) => demo::main(&options),
-        Command::Agent { args } => Ok(demo::agent(args)),
+        Command::Tree(command) => tree::main(command),
+        Command::Agent { args } => Ok(tree::agent(args)),
+        Command::Agents { list } => tree::agents(&list),
     };
     outcome.unwrap_or_else(|error| {
         complain(&error);

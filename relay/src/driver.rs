@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use topology::subscriptions::Subscription;
 
 use crate::control::{self, Listed};
+use crate::freshness::Freshness;
 use crate::links::lane::Bundle;
 use crate::links::outgoing::Opening;
 use crate::reach::{self, Reach};
@@ -147,6 +148,7 @@ pub(crate) struct Driver {
     /// What the store's queue had no room for, in order.
     unsent: VecDeque<(Ticket, Vec<Write>)>,
     refreshed: Instant,
+    freshness: Freshness,
 }
 
 impl Driver {
@@ -173,6 +175,7 @@ impl Driver {
             exchanges: HashMap::new(),
             unsent: VecDeque::new(),
             refreshed: Instant::now(),
+            freshness: Freshness::default(),
         };
         driver.refresh();
         driver
@@ -393,6 +396,8 @@ impl Driver {
     fn refresh(&mut self) {
         self.refreshed = Instant::now();
         let mut shared = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-        *shared = Snapshot::of(shared.number + 1, &self.engine, &self.shard, self.stale_after);
+        let staleness = self.freshness.look(self.refreshed, self.engine.uplinks());
+        let of = Snapshot::of(shared.number + 1, &self.engine, &self.shard);
+        *shared = Snapshot { staleness, stale: self.engine.stale(clock::now(), self.stale_after), ..of };
     }
 }

@@ -109,6 +109,7 @@ pub struct Running {
 /// What starting a link to an upstream takes.
 struct Dialling {
     mark: Mark,
+    metrics: Metrics,
     /// Ends with the links of clients: what they said is passed on as long as they are there.
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -186,6 +187,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         "store opened"
     );
     let metrics = Metrics::new().map_err(|error| StartError::System(error.to_string()))?;
+    uplinks.iter().for_each(|uplink| metrics.add_up(uplink.meter()));
 
     let (report_sender, reports) = mpsc::channel(REPORTS);
     let (store, queue) = StoreThread::start(store, thread::Limits::default(), move |report| {
@@ -201,6 +203,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let limits = LinkLimits { document_bytes_max: config.limits.document_bytes, ..LinkLimits::server() };
     let budget = Budget::listening(config.limits.inbound_bytes, config.limits.links_max, &limits);
     let server = Arc::new(Server::bind(config.listen.quic, &identity, limits, budget)?);
+    metrics.add_down(server.meter());
     let quic = server.local_addr().map_err(|error| StartError::System(error.to_string()))?;
 
     let (inputs_sender, inputs) = mpsc::channel(INPUTS);
@@ -215,7 +218,8 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     };
     services.spawn(admin::serve(admin_listener, pages, stop.clone()));
     let shard = Shard::new(shard::Config::default());
-    let dialling = Dialling { mark, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+    let (dialling_stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let dialling = Dialling { mark, metrics: metrics.clone(), stop: dialling_stop, tasks };
     let handles = uplinks.into_iter().map(|uplink| {
         let (server, resume) = (uplink.server(), engine.resume_above(uplink.server()));
         (server, uplink.start(resume, inputs_sender.clone(), &dialling.stop, &dialling.tasks))
@@ -357,6 +361,7 @@ impl Running {
         }
         for (uplink, settings) in new {
             let server = uplink.server();
+            self.dialling.metrics.add_up(uplink.meter());
             self.attached.extend(named.get(&server).map(|upstream| (server, (*upstream).clone())));
             let handle = uplink.start(None, self.inputs.clone(), &self.dialling.stop, &self.dialling.tasks);
             drop(self.inputs.send(Input::Attach(Box::new(settings), handle)).await);

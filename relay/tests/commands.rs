@@ -135,6 +135,120 @@ fn the_demo_holds_every_check() {
     assert_eq!(reasons, 263);
 }
 
+/// A scenario with one server, in a folder of its own.
+fn scenario(seconds: u32, more: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("scenario.toml");
+    let head = format!("[scenario]\nname = \"a test\"\nseconds = {seconds}\n[[server]]\nname = \"root\"\n");
+    std::fs::write(&file, head + more).unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    (folder, file)
+}
+
+/// The JSON lines of a `tree up` that must succeed.
+fn played(args: &[&str]) -> Vec<serde_json::Value> {
+    let output = run(&[&["tree", "up", "--json"], args].concat());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", stderr(&output));
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn agents(name: &str, assets: &str, count: usize) -> String {
+    format!("[[agents]]\nname = \"{name}-{{n}}\"\ncount = {count}\nserver = \"root\"\nassets = \"{assets}\"\n")
+}
+
+const PROVIDER: &str =
+    "[[provider]]\nname = \"vendor\"\nserver = \"root\"\npublish = \"builtin:rustsec\"\nat = 0.5\nrate = 100\n";
+
+#[test]
+fn a_tree_survives_what_its_scenario_does_to_it() {
+    let fault = |keys: &str| format!("[[fault]]\nfor = 0.5\n{keys}\n");
+    let more = [
+        PROVIDER.to_owned(),
+        agents("old", "builtin:demo/ripgrep-0.8.1", 2),
+        agents("new", "builtin:demo/alacritty-2026-06", 1),
+        fault("at = 1.0\nkill = [\"root\", \"old-1\"]"),
+        fault("at = 2.0\ncut = \"old-2\""),
+    ];
+    let (_folder, file) = scenario(3, &more.concat());
+    let told = played(&[&file]);
+    let last = told.last().unwrap();
+    assert_eq!(last["summary"]["held"], true, "{last:#}");
+    assert_eq!(last["agents"], serde_json::json!({ "all": 3, "started": 3, "synchronised": 3, "items": 2 * 8 }));
+    assert_eq!(last["summary"]["tiers"][0]["items"], 301, "{last:#}");
+    let events = told.iter().flat_map(|one| one["events"].as_array().unwrap()).map(|one| one.as_str().unwrap());
+    let events: Vec<&str> = events.map(|one| one.split_once(" s  ").unwrap().1).collect();
+    let expected = ["start old-{n}", "start new-{n}", "publish by vendor", "kill root, old-1", "start root, old-1"];
+    assert_eq!(events[..5], expected);
+    assert_eq!(events[5..], ["cut old-2 -> root", "mend old-2 -> root"]);
+}
+
+#[test]
+fn many_agents_share_a_process() {
+    let crates = "always = [\"smallvec 0.6.9\"]\n";
+    let more = [PROVIDER.to_owned(), agents("device", "builtin:demo/ripgrep-2026-08", 50), crates.into()];
+    let (folder, file) = scenario(60, &more.concat());
+    let keep = folder.path().join("kept");
+    let told = played(&[&file, "--seconds", "2", "--keep", keep.to_str().unwrap()]);
+    let last = told.last().unwrap();
+    let items = last["agents"]["items"].as_u64().unwrap();
+    assert!(items > 0 && items.is_multiple_of(50), "{last:#}");
+    assert!(keep.join("agents-1.list").exists() && keep.join("device-50-state/journal.jsonl").exists());
+}
+
+#[test]
+fn a_server_is_attached_while_the_tree_is_up() {
+    let more = "[[server]]\nname = \"isp\"\n[[fault]]\nat = 0.5\nattach = \"isp\"\nto = \"root\"\n";
+    let (folder, file) = scenario(1, more);
+    let keep = folder.path().join("kept");
+    let told = played(&[&file, "--keep", keep.to_str().unwrap()]);
+    assert_eq!(told.last().unwrap()["summary"]["held"], true);
+    let config: toml::Table = std::fs::read_to_string(keep.join("isp.toml")).unwrap().parse().unwrap();
+    let root: toml::Table = std::fs::read_to_string(keep.join("root.toml")).unwrap().parse().unwrap();
+    assert_eq!(config["upstream"][0]["address"], root["listen"]["quic"]);
+    assert_eq!(root["policy"]["local_servers"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_scenario_that_cannot_be_played_is_refused_with_its_place() {
+    for (more, says) in [
+        ("[[fault]]\nat = 1\nkill = \"rot\"\nfor = 1\n", "[[fault]] at 1: kill = rot: nobody has this name"),
+        ("[[faults]]\n", "faults"),
+        ("[[agents]]\nname = \"a\"\nserver = \"root\"\nassets = \"none.lock\"\n", "[[agents]] a: "),
+    ] {
+        let (_folder, file) = scenario(5, more);
+        let refused = run(&["tree", "up", &file]);
+        assert!(!refused.status.success());
+        assert!(stderr(&refused).contains(says), "{}", stderr(&refused));
+    }
+}
+
+#[test]
+fn a_tree_that_is_ended_ends_everybody() {
+    let (folder, file) = scenario(600, &agents("device", "builtin:demo", 2));
+    let keep = folder.path().join("kept");
+    let mut tree = distributary();
+    tree.args(["tree", "up", "--json", "--keep"]).arg(&keep).arg(file).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut tree = tree.spawn().unwrap();
+    let mut first = [0; 1];
+    tree.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(processes_in(&keep), 3);
+    let signal = Command::new("kill").args(["-INT", &tree.id().to_string()]).status().unwrap();
+    assert!(signal.success());
+    assert!(!tree.wait().unwrap().success());
+    assert_eq!(processes_in(&keep), 0);
+}
+
+/// Children that a tree has started with files in a folder: of processes that `/proc` shows.
+fn processes_in(folder: &Path) -> usize {
+    let lines = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let line = std::fs::read(entry.unwrap().path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).into_owned())
+    });
+    let inside = format!("{}/", folder.display());
+    lines.filter(|line| line.contains(&inside)).count()
+}
+
 #[test]
 fn a_server_answers_operators_and_stops_in_good_order() {
     let files = Files::make();
@@ -162,7 +276,7 @@ fn sighup_reads_the_policy_again_and_a_bad_file_changes_nothing() {
     files.said("the policy was read again");
     files.write("[policy]\nproviderss = []\n");
     hangup();
-    files.said("the policy stays as it was");
+    files.said("policy and upstreams stay as they were");
     let (good, said) = server.terminate();
     assert!(good, "{said}");
 }

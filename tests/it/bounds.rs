@@ -3,11 +3,17 @@
 //! Memory is counted by an allocator, beyond the document itself; steps by the reader. Nothing is timed.
 
 use bytes::Bytes;
+use node::client::{self, Action, Asset, Client, Via};
+use node::ids::{ExchangeId, Time};
+use node::intake::Intake;
 use schemas::error::ErrorKind;
 use schemas::facts::Validated;
+use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::limits::Limits;
 use schemas::names::{CORE, VERSION};
+use schemas::version::{Code, CodeContent, CodeKind};
 use schemas::wellformed::{Namespaces, TokenKind};
+use tests::harness::draft;
 use tests::harness::memory::{Counting, Meter, Taken};
 
 #[global_allocator]
@@ -210,6 +216,47 @@ fn p_6_a_document_that_is_too_long_is_not_looked_at() {
     assert!(meter.taken().peak_bytes < CONSTANT_BYTES, "{:?}", meter.taken());
 }
 
+/// An item about product P with much code in it.
+fn large_item(number: usize) -> Bytes {
+    let content = CodeContent {
+        span: Default::default(),
+        kind: CodeKind::Binary,
+        reference: None,
+        text: "QUJD".repeat(64 << 10).into(),
+    };
+    let mut info = draft::item(&format!("item {number}"), "P");
+    info.info[0].container.code = Some(Code { content: Some(content), ..Code::default() });
+    draft::deliver(&[info])
+}
+
+// P-6 (memory): what a device holds of an item does not grow with the item's document, neither when that comes nor when
+// the journal is read again.
+#[test]
+fn p_6_a_client_does_not_hold_the_documents_of_its_items() {
+    const ITEMS: usize = 16;
+    let assets = || vec![Asset::new("device", draft::product("P"))];
+    let meter = Meter::start();
+    let mut live = Client::new(ClientGuid(1), ServerGuid(2));
+    live.handle(Time(1), client::Event::Assets(assets()));
+    let mut again = Client::new(ClientGuid(1), ServerGuid(2));
+    for number in 0..ITEMS {
+        let facts = Validated::new(large_item(number), &Limits::default()).unwrap();
+        let intake = Box::new(Intake::of(&facts).unwrap());
+        drop(facts);
+        // An answer: what is pushed waits until that is whole.
+        let via = Via::Exchange(ExchangeId(1));
+        live.handle(Time(2), client::Event::Delivery { via, intake });
+        while let Some(action) = live.poll_action() {
+            let Action::Store(ticket, entries) = action else { continue };
+            live.handle(Time(3), client::Event::Stored(ticket));
+            entries.into_iter().for_each(|entry| again.replay(entry));
+        }
+    }
+    assert_eq!((live.holdings().len(), again.holdings().len()), (ITEMS, ITEMS));
+    let held = meter.held_bytes();
+    assert!(held < large_item(0).len(), "{held} bytes for {ITEMS} items, twice");
+}
+
 #[test]
 fn the_meter_counts() {
     let meter = Meter::start();
@@ -217,5 +264,6 @@ fn the_meter_counts() {
     drop(vec![0_u8; 50_000]);
     let taken = meter.taken();
     assert_eq!((taken.peak_bytes, taken.allocations, taken.largest_bytes), (150_000, 2, 100_000));
+    assert_eq!(meter.held_bytes(), 100_000);
     drop(block);
 }

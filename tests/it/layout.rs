@@ -157,10 +157,10 @@ fn source_breaches(source: &Source) -> Vec<String> {
             ));
         }
     }
-    let demo = source.path == "src/demo.rs" || source.path.starts_with("src/demo/");
-    if source.package == "relay" && !demo && names(&code, "agent::") {
+    let devices = ["demo", "tree"].iter().any(|folder| source.path.starts_with(&format!("src/{folder}/")));
+    if source.package == "relay" && !devices && names(&code, "agent::") {
         breaches.push(format!(
-            "{place}: uses `agent`: only relay/src/demo may, which plays the devices' side; a server never does"
+            "{place}: uses `agent`: only relay/src/demo and relay/src/tree may, which play the devices' side; a server never does"
         ));
     }
     breaches
@@ -309,11 +309,12 @@ mod checks {
     }
 
     #[test]
-    fn only_the_demo_may_use_the_agent() {
+    fn only_demo_and_tree_may_use_the_agent() {
         for text in ["use agent::journal::Journal;", "use {agent::inventory, std::io};", "agent::run();"] {
             check_source("relay", "src/serve.rs", text, 1);
             check_source("relay", "src/demo/cast.rs", text, 0);
-            check_source("relay", "src/demo.rs", text, 0);
+            check_source("relay", "src/tree/cast.rs", text, 0);
+            check_source("relay", "src/trees.rs", text, 1);
         }
         check_source("relay", "src/serve.rs", "use crate::useragent::X; let agent = 1;", 0);
     }

@@ -12,6 +12,7 @@ mod rows;
 mod shapes;
 mod simulation;
 mod sources;
+mod tree;
 mod truth;
 mod two_nodes;
 mod validators;

@@ -132,7 +132,7 @@ fn items(reasons: &BTreeSet<Reason>) -> BTreeSet<(&str, &str)> {
 fn journals(folder: &Path, names: &[String]) -> (BTreeSet<Reason>, usize) {
     let (mut reasons, mut deliveries) = (BTreeSet::new(), 0);
     for name in names {
-        for line in journal::read(&folder.join(name)).unwrap().lines {
+        for line in journal::lines(&folder.join(name)).unwrap() {
             if line.event != Kind::Gained {
                 continue;
             }

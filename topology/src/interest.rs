@@ -15,6 +15,7 @@ use crate::record::{self, RecordError};
 use crate::versions::Versions;
 
 mod build;
+mod components;
 mod record_form;
 
 pub(crate) use record_form::InterestRecord;

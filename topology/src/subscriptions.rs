@@ -16,12 +16,14 @@ use crate::subject::Reach;
 
 mod ending;
 mod index;
+mod joining;
 mod list;
 mod wanted;
 
 use ending::Ends;
 use index::Index;
-use list::{Added, List};
+pub use joining::NODES_MAX;
+use list::{Added, Change, List};
 
 /// What a subscriber is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +72,7 @@ impl Subscriptions {
         if added == Added::New
             && let Some(new) = list.entries().last()
         {
-            self.index.exchange(client, None, Some(&new.interest));
+            self.index.exchange(client, new.mode, None, Some(&new.interest));
         }
         added != Added::Known
     }
@@ -94,14 +96,19 @@ impl Subscriptions {
         }
         let Some(list) = self.clients.get_mut(&client) else { return 0 };
         let cuts = list.end(&Ends::of(ends));
-        for cut in &cuts {
-            let left = cut.left.map(|at| &list.entries()[at].interest);
-            self.index.exchange(client, Some(&cut.before), left);
+        self.index_changes(client, &cuts);
+        cuts.len()
+    }
+
+    /// Brings the index up to what became of the client's list.
+    fn index_changes(&mut self, client: ClientGuid, changes: &[Change]) {
+        let entries = self.clients.get(&client).map(List::entries).unwrap_or_default();
+        for Change { mode, before, after } in changes {
+            self.index.exchange(client, *mode, before.as_ref(), after.map(|at| &entries[at].interest));
         }
-        if list.entries().is_empty() {
+        if entries.is_empty() {
             self.clients.remove(&client);
         }
-        cuts.len()
     }
 
     /// How many pairs of nodes [`end_many`](Self::end_many) would compare: those alone of equal names. Few in any
@@ -167,7 +174,15 @@ impl Subscriptions {
         let before = self.clients.remove(&client).unwrap_or_default();
         let (old, new) = between(before.entries(), &list);
         for at in 0..old.len().max(new.len()) {
-            self.index.exchange(client, interest(old, at), interest(new, at));
+            match (old.get(at), new.get(at)) {
+                (Some(old), Some(new)) if old.mode == new.mode => {
+                    self.index.exchange(client, old.mode, Some(&old.interest), Some(&new.interest));
+                }
+                (old, new) => {
+                    old.into_iter().for_each(|old| self.index.exchange(client, old.mode, Some(&old.interest), None));
+                    new.into_iter().for_each(|new| self.index.exchange(client, new.mode, None, Some(&new.interest)));
+                }
+            }
         }
         if !list.is_empty() {
             self.clients.insert(client, List::new(list));
@@ -175,13 +190,9 @@ impl Subscriptions {
     }
 }
 
-fn interest(list: &[Subscription], at: usize) -> Option<&Interest> {
-    list.get(at).map(|subscription| &subscription.interest)
-}
-
-/// What lies between the subscriptions to the same interests with which both lists begin and end.
+/// What lies between the subscriptions to the same interests, in the same modes, with which both lists begin and end.
 fn between<'a>(old: &'a [Subscription], new: &'a [Subscription]) -> (&'a [Subscription], &'a [Subscription]) {
-    let same = |(old, new): &(&Subscription, &Subscription)| old.interest == new.interest;
+    let same = |(old, new): &(&Subscription, &Subscription)| old.mode == new.mode && old.interest == new.interest;
     let first = old.iter().zip(new).take_while(same).count();
     let (old, new) = (&old[first..], &new[first..]);
     let last = old.iter().rev().zip(new.iter().rev()).take_while(same).count();

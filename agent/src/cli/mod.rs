@@ -100,6 +100,9 @@ enum Command {
         /// Give up when nothing was answered for so long, also while there is no server yet
         #[arg(long, value_name = "SECONDS", default_value_t = crate::publish::PATIENCE.as_secs())]
         patience: u64,
+        /// Send no more than so many items a second, evenly; else as fast as they are answered
+        #[arg(long, value_name = "ITEMS")]
+        rate: Option<std::num::NonZeroU32>,
         /// The summary as JSON
         #[arg(long)]
         json: bool,
@@ -192,11 +195,12 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(ImportCommand::Rustsec { source, out, strict, json }) => {
             import::rustsec(&source, out.as_deref(), strict, json)
         }
-        Command::Publish { source, configured, withdraw_missing, patience, json } => {
+        Command::Publish { source, configured, withdraw_missing, patience, rate, json } => {
             let config = configured.load()?;
             logging::start(&config.log);
             let patience = std::time::Duration::from_secs(patience);
-            publish::run(&source, &config, publish::Manner { withdraw_missing, patience, json })
+            let sending = crate::publish::Manner { patience, rate };
+            publish::run(&source, &config, publish::Manner { withdraw_missing, sending, json })
         }
     }
 }

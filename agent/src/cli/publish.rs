@@ -26,8 +26,8 @@ const SAY_EVERY: Duration = Duration::from_secs(2);
 pub(super) struct Manner {
     /// Also much of what stands, if a whole source lacks it.
     pub(super) withdraw_missing: bool,
-    /// How long nothing may be answered.
-    pub(super) patience: Duration,
+    /// How long nothing may be answered, and how fast it goes.
+    pub(super) sending: publish::Manner,
     /// The summary as JSON.
     pub(super) json: bool,
 }
@@ -46,7 +46,7 @@ pub(super) fn run(source: &Path, config: &Config, manner: Manner) -> anyhow::Res
     let mut taking = Taking::begin(keeper, before, planned, plan)?;
     let mut shown = Shown::new(parts.len() as u64);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let published = runtime.block_on(publish::publish_within(config, &parts, manner.patience, |told| {
+    let published = runtime.block_on(publish::publish_in(config, &parts, manner.sending, |told| {
         if let Told::Answered { part, outcome: Ok(()) } = &told {
             taking.take(*part);
         }
@@ -206,7 +206,8 @@ mod tests {
 
     use super::*;
 
-    const MANNER: Manner = Manner { withdraw_missing: false, patience: Duration::from_secs(1), json: true };
+    const SENDING: publish::Manner = publish::Manner { patience: Duration::from_secs(1), rate: None };
+    const MANNER: Manner = Manner { withdraw_missing: false, sending: SENDING, json: true };
 
     fn line(n: usize) -> String {
         let text = crate::rustsec::DOCUMENT.replace("RUSTSEC-2024-0001", &format!("RUSTSEC-2024-{n:04}"));

@@ -28,7 +28,7 @@ use topology::subject::Subject;
 pub use self::error::JournalError;
 pub(crate) use self::files::Directory;
 pub use self::line::{AssetLine, Kind, Line, Place, ReasonLine, ResumeLine};
-pub use self::read::{Journalled, read};
+pub use self::read::{lines, read};
 
 use self::files::Appender;
 
@@ -47,14 +47,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a state directory, or begins one. Answers everything in it, for `Client::recover`.
+    /// Opens the journal of a state directory, or begins one. `take` gets everything in it, for `Client::replay`.
     ///
     /// # Errors
     /// The directory is in use or cannot be used, or the journal is damaged elsewhere than at its end.
-    pub fn open(directory: &Path) -> Result<(Self, Vec<Entry>), JournalError> {
+    pub fn open(directory: &Path, take: impl FnMut(Entry)) -> Result<Self, JournalError> {
         let directory = Directory::claim(directory)?;
         let scanned = read::scan(directory.path())?;
-        let entries = scanned.entries()?;
+        scanned.each_entry(take)?;
         if scanned.torn > 0 {
             tracing::warn!(
                 bytes = scanned.torn,
@@ -64,7 +64,7 @@ impl Journal {
         let lines = Appender::open(&directory.path().join(JOURNAL), scanned.lines_end)?;
         let documents = Appender::open(&directory.path().join(DOCUMENTS), scanned.documents_end)?;
         directory.sync()?;
-        Ok((Self { lines, documents, broken: false, _directory: directory }, entries))
+        Ok(Self { lines, documents, broken: false, _directory: directory })
     }
 
     /// Appends entries and makes them durable.
@@ -138,9 +138,14 @@ fn asset(event: &Event) -> &str {
 }
 
 /// What an item says of itself; `None` for bytes that are no item.
-pub(crate) fn subject(document: &Bytes) -> Option<Subject> {
+fn subject(document: &Bytes) -> Option<Subject> {
     let facts = Validated::new(document.clone(), &Limits::default()).ok()?;
-    let intake = Intake::of(&facts)?;
+    subject_of(&facts)
+}
+
+/// The same of bytes that were read.
+pub(crate) fn subject_of(facts: &Validated) -> Option<Subject> {
+    let intake = Intake::of(facts)?;
     let (_, item) = intake.items().into_iter().next()??;
     Some(item.subject.clone())
 }

@@ -12,26 +12,27 @@ use schemas::digest::Digest;
 use super::line::{self, Line, Place};
 use super::{DOCUMENTS, JOURNAL, JournalError, is_whole};
 
-/// A journal as it was read: every line, and the entry that it stands for.
-#[derive(Clone, Debug, Default)]
-pub struct Journalled {
-    /// As they stand in the file.
-    pub lines: Vec<Line>,
-    /// The same with their documents, for `Client::recover`.
-    pub entries: Vec<Entry>,
+/// Reads the lines of a state directory's journal, with every document checked; see [`read`].
+///
+/// # Errors
+/// See [`read`].
+pub fn lines(directory: &Path) -> Result<Vec<Line>, JournalError> {
+    read(directory, drop)
 }
 
-/// Reads the journal of a state directory without taking its lock. A line that is being written is not seen yet.
+/// Reads the journal of a state directory without taking its lock. `take` gets each entry, such as for `Client::replay`,
+/// with one document in memory at a time; answers the lines as they stand in the file. A line that is being written is not
+/// seen yet.
 ///
 /// # Errors
 /// There is none, or it is damaged elsewhere than at its end.
-pub fn read(directory: &Path) -> Result<Journalled, JournalError> {
+pub fn read(directory: &Path, take: impl FnMut(Entry)) -> Result<Vec<Line>, JournalError> {
     let scanned = scan(directory)?;
     if !scanned.is_there {
         return Err(JournalError::Missing(directory.to_owned()));
     }
-    let entries = scanned.entries()?;
-    Ok(Journalled { lines: scanned.lines, entries })
+    scanned.each_entry(take)?;
+    Ok(scanned.lines)
 }
 
 /// What the two files hold.
@@ -50,7 +51,7 @@ pub(super) struct Scanned {
     pub(super) documents_end: u64,
 }
 
-/// Reads the lines; the documents are read by [`Scanned::entries`].
+/// Reads the lines; the documents are read by [`Scanned::each_entry`].
 pub(super) fn scan(directory: &Path) -> Result<Scanned, JournalError> {
     let journal = directory.join(JOURNAL);
     let text = match std::fs::read(&journal) {
@@ -112,12 +113,13 @@ impl Scanned {
         Ok(())
     }
 
-    /// Reads every document and checks it.
-    pub(super) fn entries(&self) -> Result<Vec<Entry>, JournalError> {
-        let entry = |(index, line): (usize, &Line)| {
-            line::to_entry(line, |place, digest| self.document(place, digest)).map_err(|what| self.damaged(index, what))
-        };
-        self.lines.iter().enumerate().map(entry).collect()
+    /// Reads every document, one after the other, and checks it.
+    pub(super) fn each_entry(&self, mut take: impl FnMut(Entry)) -> Result<(), JournalError> {
+        for (index, line) in self.lines.iter().enumerate() {
+            let entry = line::to_entry(line, |place, digest| self.document(place, digest));
+            take(entry.map_err(|what| self.damaged(index, what))?);
+        }
+        Ok(())
     }
 
     fn document(&self, place: Place, digest: Digest) -> Result<Bytes, String> {

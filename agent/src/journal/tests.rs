@@ -82,9 +82,23 @@ fn assert_same(read: &[Entry], written: &[Entry]) {
     }
 }
 
+/// Opens a journal, with what is in it.
+fn open(directory: &Path) -> Result<(Journal, Vec<Entry>), JournalError> {
+    let mut entries = Vec::new();
+    let journal = Journal::open(directory, |entry| entries.push(entry))?;
+    Ok((journal, entries))
+}
+
+/// What is in it for those who only read.
+fn read_entries(directory: &Path) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    read(directory, |entry| entries.push(entry)).unwrap();
+    entries
+}
+
 fn written(batches: &[&[Entry]]) -> TempDir {
     let dir = TempDir::new().unwrap();
-    let (mut journal, before) = Journal::open(dir.path()).unwrap();
+    let (mut journal, before) = open(dir.path()).unwrap();
     assert!(before.is_empty());
     for batch in batches {
         journal.append(batch).unwrap();
@@ -104,8 +118,8 @@ fn cut(lines: &[u8], documents: &[u8]) -> TempDir {
 fn every_event_reads_back_as_it_was() {
     let all = entries();
     let dir = written(&[&all[..3], &all[3..]]);
-    assert_same(&read(dir.path()).unwrap().entries, &all);
-    let (_, again) = Journal::open(dir.path()).unwrap();
+    assert_same(&read_entries(dir.path()), &all);
+    let (_, again) = open(dir.path()).unwrap();
     assert_same(&again, &all);
     let client = |entries| Client::recover(ClientGuid(1), ServerGuid(2), entries);
     assert_eq!(client(again).resume(), client(all).resume());
@@ -114,7 +128,7 @@ fn every_event_reads_back_as_it_was() {
 #[test]
 fn lines_speak_to_people() {
     let dir = written(&[&entries()]);
-    let lines = read(dir.path()).unwrap().lines;
+    let lines = lines(dir.path()).unwrap();
     let kinds: Vec<_> = lines.iter().map(|line| line.event.as_str()).collect();
     let all = ["registered", "gained", "noted", "revised", "rematched", "retracted", "left", "ended"];
     assert_eq!(kinds, all);
@@ -137,7 +151,7 @@ fn cut_at_any_byte_it_reopens_to_what_was_acknowledged() {
     // The documents were synced before the first line of their batch was written.
     for end in kept.len()..=lines.len() {
         let dir = cut(&lines[..end], &documents);
-        let (mut journal, read) = Journal::open(dir.path()).unwrap();
+        let (mut journal, read) = open(dir.path()).unwrap();
         let count = lines[..end].iter().filter(|byte| **byte == b'\n').count();
         assert!(count >= 3);
         assert_same(&read, &all[..count]);
@@ -149,7 +163,7 @@ fn cut_at_any_byte_it_reopens_to_what_was_acknowledged() {
     }
     for end in kept_documents.len()..=documents.len() {
         let dir = cut(&kept, &documents[..end]);
-        let (mut journal, read) = Journal::open(dir.path()).unwrap();
+        let (mut journal, read) = open(dir.path()).unwrap();
         assert_same(&read, &all[..3]);
         journal.append(&all[3..]).unwrap();
         drop(journal);
@@ -174,19 +188,19 @@ fn a_hole_in_the_last_batch_was_never_acknowledged() {
         let mut holed = lines.clone();
         holed[ends[line - 1] + 1..ends[line] - 1].fill(0);
         let dir = cut(&holed, &documents);
-        match Journal::open(dir.path()) {
+        match open(dir.path()) {
             Ok((mut journal, read)) => {
                 assert!(line >= 3);
                 assert_same(&read, &all[..line]);
                 journal.append(&all[line..]).unwrap();
                 drop(journal);
-                assert_same(&Journal::open(dir.path()).unwrap().1, &all);
+                assert_same(&open(dir.path()).unwrap().1, &all);
             }
             Err(error) => assert!(line < 3 && matches!(error, JournalError::Damaged { .. }), "{line}: {error}"),
         }
         // Nobody knows where the batches of an older journal begin.
         let dir = cut(unmarked(&holed).as_bytes(), &documents);
-        assert_eq!(Journal::open(dir.path()).is_ok(), line == all.len() - 1);
+        assert_eq!(open(dir.path()).is_ok(), line == all.len() - 1);
     }
 }
 
@@ -198,7 +212,7 @@ fn a_last_line_that_is_no_json_was_never_acknowledged() {
     let mut lines = fs::read(&path).unwrap();
     lines.extend(b"\0\0\0\0\n");
     fs::write(&path, &lines).unwrap();
-    assert_same(&Journal::open(dir.path()).unwrap().1, &all[..3]);
+    assert_same(&open(dir.path()).unwrap().1, &all[..3]);
     assert_eq!(fs::read(&path).unwrap().len(), lines.len() - 5);
 }
 
@@ -210,7 +224,7 @@ fn damage_elsewhere_names_the_line_and_what_to_do() {
     let documents = fs::read(dir.path().join(DOCUMENTS)).unwrap();
     let refused = |lines: &str, documents: &[u8]| {
         let dir = cut(lines.as_bytes(), documents);
-        Journal::open(dir.path()).expect_err("damaged").to_string()
+        open(dir.path()).expect_err("damaged").to_string()
     };
     let error = refused(&lines.replacen("gained", "gainde", 1), &documents);
     assert!(error.contains("line 2") && error.contains("backup"), "{error}");
@@ -225,22 +239,22 @@ fn damage_elsewhere_names_the_line_and_what_to_do() {
 #[test]
 fn one_process_writes_and_any_number_reads() {
     let dir = TempDir::new().unwrap();
-    assert!(matches!(read(dir.path()), Err(JournalError::Missing(_))));
+    assert!(matches!(lines(dir.path()), Err(JournalError::Missing(_))));
     let state = dir.path().join("state");
-    let (mut journal, _) = Journal::open(&state).unwrap();
-    assert!(matches!(Journal::open(&state), Err(JournalError::InUse(_))));
+    let (mut journal, _) = open(&state).unwrap();
+    assert!(matches!(open(&state), Err(JournalError::InUse(_))));
     journal.append(&entries()).unwrap();
-    assert_eq!(read(&state).unwrap().entries.len(), entries().len());
+    assert_eq!(read_entries(&state).len(), entries().len());
     let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&state).unwrap());
     assert_eq!(mode & 0o777, 0o700);
     drop(journal);
-    Journal::open(&state).expect("free again");
+    open(&state).expect("free again");
 }
 
 #[test]
 fn what_could_not_be_written_stops_the_journal() {
     let dir = TempDir::new().unwrap();
-    let (mut journal, _) = Journal::open(dir.path()).unwrap();
+    let (mut journal, _) = open(dir.path()).unwrap();
     // Every write to this device fails as a full disk does.
     fs::remove_file(dir.path().join(DOCUMENTS)).unwrap();
     journal.documents = Appender::full();

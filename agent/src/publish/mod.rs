@@ -4,9 +4,11 @@
 //! an item has the same bytes and the same `Message_ID` each time, so the server knows it (row R-10.1.2-6).
 
 mod answer;
+mod pace;
 pub mod state;
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +28,7 @@ use schemas::version::VersionInfo;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::pace::Pace;
 use crate::config::Config;
 use crate::run::{self, RunError};
 
@@ -90,6 +93,21 @@ pub enum Told<'a> {
     },
 }
 
+/// How to go about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How long nothing may be answered before it gives up, also if there never was a link.
+    pub patience: Duration,
+    /// Items a second; as fast as they are answered if there is none.
+    pub rate: Option<NonZeroU32>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { patience: PATIENCE, rate: None }
+    }
+}
+
 /// How it went.
 #[derive(Clone, Debug)]
 pub struct Published {
@@ -142,17 +160,17 @@ pub enum PublishError {
 /// # Errors
 /// See [`PublishError`]; what was answered before was told.
 pub async fn publish(config: &Config, parts: &[Part], told: impl FnMut(Told<'_>)) -> Result<Published, PublishError> {
-    publish_within(config, parts, PATIENCE, told).await
+    publish_in(config, parts, Manner::default(), told).await
 }
 
-/// The same; gives up when nothing was answered for `patience`, also if there never was a link.
+/// The same in another manner.
 ///
 /// # Errors
 /// See [`PublishError`]; what was answered before was told.
-pub async fn publish_within(
+pub async fn publish_in(
     config: &Config,
     parts: &[Part],
-    patience: Duration,
+    manner: Manner,
     told: impl FnMut(Told<'_>),
 ) -> Result<Published, PublishError> {
     let identity = run::identity(config)?;
@@ -160,15 +178,17 @@ pub async fn publish_within(
     // Only replies come down, but whole publications go up.
     let limits = LinkLimits { send_window: LinkLimits::trunk().send_window, ..LinkLimits::device() };
     let endpoint = run::endpoint(&identity, config.server.address, limits).map_err(RunError::from)?;
+    let pace = Pace::new(manner.rate);
     let publication = Publication {
         addr: config.server.address,
         hop,
         parts,
         told,
-        waiting: bundles(parts),
+        waiting: bundles(parts, pace.items_max(ITEMS_MAX)),
         outcomes: vec![None; parts.len()],
         progress: Instant::now(),
-        patience,
+        patience: manner.patience,
+        pace,
     };
     let outcome = publication.run(&endpoint).await;
     endpoint.close(CloseCode::Done, "everything is published");
@@ -178,8 +198,8 @@ pub async fn publish_within(
 }
 
 /// Indices of parts, in the order in which they are sent, as many together as make one exchange.
-fn bundles(parts: &[Part]) -> VecDeque<Vec<usize>> {
-    let limits = bundle::Limits { bundle_items_max: ITEMS_MAX, ..bundle::Limits::default() };
+fn bundles(parts: &[Part], items_max: usize) -> VecDeque<Vec<usize>> {
+    let limits = bundle::Limits { bundle_items_max: items_max, ..bundle::Limits::default() };
     let mut bundles = VecDeque::new();
     let mut from = 0;
     while from < parts.len() {
@@ -201,6 +221,7 @@ struct Publication<'a, F> {
     /// When something was answered last.
     progress: Instant,
     patience: Duration,
+    pace: Pace,
 }
 
 /// A bundle, and what became of its exchange.
@@ -246,16 +267,24 @@ impl<F: FnMut(Told<'_>)> Publication<'_, F> {
         let mut exchanges: JoinSet<Exchanged> = JoinSet::new();
         let mut broken = None;
         loop {
-            while broken.is_none()
-                && exchanges.len() < EXCHANGES_MAX
+            let has_room = broken.is_none() && exchanges.len() < EXCHANGES_MAX && !self.waiting.is_empty();
+            if has_room
+                && self.pace.is_due()
                 && let Some(bundle) = self.waiting.pop_front()
             {
                 let parts = bundle.iter().map(|index| self.parts[*index].clone()).collect();
                 let (link, hop) = (link.clone(), self.hop);
+                self.pace.sent(bundle.len());
                 exchanges.spawn(async move { (bundle, exchange(&link, hop, parts).await) });
+                continue;
             }
+            let answered = tokio::select! {
+                Some(answered) = exchanges.join_next() => answered,
+                () = tokio::time::sleep_until(self.pace.due()), if has_room => continue,
+                else => break,
+            };
             // The tasks neither panic nor are aborted.
-            let Some(Ok((bundle, answer))) = exchanges.join_next().await else { break };
+            let Ok((bundle, answer)) = answered else { break };
             match answer {
                 Ok(outcomes) => self.answered(&bundle, outcomes),
                 Err(why) => {
@@ -339,11 +368,11 @@ mod tests {
     #[test]
     fn bundles_keep_their_bounds_and_the_order() {
         let small = vec![part(10); 2 * ITEMS_MAX + 1];
-        let counts: Vec<usize> = bundles(&small).iter().map(Vec::len).collect();
+        let counts: Vec<usize> = bundles(&small, ITEMS_MAX).iter().map(Vec::len).collect();
         assert_eq!(counts, [ITEMS_MAX, ITEMS_MAX, 1]);
         let large = [part(10), part(70 << 10), part(10)];
-        assert_eq!(bundles(&large), [vec![0], vec![1], vec![2]]);
-        assert!(bundles(&[]).is_empty());
+        assert_eq!(bundles(&large, ITEMS_MAX), [vec![0], vec![1], vec![2]]);
+        assert!(bundles(&[], ITEMS_MAX).is_empty());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::hello::{Hello, HelloError};
 use crate::identity::Identity;
 use crate::limits::LinkLimits;
 use crate::tls::{self, SERVER_NAME, TlsError};
+use crate::traffic::{Meter, Traffic, WireBytes};
 
 /// Why there is no link to a server.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,8 @@ pub enum ConnectError {
 /// A dialling endpoint; any number of links share its socket.
 pub struct Client {
     endpoint: Endpoint,
+    /// Of the socket.
+    traffic: Arc<Traffic>,
     identity: Identity,
     limits: Arc<LinkLimits>,
     transport: Arc<TransportConfig>,
@@ -77,9 +80,9 @@ impl Client {
     ///
     /// The address or the identity cannot be used.
     pub fn bind(local: SocketAddr, identity: &Identity, limits: LinkLimits, budget: Budget) -> Result<Self, BindError> {
-        let endpoint = bind(local, identity, &limits, None)?;
+        let (endpoint, traffic) = bind(local, identity, &limits, None)?;
         let transport = Arc::new(transport(&limits));
-        Ok(Self { endpoint, identity: identity.clone(), limits: Arc::new(limits), transport, budget })
+        Ok(Self { endpoint, traffic, identity: identity.clone(), limits: Arc::new(limits), transport, budget })
     }
 
     /// Any port of the family in which a server listens.
@@ -114,6 +117,16 @@ impl Client {
         opening.say(&hello).await?;
         let theirs = opening.hear().await?;
         Ok(opening.finish(Side::Client, &hello, theirs)?)
+    }
+
+    /// Bytes that have crossed the socket, of every link that is or was, and of what came to none.
+    pub fn socket_bytes(&self) -> WireBytes {
+        self.traffic.wire_bytes()
+    }
+
+    /// The count of what crosses the socket.
+    pub fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.traffic))
     }
 
     /// Closes every link of this endpoint with a code.

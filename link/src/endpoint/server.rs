@@ -17,6 +17,7 @@ use crate::hello::Hello;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::LinkLimits;
 use crate::tls;
+use crate::traffic::{Meter, Traffic, WireBytes};
 
 /// Bytes that QUIC may buffer for connections nobody has looked at yet, all together.
 const INCOMING_BYTES: u64 = 4 << 20;
@@ -24,6 +25,8 @@ const INCOMING_BYTES: u64 = 4 << 20;
 /// A listening endpoint.
 pub struct Server {
     endpoint: Endpoint,
+    /// Of the socket.
+    traffic: Arc<Traffic>,
     limits: Arc<LinkLimits>,
     budget: Budget,
     handshakes: Arc<Semaphore>,
@@ -42,9 +45,9 @@ impl Server {
             .max_incoming(limits.incoming_max)
             .incoming_buffer_size(u64::from(limits.connection_window))
             .incoming_buffer_size_total(INCOMING_BYTES);
-        let endpoint = bind(addr, identity, &limits, Some(config))?;
+        let (endpoint, traffic) = bind(addr, identity, &limits, Some(config))?;
         let handshakes = Arc::new(Semaphore::new(limits.handshakes_max));
-        Ok(Self { endpoint, limits: Arc::new(limits), budget, handshakes })
+        Ok(Self { endpoint, traffic, limits: Arc::new(limits), budget, handshakes })
     }
 
     /// Where it listens.
@@ -86,6 +89,16 @@ impl Server {
     /// Takes no further connections; links that stand go on.
     pub fn stop_accepting(&self) {
         self.endpoint.set_server_config(None);
+    }
+
+    /// Bytes that have crossed the socket, of every link that is or was, and of what came to none.
+    pub fn socket_bytes(&self) -> WireBytes {
+        self.traffic.wire_bytes()
+    }
+
+    /// The count of what crosses the socket.
+    pub fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.traffic))
     }
 
     /// Closes every link of this endpoint with a code, and ends [`Server::accept`].

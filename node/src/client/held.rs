@@ -13,13 +13,11 @@ use super::Asset;
 use super::journal::{Event, Reasons};
 use crate::intake::{Intake, Item};
 
-/// A held item.
+/// A held item. The provider's bytes are in the journal and nowhere else: they may be many.
 #[derive(Clone, Debug)]
 pub struct Held {
     /// What it is about.
     pub subject: Subject,
-    /// The provider's bytes.
-    pub document: Bytes,
     /// Why it applies.
     pub reasons: Reasons,
 }
@@ -79,7 +77,7 @@ impl Holdings {
             self.items.remove(&replaced);
         }
         if let Some(Event::Gained { reasons, .. } | Event::Revised { reasons, .. }) = &event {
-            let held = Held { subject: item.subject.clone(), document: item.bytes.clone(), reasons: reasons.clone() };
+            let held = Held { subject: item.subject.clone(), reasons: reasons.clone() };
             self.items.insert(item.digest, held);
         }
         event
@@ -142,7 +140,7 @@ impl Holdings {
             self.seen.insert((identity, item.is_entry), (item.subject.revision, digest));
         }
         if let Some(reasons) = reasons {
-            let held = Held { subject: item.subject.clone(), document: document.clone(), reasons: reasons.clone() };
+            let held = Held { subject: item.subject.clone(), reasons: reasons.clone() };
             self.items.insert(digest, held);
         }
     }

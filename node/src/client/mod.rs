@@ -1,6 +1,6 @@
 //! The client end of a link: what a device registers, what it holds, and what it writes down.
 //!
-//! The journal is the only truth: [`Client::recover`] folds it into the state that wrote it. Decisions apply at once in
+//! The journal is the only truth: [`Client::replay`] folds it into the state that wrote it. Decisions apply at once in
 //! memory; whatever is said to the server waits until the entries behind it are durable. A client whose journal cannot be
 //! written stops, and goes on from the journal when it is started again.
 
@@ -167,9 +167,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that goes on where its journal stopped.
-    pub fn recover(client: ClientGuid, server: ServerGuid, entries: impl IntoIterator<Item = Entry>) -> Self {
-        let mut recovered = Self {
+    /// A client without a past.
+    pub fn new(client: ClientGuid, server: ServerGuid) -> Self {
+        Self {
             client,
             server,
             next_entry: 1,
@@ -183,14 +183,18 @@ impl Client {
             next_ticket: Ticket(0),
             pending: VecDeque::new(),
             actions: VecDeque::new(),
-        };
-        for entry in entries {
-            recovered.fold(entry);
         }
+    }
+
+    /// A client that goes on where its journal stopped.
+    pub fn recover(client: ClientGuid, server: ServerGuid, entries: impl IntoIterator<Item = Entry>) -> Self {
+        let mut recovered = Self::new(client, server);
+        entries.into_iter().for_each(|entry| recovered.replay(entry));
         recovered
     }
 
-    fn fold(&mut self, entry: Entry) {
+    /// Takes the next entry of its journal, before any event.
+    pub fn replay(&mut self, entry: Entry) {
         self.next_entry = entry.number + 1;
         self.resume = entry.resume.or(self.resume);
         match entry.event {

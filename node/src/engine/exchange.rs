@@ -5,7 +5,9 @@ use std::sync::Arc;
 use schemas::core::ReplyStatus;
 use schemas::guid::ClientGuid;
 
+use super::below::Route;
 use super::plan::Plan;
+use super::register::Said;
 use super::{Engine, ReplyTo};
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::ids::{ExchangeId, LinkId, Time};
@@ -13,14 +15,34 @@ use crate::intake::{Body, Hop, Intake, IntakePart, Meaning, Orders, Refusal};
 use crate::records::Origin;
 
 /// For whom a part is carried out.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Speaker {
     /// On which link.
     pub(super) link: LinkId,
     /// Whose link it is; answers for duplicates and rights.
     pub(super) link_client: ClientGuid,
-    /// In whose name: the link's client, or one of its subtree.
+    /// In whose name: the link's client, one of its subtree, or one below it.
     pub(super) client: ClientGuid,
+    /// From the link's client, a local server, down to who speaks. Empty: it speaks for itself or its subtree.
+    pub(super) path: Route,
+    /// When who speaks did so, as far as the nearest header says.
+    pub(super) sent: Option<Time>,
+}
+
+impl Speaker {
+    pub(super) fn new(link: LinkId, client: ClientGuid) -> Self {
+        Self { link, link_client: client, client, path: Route::new(), sent: None }
+    }
+
+    /// Whether a local server passes on what one below it said.
+    pub(super) fn is_below(&self) -> bool {
+        !self.path.is_empty()
+    }
+
+    /// Whose Message_IDs they are.
+    pub(super) fn author(&self) -> ClientGuid {
+        if self.is_below() { self.client } else { self.link_client }
+    }
 }
 
 impl Engine {
@@ -33,9 +55,9 @@ impl Engine {
     pub(super) fn carry_out_document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
         // A link that is gone has nobody to answer to; what it sent will be sent again.
         let Some(session) = self.sessions.get(&link) else { return };
-        let speaker = Speaker { link, link_client: session.client, client: session.client };
+        let speaker = Speaker::new(link, session.client);
         let mut plan = Plan::default();
-        let answer = self.part(now, speaker, true, &intake.part, &mut plan);
+        let answer = self.part(now, &speaker, true, &intake.part, &mut plan);
         let reply = ReplyTo {
             link,
             exchange,
@@ -54,25 +76,36 @@ impl Engine {
         self.store(plan);
     }
 
-    fn part(&mut self, now: Time, speaker: Speaker, outer: bool, part: &IntakePart, plan: &mut Plan) -> Answer {
+    fn part(&mut self, now: Time, speaker: &Speaker, outer: bool, part: &IntakePart, plan: &mut Plan) -> Answer {
         let body = match self.fits(speaker, outer, &part.hop) {
             Err(refusal) => AnswerBody::Leaves(refuse_part(part, &refusal)),
             Ok(speaker) => match &part.body {
                 Body::Bad(why) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), why.clone())]),
                 Body::Parts(parts) => {
-                    AnswerBody::Parts(parts.iter().map(|part| self.part(now, speaker, false, part, plan)).collect())
+                    AnswerBody::Parts(parts.iter().map(|part| self.part(now, &speaker, false, part, plan)).collect())
                 }
-                Body::Orders(orders) => AnswerBody::Leaves(self.orders(now, speaker, &part.hop, orders, plan)),
+                Body::Orders(orders) => AnswerBody::Leaves(self.orders(now, &speaker, &part.hop, orders, plan)),
             },
         };
         Answer { server: part.hop.server, client: part.hop.client, body }
     }
 
     /// Whether a header names this hop (outer), or somebody whom the link's client speaks for (inner). 10.1.2.
-    fn fits(&self, speaker: Speaker, outer: bool, hop: &Hop) -> Result<Speaker, Refusal> {
+    pub(super) fn fits(&self, speaker: &Speaker, outer: bool, hop: &Hop) -> Result<Speaker, Refusal> {
         if !hop.is_x1206 {
             return Err(refusal(ReplyStatus::HandlerNotAvailable, "the PID names another protocol"));
         }
+        if speaker.is_below() {
+            return self.fits_below(speaker, hop);
+        }
+        let is_local_server = !outer && self.policy.local_servers.contains(&speaker.link_client);
+        match self.fits_here(speaker, outer, hop) {
+            Err(_) if is_local_server => self.fits_below(speaker, hop),
+            fits => fits,
+        }
+    }
+
+    fn fits_here(&self, speaker: &Speaker, outer: bool, hop: &Hop) -> Result<Speaker, Refusal> {
         let own = |guid: u128| guid == self.config.server.0;
         let below = |guid: u128| self.policy.speaks_for(speaker.link_client, ClientGuid(guid));
         if let Some(server) = hop.server
@@ -81,15 +114,15 @@ impl Engine {
             return Err(refusal(ReplyStatus::Failed, "Server_GUID names another server"));
         }
         match hop.client {
-            None => Ok(speaker),
-            Some(client) if client == speaker.link_client => Ok(Speaker { client, ..speaker }),
-            Some(client) if !outer && below(client.0) => Ok(Speaker { client, ..speaker }),
+            None => Ok(speaker.clone()),
+            Some(client) if client == speaker.link_client => Ok(Speaker { client, ..speaker.clone() }),
+            Some(client) if !outer && below(client.0) => Ok(Speaker { client, ..speaker.clone() }),
             Some(_) => Err(refusal(ReplyStatus::Failed, "Client_GUID is not this link's client, nor delegated to it")),
         }
     }
 
     /// Messages of one Payload share one fate: all are carried out, or none (R-10.1.5-6).
-    fn orders(&mut self, now: Time, speaker: Speaker, hop: &Hop, orders: &Orders, plan: &mut Plan) -> Vec<Leaf> {
+    fn orders(&mut self, now: Time, speaker: &Speaker, hop: &Hop, orders: &Orders, plan: &mut Plan) -> Vec<Leaf> {
         let outcome = self.carry_out(now, speaker, hop, orders, plan);
         Leaf::of_one_fate(hop, &orders.orders, &outcome)
     }
@@ -97,7 +130,7 @@ impl Engine {
     fn carry_out(
         &mut self,
         now: Time,
-        speaker: Speaker,
+        speaker: &Speaker,
         hop: &Hop,
         orders: &Orders,
         plan: &mut Plan,
@@ -112,8 +145,8 @@ impl Engine {
             }
             meanings.push(meaning);
         }
-        let repeated = self.repeated(speaker, hop, orders.digest).map_err(|refusal| (0, refusal))?;
         if let Some(item) = &orders.item {
+            let repeated = self.repeated(speaker.link_client, hop, orders.digest).map_err(|refusal| (0, refusal))?;
             let carried = self.deliver(now, Origin::Client(speaker.link_client), hop, item, repeated, plan);
             return carried.map_err(|refusal| (0, refusal));
         }
@@ -121,13 +154,15 @@ impl Engine {
             let why = "Deliver and other messages in one Payload cannot share one fate here; send them as nested parts";
             return Err((index, refusal(ReplyStatus::Failed, why)));
         }
-        self.register(now, speaker, hop, orders.digest, &meanings, repeated, plan)
+        let repeated = self.repeated(speaker.author(), hop, orders.digest).map_err(|refusal| (0, refusal))?;
+        let said = Said { speaker, hop, digest: orders.digest, meanings: &meanings, repeated };
+        self.register(now, &said, plan)
     }
 
     /// Whether this very message was carried out before; the same `Message_ID` with other content is refused.
-    fn repeated(&self, speaker: Speaker, hop: &Hop, digest: schemas::digest::Digest) -> Result<bool, Refusal> {
+    fn repeated(&self, author: ClientGuid, hop: &Hop, digest: schemas::digest::Digest) -> Result<bool, Refusal> {
         let Some(id) = &hop.message_id else { return Ok(false) };
-        match self.seen.get(&(speaker.link_client, id.value)) {
+        match self.seen.get(&(author, id.value)) {
             None => Ok(false),
             Some(seen) if *seen == digest => Ok(true),
             Some(_) => Err(refusal(ReplyStatus::Failed, "this Message_ID was used before for another message")),

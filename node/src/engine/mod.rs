@@ -4,9 +4,10 @@
 //! reply) when its `Stored` comes back. `Stored` events come in the order of the actions, so effects apply in the order
 //! of decisions, live and after a restart alike.
 
-pub mod below;
+mod below;
 mod deliver;
 mod exchange;
+mod inventory;
 mod parked;
 mod plan;
 pub mod reach;
@@ -37,10 +38,14 @@ use crate::shard;
 use crate::store::Write;
 use crate::uplink::{self, ParkedId, Uplink};
 
+use self::below::Below;
 use self::deliver::Latest;
 use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
+
+pub use self::below::Route;
+pub use self::inventory::Listed;
 
 /// Every bound of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +64,10 @@ pub struct Config {
     pub lease: Duration,
     /// Subscriptions of one client.
     pub subscriptions_max: usize,
+    /// Clients below local servers.
+    pub below_max: usize,
+    /// Bytes in memory for them together.
+    pub below_bytes_max: usize,
     /// Bytes of one item: a document's limit less the envelope that it is passed on in.
     pub item_bytes_max: usize,
     /// Items looked up for a link in one step.
@@ -88,6 +97,8 @@ impl Config {
             seen_for: Duration::from_secs(24 * 3600),
             lease: Duration::from_secs(90 * 24 * 3600),
             subscriptions_max: 1024,
+            below_max: 1_000_000,
+            below_bytes_max: 1 << 30,
             item_bytes_max: (64 << 20) - ENVELOPE_BYTES_MAX,
             stretch_items: 256,
             transit: Duration::ZERO,
@@ -228,8 +239,8 @@ pub enum CloseReason {
 /// Counts for the operator; label sets are bounded by construction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Leaves answered, by major and status.
-    pub answered: BTreeMap<(&'static str, &'static str), u64>,
+    /// Leaves answered, by major, minor and status.
+    pub answered: BTreeMap<(&'static str, &'static str, &'static str), u64>,
     /// Items accepted into the log.
     pub accepted: u64,
     /// Items that repeated what was there.
@@ -270,6 +281,10 @@ pub struct Engine {
     sessions: BTreeMap<LinkId, Session>,
     links: BTreeMap<ClientGuid, LinkId>,
     uplinks: BTreeMap<ServerGuid, Uplink>,
+    /// Whether somebody waits for the list, as the uplinks were told.
+    lists: bool,
+    /// Clients below local servers.
+    below: Below,
     /// Documents whose answer waits for upstreams.
     parked: BTreeMap<ParkedId, Parked>,
     deadlines: BTreeSet<(Time, ParkedId)>,
@@ -319,6 +334,7 @@ impl Engine {
         if now >= self.next_sweep {
             self.next_sweep = now.after(SWEEP);
             self.expire_leases(now);
+            self.expire_below(now);
             self.expire_seen(now);
         }
         self.tell_changes(now);
@@ -389,6 +405,11 @@ impl Engine {
         self.sessions.len()
     }
 
+    /// Documents whose answer waits for upstreams.
+    pub fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
     /// The shard that owns a link.
     pub fn shard_of(&self, link: LinkId) -> usize {
         usize::try_from(link.0 % self.config.shards as u64).unwrap_or(0)
@@ -406,6 +427,7 @@ impl Engine {
         for (client, list) in &plan.lists {
             self.staged.insert(*client, (ticket, list.clone()));
         }
+        self.below.stage(ticket, &plan.below);
         self.actions.push_back(Action::Store(ticket, std::mem::take(&mut plan.writes)));
         self.pending.push_back((ticket, plan));
     }

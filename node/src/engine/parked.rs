@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use schemas::guid::ServerGuid;
 use topology::interest::Interest;
+use topology::subscriptions::Mode;
 use topology::want::Want;
 
 use super::Engine;
+use super::exchange::Speaker;
 use super::plan::ask;
 use crate::ids::{ExchangeId, LinkId, Position, Time};
 use crate::intake::{Body, Intake, IntakePart, Meaning};
@@ -33,6 +35,8 @@ const ONCE_WAIT: Duration = Duration::from_secs(2);
 #[derive(Default)]
 struct Asked {
     interests: Vec<Interest>,
+    /// Whether a list is asked for.
+    list: bool,
     /// Whether for some of it there is no subscription that could bring it later.
     once: bool,
 }
@@ -47,15 +51,15 @@ impl Engine {
         intake: Box<Intake>,
     ) -> Option<Box<Intake>> {
         let mut asked = Asked::default();
-        if self.is_local() {
-            collect(&intake.part, &mut asked);
+        if let Some(session) = self.sessions.get(&link).filter(|_| self.is_local()) {
+            self.collect(&Speaker::new(link, session.client), true, &intake.part, &mut asked);
         }
-        if asked.interests.is_empty() {
+        if asked.interests.is_empty() && !asked.list {
             return Some(intake);
         }
         let wait = if asked.once { self.policy.combine.max(ONCE_WAIT) } else { self.policy.combine };
         let until = now.after(wait);
-        let missing = self.missing(&asked.interests);
+        let missing = self.missing(&asked);
         self.totals.cache_hits += u64::from(missing.is_empty());
         self.totals.cache_misses += u64::from(!missing.is_empty());
         if missing.is_empty() {
@@ -76,14 +80,16 @@ impl Engine {
     }
 
     /// What is asked for and not here, by upstream that may have it.
-    fn missing(&self, interests: &[Interest]) -> Vec<(ServerGuid, Kind, Want)> {
+    fn missing(&self, asked: &Asked) -> Vec<(ServerGuid, Kind, Want)> {
         let mut missing = Vec::new();
         let live = |uplink: &&Uplink| uplink.is_connected() && uplink.halted().is_none();
-        for interest in interests {
+        let lists = self.uplinks.values().filter(live).filter(|uplink| asked.list && !uplink.has_list());
+        missing.extend(lists.map(|uplink| (uplink.config().server, Kind::List, Want::Everything)));
+        for interest in &asked.interests {
             let trimmed = std::cell::OnceCell::new();
             let was_trimmed = || {
                 *trimmed.get_or_init(|| {
-                    let once = [ask(interest.clone(), topology::subscriptions::Mode::Full)];
+                    let once = [ask(interest.clone(), Mode::Full)];
                     self.catalogue.misses(&once, Position(0))
                 })
             };
@@ -171,19 +177,25 @@ impl Engine {
             self.parked.remove(&deadline.1);
         }
     }
-}
 
-fn collect(part: &IntakePart, asked: &mut Asked) {
-    match &part.body {
-        Body::Parts(parts) => parts.iter().for_each(|part| collect(part, asked)),
-        Body::Orders(orders) => {
-            for meaning in orders.orders.iter().filter_map(|order| order.meaning.as_ref().ok()) {
-                if let Meaning::Subscribe { now: true, standing, interests, .. } = meaning {
-                    asked.interests.extend(interests.iter().cloned());
-                    asked.once |= !standing;
+    /// What those ask for whom a document speaks. What one below a local server asked for, that has asked for itself.
+    fn collect(&self, speaker: &Speaker, outer: bool, part: &IntakePart, asked: &mut Asked) {
+        let Ok(speaker) = self.fits(speaker, outer, &part.hop) else { return };
+        match &part.body {
+            Body::Parts(parts) => parts.iter().for_each(|part| self.collect(&speaker, false, part, asked)),
+            Body::Orders(orders) if !speaker.is_below() => {
+                for meaning in orders.orders.iter().filter_map(|order| order.meaning.as_ref().ok()) {
+                    match meaning {
+                        Meaning::Subscribe { now: true, mode: Mode::Catalog, .. } => asked.list = true,
+                        Meaning::Subscribe { now: true, standing, interests, .. } => {
+                            asked.interests.extend(interests.iter().cloned());
+                            asked.once |= !standing;
+                        }
+                        Meaning::Subscribe { .. } | Meaning::End(_) | Meaning::Presence | Meaning::Deliver => {}
+                    }
                 }
             }
+            Body::Orders(_) | Body::Bad(_) => {}
         }
-        Body::Bad(_) => {}
     }
 }

@@ -6,6 +6,7 @@ use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::names::Spelling;
 use topology::subscriptions::{Mode, Subscription};
 
+use super::below::Known;
 use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
 use crate::answer::Answer;
@@ -31,6 +32,8 @@ pub(super) struct Plan {
     pub(super) asks: Vec<Subscription>,
     pub(super) reply: Option<Box<ReplyTo>>,
     pub(super) joining: Option<Joining>,
+    /// What is known then of clients below; nothing: they are gone.
+    pub(super) below: Vec<(ClientGuid, Option<Known>)>,
     /// What an upstream is told then.
     pub(super) upward: Option<Upward>,
 }
@@ -85,6 +88,9 @@ impl Engine {
             self.cursors.remove(&client);
             self.subscriptions.end_all(client);
         }
+        for (client, known) in plan.below {
+            self.below.commit(ticket, client, known);
+        }
         if let Some(joining) = plan.joining {
             self.join(joining);
         }
@@ -106,6 +112,7 @@ impl Engine {
         for (client, _) in &plan.lists {
             self.staged.remove(client);
         }
+        self.below.unstage(&plan.below);
         if let Some(joining) = plan.joining {
             self.actions.push_back(Action::Close(joining.link, CloseReason::StoreFailed));
         }
@@ -130,7 +137,7 @@ impl Engine {
     pub(super) fn answer(&mut self, reply: Box<ReplyTo>) {
         for leaf in reply.answer.leaves() {
             let status = status_label(&leaf.status);
-            *self.totals.answered.entry((leaf.major, status)).or_default() += 1;
+            *self.totals.answered.entry((leaf.major, leaf.minor, status)).or_default() += 1;
         }
         self.actions.push_back(Action::Reply(reply));
     }
@@ -140,6 +147,7 @@ impl Engine {
         self.appending.remove(&record.digest);
         self.totals.accepted += 1;
         let (reach, class, spelling) = (record.reach.clone(), record.subject.class, record.spelling);
+        let accepted = record.accepted;
         let inserted = self.catalogue.insert(position, record);
         if !inserted.current {
             return;
@@ -162,7 +170,8 @@ impl Engine {
             links.sort_unstable();
             links.dedup_by_key(|(link, _)| *link);
             if !links.is_empty() {
-                let item = shard::Item { position, replaces: inserted.replaced, class, spelling, bytes: bytes.clone() };
+                let (replaces, bytes) = (inserted.replaced, bytes.clone());
+                let item = shard::Item { position, replaces, accepted, class, spelling, bytes };
                 self.actions.push_back(Action::Shard(shard, shard::Event::Item { item, links }));
             }
         }

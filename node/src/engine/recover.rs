@@ -50,6 +50,8 @@ impl Engine {
             sessions: Default::default(),
             links: Default::default(),
             uplinks: Default::default(),
+            lists: false,
+            below: Default::default(),
             parked: Default::default(),
             deadlines: Default::default(),
             reach: Default::default(),
@@ -78,7 +80,7 @@ impl Engine {
                 Table::Meta if key == FLOOR => engine.catalogue = Catalogue::new(floor_of(&value)?),
                 Table::Meta => {}
                 Table::Uplinks => uplink_rows.push((key, value)),
-                Table::Below => {}
+                Table::Below => engine.below.recover(&key, &value)?,
             }
         }
         engine.assigned = engine.catalogue.head();

@@ -18,22 +18,27 @@ use crate::store::{Table, Write};
 /// Pairs of components that one End may compare: an inventory has few of a name.
 const END_COMPARISONS_MAX: usize = 1_000_000;
 
+/// The Registers and Requests of one Payload, and who says them.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) speaker: &'a Speaker,
+    pub(super) hop: &'a Hop,
+    pub(super) digest: Digest,
+    pub(super) meanings: &'a [&'a Meaning],
+    /// Carried out before.
+    pub(super) repeated: bool,
+}
+
 impl Engine {
-    /// Carries out the Registers and Requests of one Payload, in order, as one change.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn register(
-        &mut self,
-        now: Time,
-        speaker: Speaker,
-        hop: &Hop,
-        digest: Digest,
-        meanings: &[&Meaning],
-        repeated: bool,
-        plan: &mut Plan,
-    ) -> Result<(), (usize, Refusal)> {
+    /// Carries them out in order, as one change.
+    pub(super) fn register(&mut self, now: Time, said: &Said<'_>, plan: &mut Plan) -> Result<(), (usize, Refusal)> {
+        let Said { speaker, meanings, repeated, .. } = *said;
         if self.closes_a_cycle(speaker.link) {
             let why = "this registration would close a cycle: this node stands below its client";
             return Err((0, refusal(ReplyStatus::Failed, why)));
+        }
+        if speaker.is_below() {
+            return self.register_below(now, said, plan);
         }
         if let Some(index) = meanings.iter().position(|meaning| !self.policy.full_of_everything && mirrors(meaning)) {
             let why = "not in full without Message_Data: ask for the list (Catalog), or for what it names";
@@ -42,12 +47,43 @@ impl Engine {
         let client = speaker.client;
         let planned = plan.lists.iter().rev().find(|(planned, _)| *planned == client).map(|(_, list)| list.clone());
         let before = planned.unwrap_or_else(|| self.subscriptions_of(client).to_vec());
+        let (after, ended) = self.folded(client, before.clone(), meanings)?;
+        plan.asks.extend(meanings.iter().flat_map(|meaning| asks(meaning)));
+        // A repeated message was carried out before: it is answered again, and changes nothing.
+        let known = self.registered.contains_key(&client);
+        let registers = meanings.iter().any(|meaning| changes(meaning));
+        if repeated || !registers {
+            return Ok(());
+        }
+        if after == before && known {
+            // Nothing to store; but a late copy must not undo what comes after it.
+            if let Some(id) = &said.hop.message_id {
+                self.remember(now, (speaker.author(), id.value), said.digest);
+            }
+            return Ok(());
+        }
+        plan.writes.push(put_registration(client, now, subscriptions::encode(&after)));
+        plan.lists.push((client, after));
+        plan.contact = Some((client, now));
+        plan.ended.extend(ended.then_some(client));
+        self.is_here(client, plan);
+        self.note_seen(now, said, plan);
+        Ok(())
+    }
+
+    /// A client's list after these meanings, and whether something in it ended.
+    pub(super) fn folded(
+        &self,
+        client: ClientGuid,
+        before: Vec<Subscription>,
+        meanings: &[&Meaning],
+    ) -> Result<(Vec<Subscription>, bool), (usize, Refusal)> {
         if let Some(index) = meanings.iter().position(|meaning| interests(meaning) > self.config.subscriptions_max) {
             // Before any of them is looked at: the work for one message is bounded.
             return Err((index, self.too_many()));
         }
         let mut scratch = Subscriptions::default();
-        scratch.replace(client, before.clone());
+        scratch.replace(client, before);
         let mut ended = false;
         for (index, meaning) in meanings.iter().enumerate() {
             if let Meaning::End(ends) = meaning
@@ -61,33 +97,17 @@ impl Engine {
                 return Err((index, self.too_many()));
             }
         }
-        plan.asks.extend(meanings.iter().flat_map(|meaning| asks(meaning)));
-        // A repeated message was carried out before: it is answered again, and changes nothing.
-        let known = self.registered.contains_key(&client);
-        let registers = meanings.iter().any(|meaning| changes(meaning));
-        if repeated || !registers {
-            return Ok(());
-        }
-        let after = scratch.of(client).to_vec();
-        let key = hop.message_id.as_ref().map(|id| (speaker.link_client, id.value));
-        if after == before && known {
-            // Nothing to store; but a late copy must not undo what comes after it.
-            if let Some(key) = key {
-                self.remember(now, key, digest);
-            }
-            return Ok(());
-        }
-        plan.writes.push(put_registration(client, now, subscriptions::encode(&after)));
-        plan.lists.push((client, after));
-        plan.contact = Some((client, now));
-        plan.ended.extend(ended.then_some(client));
-        if let Some(key) = key {
-            let seen = Seen { digest: digest.0, at: now.0 };
-            plan.writes.push(Write::Put { table: Table::Seen, key: seen_key(key.0, key.1), value: seen.encode() });
-            plan.seen.push((key, digest));
-            self.remember(now, key, digest);
-        }
-        Ok(())
+        Ok((scratch.of(client).to_vec(), ended))
+    }
+
+    /// A message that changes something is known again, also after a restart.
+    pub(super) fn note_seen(&mut self, now: Time, said: &Said<'_>, plan: &mut Plan) {
+        let Some(id) = &said.hop.message_id else { return };
+        let key = (said.speaker.author(), id.value);
+        let seen = Seen { digest: said.digest.0, at: now.0 };
+        plan.writes.push(Write::Put { table: Table::Seen, key: seen_key(key.0, key.1), value: seen.encode() });
+        plan.seen.push((key, said.digest));
+        self.remember(now, key, said.digest);
     }
 
     fn too_many(&self) -> Refusal {
@@ -100,11 +120,14 @@ impl Engine {
         match meaning {
             Meaning::End(interests) => scratch.end_many(client, interests) > 0,
             Meaning::Subscribe { mode, origin, standing: true, interests, .. } => {
-                for interest in interests {
-                    let since = self.assigned.0;
-                    let subscription = Subscription { interest: interest.clone(), mode: *mode, origin: *origin, since };
-                    scratch.subscribe(client, subscription);
-                }
+                let since = self.assigned.0;
+                let subscription = |interest: &Interest| Subscription {
+                    interest: interest.clone(),
+                    mode: *mode,
+                    origin: *origin,
+                    since,
+                };
+                scratch.subscribe_joined(client, interests.iter().map(subscription));
                 false
             }
             Meaning::Subscribe { .. } | Meaning::Presence | Meaning::Deliver => false,
@@ -173,7 +196,7 @@ fn asks(meaning: &Meaning) -> Vec<Subscription> {
     }
 }
 
-fn changes(meaning: &Meaning) -> bool {
+pub(super) fn changes(meaning: &Meaning) -> bool {
     match meaning {
         Meaning::Subscribe { standing, .. } => *standing,
         Meaning::End(_) | Meaning::Presence => true,

@@ -17,6 +17,7 @@ pub(super) struct Session {
     pub(super) client: ClientGuid,
     generation: u64,
     mark: Option<Mark>,
+    pub(super) since: Time,
 }
 
 /// A Hello whose link generation is on its way to the store.
@@ -42,15 +43,15 @@ impl Engine {
         let cursor = self.cursors.entry(client).or_default();
         cursor.generation += 1;
         let generation = cursor.generation;
-        let mut writes = vec![put_cursor(client, *cursor)];
-        let known = self.registered.contains_key(&client);
-        if known {
+        let mut plan = Plan { writes: vec![put_cursor(client, *cursor)], ..Plan::default() };
+        if self.registered.contains_key(&client) {
             // Contact renews the lease.
-            writes.push(self.put_registration(client, now));
+            plan.writes.push(self.put_registration(client, now));
+            plan.contact = Some((client, now));
         }
-        let joining = Joining { link, client, resume, mark, generation, gone: false };
-        let contact = known.then_some((client, now));
-        self.store(Plan { writes, contact, joining: Some(joining), ..Plan::default() });
+        self.is_here(client, &mut plan);
+        plan.joining = Some(Joining { link, client, resume, mark, generation, gone: false });
+        self.store(plan);
     }
 
     /// The generation is durable: the link is live.
@@ -65,7 +66,7 @@ impl Engine {
             self.drop_session(older);
             self.actions.push_back(Action::Close(older, CloseReason::Replaced));
         }
-        self.sessions.insert(link, Session { client, generation, mark });
+        self.sessions.insert(link, Session { client, generation, mark, since: self.now });
         let digest = self.catalogue.get(start).map(|item| item.record.digest);
         let start = Resume { incarnation: self.incarnation, position: start, digest };
         let (path, full_of_everything) = (self.path(), self.policy.full_of_everything);

@@ -1,5 +1,6 @@
 //! The engine alone: what it decides, and when it says so.
 
+mod below;
 mod bench;
 mod items;
 mod links;

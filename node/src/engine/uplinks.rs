@@ -211,6 +211,7 @@ impl Engine {
     /// Tells an upstream's uplink everything that is waited for below.
     pub(super) fn tell(&mut self, now: Time, server: ServerGuid) {
         let Some(mut uplink) = self.uplinks.remove(&server) else { return };
+        uplink.list(self.subscriptions.lists() > 0);
         uplink.told().iter().for_each(|word| uplink.want(now, word, BTreeSet::new(), false));
         if uplink.uses_words() {
             self.learn_words(&mut uplink);
@@ -229,11 +230,15 @@ impl Engine {
     /// Tells all uplinks what has changed below.
     pub(super) fn tell_changes(&mut self, now: Time) {
         let changes = self.subscriptions.take_want_changes();
-        if changes.is_empty() {
+        let lists = self.subscriptions.lists() > 0;
+        if changes.is_empty() && std::mem::replace(&mut self.lists, lists) == lists {
             return;
         }
         let servers: Vec<ServerGuid> = self.uplinks.keys().copied().collect();
         for server in servers {
+            if let Some(uplink) = self.uplinks.get_mut(&server) {
+                uplink.list(lists);
+            }
             for word in self.words_touched(server, &changes) {
                 self.tell_word(now, server, &word, false);
             }

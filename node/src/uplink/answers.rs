@@ -3,6 +3,7 @@
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
 use schemas::mark::Mark;
+use topology::want::Want;
 
 use super::{Action, Ask, Effects, Event, HALT, Kind, Running, Step, Uplink};
 use crate::client::Via;
@@ -172,6 +173,7 @@ impl Uplink {
             Step::Catalog if counts => {
                 self.has_catalog = true;
                 effects.writes.push(self.put_catalog());
+                effects.ready.extend(self.waiting.settle(Kind::List, &Want::Everything));
             }
             Step::Ask(wants) if counts => {
                 for want in wants {

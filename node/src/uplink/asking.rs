@@ -58,6 +58,7 @@ impl Uplink {
         match kind {
             Kind::Ask => self.place(now, want, false),
             Kind::Refetch => _ = self.refetch.insert(want.clone()),
+            Kind::List => self.lists = true,
         }
         is_first
     }
@@ -79,6 +80,7 @@ impl Uplink {
         let running = match (&self.running, kind) {
             (Some(Running { step: Step::Ask(wants), .. }), Kind::Ask)
             | (Some(Running { step: Step::Refetch(wants), .. }), Kind::Refetch) => wants.contains(want),
+            (Some(Running { step: Step::Catalog, .. }), Kind::List) => true,
             _ => false,
         };
         running || (kind == Kind::Ask && self.due.contains_key(want))
@@ -166,7 +168,7 @@ impl Uplink {
             return Some(Step::Clear);
         }
         if self.halted.is_none() {
-            if self.uses_words() && !self.has_catalog {
+            if self.takes_list() && !self.has_catalog {
                 return Some(Step::Catalog);
             }
             let ending = self.to_end(now);
@@ -193,7 +195,7 @@ impl Uplink {
             return Vec::new();
         }
         let keys: BTreeSet<MatchKey> = over.iter().map(|want| want.key()).collect();
-        let stays = |want: &&Want| !self.ending.contains_key(*want) && keys.contains(&want.key());
+        let stays = |want: &&Want| keys.contains(&want.key()) && over.binary_search(want).is_err();
         let staying: Vec<&Want> = self.asked.iter().filter(stays).collect();
         let alone = |want: &Want| !staying.iter().any(|other| want.ends(other));
         let (ends, entangled): (Vec<Want>, Vec<Want>) = over.into_iter().partition(alone);

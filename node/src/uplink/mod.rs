@@ -164,6 +164,8 @@ pub struct Uplink {
     asked: BTreeSet<Want>,
     /// Durable: whether it has the standing Request:Catalog.
     has_catalog: bool,
+    /// Whether somebody below waits for the list.
+    lists: bool,
     /// The upstream refused in every form.
     halted: Option<(Time, String)>,
     connected: bool,
@@ -239,6 +241,7 @@ impl Uplink {
             resume: None,
             asked: BTreeSet::new(),
             has_catalog: false,
+            lists: false,
             halted: None,
             connected: false,
             lane: None,
@@ -325,6 +328,21 @@ impl Uplink {
 
     pub(crate) fn words_mut(&mut self) -> &mut Words {
         &mut self.words
+    }
+
+    /// Whether its list is asked for: to choose from, or because somebody below waits for it. A mirror makes its own.
+    pub(crate) fn takes_list(&self) -> bool {
+        self.uses_words() || (self.lists && self.ask != Ask::Everything)
+    }
+
+    /// Whether the list that somebody below waits for is here, or not to be had.
+    pub(crate) fn has_list(&self) -> bool {
+        self.has_catalog || self.ask == Ask::Everything
+    }
+
+    /// Says whether somebody below waits for the list.
+    pub(crate) fn list(&mut self, lists: bool) {
+        self.lists = lists;
     }
 
     /// Whether the upstream pushes what this want names, and has answered for the past.

@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Ask,
     /// One that is answered once.
     Refetch,
+    /// The one for the list, in place of any want.
+    List,
 }
 
 /// See the module.

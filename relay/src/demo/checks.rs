@@ -22,18 +22,18 @@ impl Check {
 pub(super) fn journals(world: &World, journals: &[Journal], expected: &BTreeMap<String, Vec<Reason>>) -> Vec<Check> {
     let (mut missing, mut extra) = (Vec::new(), Vec::new());
     let (mut surprises, mut twice, mut gaps, mut reasons) = (0, 0, 0, 0);
-    for (product, journal) in world.products.iter().zip(journals) {
-        let wanted = expected.get(product.name).map(Vec::as_slice).unwrap_or_default();
+    let mut total = 0;
+    for (device, journal) in world.devices.iter().zip(journals) {
+        let wanted = expected.get(world.product(device).name).map(Vec::as_slice).unwrap_or_default();
         let got = journal.reasons();
-        reasons += got.len();
-        let named = |reason: &Reason| format!("{} {} {} {}", product.name, reason.0, reason.1, reason.2);
+        (reasons, total) = (reasons + got.len(), total + wanted.len());
+        let named = |reason: &Reason| format!("{} {} {} {}", device.name, reason.0, reason.1, reason.2);
         missing.extend(wanted.iter().filter(|reason| !got.contains(reason)).map(named));
         extra.extend(got.iter().filter(|reason| !wanted.contains(reason)).map(named));
         surprises += journal.surprises();
         twice += got.windows(2).filter(|pair| pair[0] == pair[1]).count();
         gaps += usize::from(!journal.is_without_gap());
     }
-    let total: usize = expected.values().map(Vec::len).sum();
     vec![
         Check::new(
             format!("{reasons} of {total} reasons arrived as cargo-audit finds them: {}", listed(&missing, "missing")),

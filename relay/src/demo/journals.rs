@@ -16,12 +16,12 @@ pub(super) struct Journal {
 
 impl Journal {
     /// As it stands now; empty if the agent has not begun.
-    pub(super) fn read(world: &World, product: &str) -> anyhow::Result<Self> {
-        let directory = world.state(product);
+    pub(super) fn read(world: &World, device: &str) -> anyhow::Result<Self> {
+        let directory = world.cast.world.state(device);
         if !directory.join(journal::JOURNAL).exists() {
             return Ok(Self { lines: Vec::new() });
         }
-        Ok(Self { lines: journal::read(&directory)?.lines })
+        Ok(Self { lines: journal::lines(&directory)? })
     }
 
     fn came(&self) -> impl Iterator<Item = &Line> {
@@ -80,9 +80,9 @@ fn reasons_of(line: &Line) -> Vec<Reason> {
     because.map(|reason| (reason.component.clone(), reason.version.clone(), id.clone())).collect()
 }
 
-/// All journals, in the order of the products.
+/// All journals, in the order of the devices.
 pub(super) fn read_all(world: &World) -> anyhow::Result<Vec<Journal>> {
-    world.products.iter().map(|product| Journal::read(world, product.name)).collect()
+    world.devices.iter().map(|device| Journal::read(world, &device.name)).collect()
 }
 
 /// Items in all journals together.

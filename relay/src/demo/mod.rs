@@ -1,18 +1,18 @@
-//! `distributary demo`: a server, a provider and one agent per lock file, as processes of their own on loopback.
+//! `distributary demo`: a vendor's server, two ISPs' servers below it, a provider and three agents per lock file, as
+//! processes of their own on loopback.
 //!
-//! Two publications of real advisories: the first undisturbed, during the second the server is killed with SIGKILL and
-//! started again. What reached each agent is held against `cargo-audit`'s answers. Every node is this program started
-//! again, so a kill is a kill.
+//! Two publications of real advisories: the first undisturbed, with what it cost on each edge; during the second an
+//! ISP's server is killed with SIGKILL and started again. What reached each agent is held against `cargo-audit`'s
+//! answers. Every node is this program started again, so a kill is a kill.
 
 mod checks;
 mod data;
+mod edges;
 mod journals;
-mod processes;
 mod story;
 mod table;
 mod world;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,11 +34,6 @@ pub struct Options {
 pub fn main(options: &Options) -> anyhow::Result<ExitCode> {
     let held = story::tell(options)?;
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Runs an agent or a provider inside this program.
-pub fn agent(args: Vec<OsString>) -> ExitCode {
-    agent::cli::main(std::iter::once(OsString::from("distributary-agent")).chain(args))
 }
 
 #[allow(clippy::print_stdout, reason = "the demo is there to be read")]

@@ -9,17 +9,20 @@ use node::ids::Time;
 
 use super::checks::{self, Check};
 use super::data::{self, Reason};
+use super::edges::{self, Edge};
 use super::journals::{self, Journal};
-use super::processes::{Process, metric, page, wait_for};
-use super::world::World;
+use super::world::{ISPS, PROVIDER, VENDOR, World};
 use super::{Options, say, table};
+use crate::tree::process::{Process, wait_for};
+use crate::tree::scenario::Party;
+use crate::tree::scrape::metric;
 
 /// The whole demo; true if every check held.
 pub(super) fn tell(options: &Options) -> anyhow::Result<bool> {
     let mut stage = Stage::set(options)?;
     let held = stage.play();
     if !matches!(held, Ok(true)) {
-        let kept = stage.world.keep();
+        let kept = stage.world.cast.world.folder.keep();
         say_error(&format!("everything that was written is kept in {}", kept.display()));
     }
     held
@@ -36,17 +39,18 @@ impl Stage {
         let stage = self;
         stage.start()?;
         let first = stage.publish(0)?;
-        stage.say(&table::agents(&stage.world, &first.journals));
         stage.say(&format!(
-        "publication 1: {} advisories, {} deliveries, {} ms from the start of publishing to the last agent's journal\n",
-        stage.advisories(0)?,
-        first.items,
-        first.took.as_millis()
-    ));
+            "publication 1: {} advisories, {} deliveries, {} ms from the start of publishing to the last agent's journal",
+            stage.advisories(0)?,
+            first.items,
+            first.took.as_millis()
+        ));
+        let edges = edges::measure(&stage.world)?;
+        stage.tell_edges(&edges)?;
         let (second, mut held) = stage.publish_and_kill()?;
         stage.say(&table::agents(&stage.world, &second.journals));
         held.extend(checks::journals(&stage.world, &second.journals, &stage.expected));
-        stage.report(&first, &second, &held, begun.elapsed())
+        stage.report(&first, &second, &edges, &held, begun.elapsed())
     }
 }
 
@@ -54,8 +58,6 @@ struct Stage {
     world: World,
     expected: BTreeMap<String, Vec<Reason>>,
     json: bool,
-    server: Option<Process>,
-    agents: Vec<Process>,
 }
 
 /// What a publication came to.
@@ -70,7 +72,7 @@ struct Outcome {
 impl Stage {
     fn set(options: &Options) -> anyhow::Result<Self> {
         let world = World::make(options)?;
-        Ok(Self { world, expected: data::expected()?, json: options.json, server: None, agents: Vec::new() })
+        Ok(Self { world, expected: data::expected()?, json: options.json })
     }
 
     fn say(&self, text: &str) {
@@ -83,67 +85,83 @@ impl Stage {
         self.say(
             "Distributary: who runs what is registered once; what is published reaches exactly whom it concerns.\n",
         );
-        self.start_server()?;
-        self.say(&format!(
-            "server     X.1206 over QUIC on {}, metrics on http://{}/metrics",
-            self.world.quic, self.world.admin
-        ));
-        for product in &self.world.products {
-            let log = self.world.log(product.name);
-            let config = self.world.agent_config(product.name);
-            self.agents.push(Process::start(product.name, &["agent", "run"], &config, &log)?);
+        for (server, name) in std::iter::once((VENDOR, "vendor")).chain(ISPS) {
+            self.start_server(server)?;
+            let world = &self.world.cast.world;
+            let (quic, admin) = (world.quic(server), world.admin(server));
+            self.say(&format!("{name:<10} X.1206 over QUIC on {quic}, metrics on http://{admin}/metrics"));
         }
-        let count = self.agents.len();
-        self.say(&format!("agents     {count}, one for each lock file; each registers every component that it finds"));
+        let (count, products) = (self.world.devices.len(), self.world.products.len());
+        (0..count).try_for_each(|group| self.world.cast.start_group(group))?;
+        self.say(&format!(
+            "agents     {count}, for {products} lock files; each registers every component that it finds, with its ISP"
+        ));
         self.check_processes()?;
         wait_for("every agent to be registered", || {
             self.check_processes()?;
             Ok(journals::read_all(&self.world)?.iter().all(Journal::is_synchronised))
         })?;
-        wait_for("the server to count them", || {
-            Ok(metric(self.world.admin, "distributary_registered_clients") == Some(count as u64))
+        wait_for("the ISPs to count them", || {
+            let counted = ISPS.map(|(server, _)| self.metric(server, "distributary_registered_clients").unwrap_or(0));
+            Ok(counted.iter().sum::<u64>() == count as u64)
         })?;
-        self.say(&format!("registered {count} clients at the server\n"));
+        wait_for("the ISPs to be clients of the vendor", || {
+            Ok(ISPS.iter().all(|(server, _)| self.metric(*server, "distributary_uplinks_synchronised") == Some(1)))
+        })?;
+        self.say(&format!("registered {count} clients at the ISPs; the vendor knows of the ISPs alone\n"));
         Ok(())
     }
 
-    fn start_server(&mut self) -> anyhow::Result<()> {
-        let (config, log) = (self.world.server_config(), self.world.log("server"));
-        self.server = Some(Process::start("server", &["run"], &config, &log)?);
-        wait_for("the server", || {
+    fn start_server(&mut self, server: usize) -> anyhow::Result<()> {
+        self.world.cast.start_server(server)?;
+        wait_for("a server", || {
             self.check_processes()?;
-            Ok(page(self.world.admin, "/readyz").is_some())
+            Ok(self.world.cast.is_ready(server))
         })
     }
 
+    /// What crossed each edge until now, with its arithmetic.
+    fn tell_edges(&self, edges: &[Edge]) -> anyhow::Result<()> {
+        self.say(&table::edges(edges));
+        let (from_vendor, from_isps) = edges::items(&self.world)?;
+        self.say(&format!(
+            "carried: UDP payload on the ISP's link to the vendor, both ways. Without the tree: the same on the links of\n\
+             the agents, which would all end at the vendor. {from_vendor} items left the vendor, {from_isps} the ISPs. The\n\
+             more agents an ISP has, the more it saves: what it carries stays as it is.\n"
+        ));
+        Ok(())
+    }
+
     fn check_processes(&mut self) -> anyhow::Result<()> {
-        self.server.iter_mut().chain(&mut self.agents).try_for_each(Process::check)
+        self.world.cast.check()
+    }
+
+    fn metric(&self, server: usize, name: &str) -> Option<u64> {
+        metric(self.world.cast.world.admin(server), name)
     }
 
     /// Reasons and items of an agent that a publication must bring; both publications together bring everything.
     fn wanted(&self, through: usize) -> anyhow::Result<usize> {
         let mut published = String::new();
         for index in 0..=through {
-            published.push_str(&std::fs::read_to_string(self.world.publication(index))?);
+            published.push_str(&std::fs::read_to_string(&self.world.publications[index])?);
         }
-        let items = self.expected.values().map(|reasons| {
+        let items = |product: &str| {
+            let reasons = self.expected.get(product).map(Vec::as_slice).unwrap_or_default();
             let mut ids: Vec<&str> = reasons.iter().map(|(_, _, id)| id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();
             ids.into_iter().filter(|id| published.contains(&format!("{id}.md"))).count()
-        });
-        Ok(items.sum())
+        };
+        Ok(self.world.devices.iter().map(|device| items(self.world.product(device).name)).sum())
     }
 
     fn advisories(&self, index: usize) -> anyhow::Result<usize> {
-        Ok(std::fs::read_to_string(self.world.publication(index))?.lines().count())
+        Ok(std::fs::read_to_string(&self.world.publications[index])?.lines().count())
     }
 
     fn provider(&self, index: usize) -> anyhow::Result<Process> {
-        let source = self.world.publication(index);
-        let source = source.to_string_lossy();
-        let args = ["agent", "publish", &source];
-        Process::start("provider", &args, &self.world.provider_config(), &self.world.log("provider"))
+        self.world.cast.publish(PROVIDER, &self.world.publications[index])
     }
 
     fn publish(&mut self, index: usize) -> anyhow::Result<Outcome> {
@@ -166,23 +184,23 @@ impl Stage {
         let begun = clock::wall();
         let mut provider = self.provider(1)?;
         wait_for("the second publication to be under way", || Ok(journals::items(&self.world)? > before))?;
-        if let Some(server) = &mut self.server {
-            server.kill()?;
-        }
+        let (isp, name) = ISPS[0];
+        self.world.cast.kill(Party::Server(isp))?;
         let reached = journals::items(&self.world)?;
         bar.set_position((reached - before) as u64);
         let (made, all) = (reached - before, wanted - before);
-        let killed = format!("publication 2: {made} of {all} deliveries made when the server was killed");
+        let killed = format!("publication 2: {made} of {all} deliveries made when {name} was killed");
         self.say(&format!("{killed} with SIGKILL; starting it again"));
-        self.start_server()?;
+        self.start_server(isp)?;
         self.succeed(&mut provider)?;
         let mut provider = self.provider(2)?;
         self.wait_for_items(&bar, before, wanted)?;
         self.succeed(&mut provider)?;
         bar.finish_and_clear();
         // What is too much would come now: the server has nothing left to push.
-        wait_for("the server to have every answer", || {
-            Ok(metric(self.world.admin, "distributary_items_unanswered") == Some(0))
+        wait_for("the servers to have every answer", || {
+            let servers = std::iter::once(VENDOR).chain(ISPS.map(|(server, _)| server));
+            Ok(servers.map(|server| self.metric(server, "distributary_items_unanswered")).all(|left| left == Some(0)))
         })?;
         let outcome = self.outcome(begun, &counts)?;
         let took = outcome.took.as_millis();
@@ -192,7 +210,11 @@ impl Stage {
     }
 
     fn succeed(&self, provider: &mut Process) -> anyhow::Result<()> {
-        anyhow::ensure!(provider.wait()?, "the provider failed: see {}", self.world.log("provider").display());
+        anyhow::ensure!(
+            provider.wait()?,
+            "the provider failed: see {}",
+            self.world.cast.world.folder.log("provider").display()
+        );
         Ok(())
     }
 
@@ -219,22 +241,35 @@ impl Stage {
         style.map_or(bar.clone(), |style| bar.with_style(style))
     }
 
-    fn report(&self, first: &Outcome, second: &Outcome, held: &[Check], took: Duration) -> anyhow::Result<bool> {
+    fn report(
+        &self,
+        first: &Outcome,
+        second: &Outcome,
+        edges: &[Edge],
+        held: &[Check],
+        took: Duration,
+    ) -> anyhow::Result<bool> {
         let all = held.iter().all(|check| check.held);
         if self.json {
             let checks: Vec<_> =
                 held.iter().map(|check| serde_json::json!({ "what": check.what, "held": check.held })).collect();
             let agents: BTreeMap<_, _> = self
                 .world
-                .products
+                .devices
                 .iter()
                 .zip(&second.journals)
-                .map(|(product, journal)| (product.name, journal.reasons()))
+                .map(|(device, journal)| (&device.name, journal.reasons()))
                 .collect();
+            let edge = |edge: &Edge| {
+                serde_json::json!({
+                    "edge": edge.name, "agents": edge.agents, "bytes": edge.carried, "bytes_without_tree": edge.direct,
+                })
+            };
             let report = serde_json::json!({
                 "held": all,
                 "checks": checks,
                 "agents": agents,
+                "edges": edges.iter().map(edge).collect::<Vec<_>>(),
                 "publish_to_last_agent_ms": first.took.as_millis() as u64,
                 "with_crash_ms": second.took.as_millis() as u64,
                 "seconds": took.as_secs_f64(),

@@ -1,134 +1,88 @@
-//! The files of the demo: keys, configurations, lock files, publications.
+//! The world of the demo: a scenario with a vendor, two ISPs and their devices, and the publications that the story
+//! tells of.
 
-use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use dialler::clock;
-use link::pki::{self, Role, Subject};
-use serde_json::json;
-
 use super::Options;
-use super::data::{self, Product};
+use super::data;
+use crate::tree::builtin::{self, Product};
+use crate::tree::cast::Cast;
+use crate::tree::scenario::Scenario;
 
-/// Where everything of one run lies.
+/// The vendor's server, by its index; behind it come the ISPs'.
+pub(super) const VENDOR: usize = 0;
+/// The local servers.
+pub(super) const ISPS: [(usize, &str); 2] = [(1, "isp-1"), (2, "isp-2")];
+/// The index of the only provider.
+pub(super) const PROVIDER: usize = 0;
+/// Devices that run each product.
+const DEVICES_EACH: usize = 3;
+
+/// A device, with the agent of its name.
+pub(super) struct Device {
+    pub(super) name: String,
+    /// What it runs, by its place among the products.
+    pub(super) product: usize,
+    /// Where it is a client, by its place among the ISPs.
+    pub(super) isp: usize,
+}
+
+/// See the module.
 pub(super) struct World {
-    root: PathBuf,
-    /// Removed at the end, unless the user wants to keep it or something went wrong.
-    temporary: Option<tempfile::TempDir>,
-    pub(super) quic: SocketAddr,
-    pub(super) admin: SocketAddr,
+    pub(super) cast: Cast,
     pub(super) products: Vec<Product>,
+    /// By ISP, then by product.
+    pub(super) devices: Vec<Device>,
+    /// What is published, in parts.
+    pub(super) publications: Vec<PathBuf>,
 }
 
 impl World {
     /// Writes all of it.
     pub(super) fn make(options: &Options) -> anyhow::Result<Self> {
-        let temporary = match &options.keep {
-            Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("distributary-demo-").tempdir()?),
-        };
-        let root = match (&options.keep, &temporary) {
-            (Some(keep), _) => keep.clone(),
-            (None, Some(temporary)) => temporary.path().to_owned(),
-            (None, None) => anyhow::bail!("no directory for the demo"),
-        };
-        if options.keep.is_some() {
-            std::fs::create_dir(&root).with_context(|| format!("--keep {}", root.display()))?;
-        }
-        let quic = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
-        let admin = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let world = Self { root, temporary, quic, admin, products: data::products()? };
-        world.write()?;
-        Ok(world)
+        let products = builtin::products()?;
+        let devices = devices(&products);
+        let scenario = Scenario::parse(&scenario(&products, &devices))?;
+        let world = crate::tree::world::World::make(scenario, Path::new(""), options.keep.as_deref())?;
+        let parts = data::publications()?;
+        let parts = parts.iter().zip(1..);
+        let publications = parts.map(|(text, number)| world.folder.write(&format!("publication-{number}.jsonl"), text));
+        let publications = publications.collect::<anyhow::Result<_>>()?;
+        Ok(Self { cast: Cast::new(world)?, products, devices, publications })
     }
 
-    fn write(&self) -> anyhow::Result<()> {
-        let pki_dir = self.root.join("pki");
-        pki::init(&pki_dir, "demo-ca")?;
-        let issue = |label: &str, role: Role| -> anyhow::Result<u128> {
-            let guid = clock::random_128();
-            pki::issue(&pki_dir, &Subject { guid, role, label }, &pki_dir)?;
-            Ok(guid)
-        };
-        let server = issue("server", Role::Server)?;
-        let provider = issue("provider", Role::Client)?;
-        self.write_toml(&self.server_config(), &self.server(provider))?;
-        self.write_toml(&self.provider_config(), &self.client("provider", server, &[]))?;
-        for product in &self.products {
-            issue(product.name, Role::Client)?;
-            let lock = self.root.join(format!("{}.Cargo.lock", product.name));
-            std::fs::write(&lock, &product.lock)?;
-            let asset = json!({ "name": product.name, "cargo_lock": lock });
-            self.write_toml(&self.agent_config(product.name), &self.client(product.name, server, &[asset]))?;
-        }
-        for (index, publication) in data::publications()?.iter().enumerate() {
-            std::fs::write(self.publication(index), publication)?;
-        }
-        Ok(())
+    pub(super) fn product(&self, device: &Device) -> &Product {
+        &self.products[device.product]
     }
+}
 
-    fn server(&self, provider: u128) -> serde_json::Value {
-        let provider = schemas::guid::ClientGuid(provider).to_string();
-        json!({
-            "listen": { "quic": self.quic, "admin": self.admin },
-            "identity": self.identity("server"),
-            "store": { "directory": self.root.join("server-store") },
-            "policy": { "providers": [provider] },
+/// Devices of one product are clients of the ISPs in turn.
+fn devices(products: &[Product]) -> Vec<Device> {
+    let of = |product: usize| {
+        let name = products[product].name;
+        (0..DEVICES_EACH).map(move |number| {
+            let isp = (product + number) % ISPS.len();
+            Device { name: format!("{name}-{}", ["a", "b", "c"][number]), product, isp }
         })
-    }
+    };
+    let mut devices: Vec<Device> = (0..products.len()).flat_map(of).collect();
+    devices.sort_by_key(|device| (device.isp, device.product));
+    devices
+}
 
-    fn client(&self, name: &str, server: u128, assets: &[serde_json::Value]) -> serde_json::Value {
-        json!({
-            "server": { "address": self.quic, "guid": schemas::guid::ServerGuid(server).to_string() },
-            "identity": self.identity(name),
-            "state": { "directory": self.state(name) },
-            "assets": assets,
-        })
+/// The story says when; so the file says only who. The feed is small: the ISPs take all of it, and say nothing of who is
+/// below them.
+fn scenario(products: &[Product], devices: &[Device]) -> String {
+    let mut text = "[scenario]\nname = \"the demo\"\nseconds = 60\n[[server]]\nname = \"vendor\"\n\
+                    [[server]]\nname = \"isp-{n}\"\ncount = 2\nupstreams = [\"vendor\"]\nrealm = \"foreign\"\n\
+                    ask = \"everything\"\n\
+                    [[provider]]\nname = \"provider\"\nserver = \"vendor\"\npublish = \"builtin:rustsec\"\n"
+        .to_owned();
+    for Device { name, product, isp } in devices {
+        let (product, isp) = (products[*product].name, ISPS[*isp].1);
+        text.push_str(&format!(
+            "[[agents]]\nname = \"{name}\"\nserver = \"{isp}\"\nassets = \"builtin:demo/{product}\"\n"
+        ));
     }
-
-    fn identity(&self, label: &str) -> serde_json::Value {
-        let file = |name: String| self.root.join("pki").join(name);
-        json!({
-            "certificate": file(format!("{label}.pem")),
-            "key": file(format!("{label}.key")),
-            "ca": file("ca.pem".to_owned()),
-        })
-    }
-
-    fn write_toml(&self, path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
-        let text = toml::to_string(value)?;
-        std::fs::write(path, text).with_context(|| path.display().to_string())
-    }
-
-    /// Leaves everything where it is, and says where.
-    pub(super) fn keep(&mut self) -> PathBuf {
-        self.temporary.take().map_or_else(|| self.root.clone(), tempfile::TempDir::keep)
-    }
-
-    pub(super) fn server_config(&self) -> PathBuf {
-        self.root.join("server.toml")
-    }
-
-    pub(super) fn provider_config(&self) -> PathBuf {
-        self.root.join("provider.toml")
-    }
-
-    pub(super) fn agent_config(&self, product: &str) -> PathBuf {
-        self.root.join(format!("{product}.toml"))
-    }
-
-    /// Where an agent keeps its journal.
-    pub(super) fn state(&self, name: &str) -> PathBuf {
-        self.root.join(format!("{name}-state"))
-    }
-
-    pub(super) fn publication(&self, index: usize) -> PathBuf {
-        self.root.join(format!("publication-{}.jsonl", index + 1))
-    }
-
-    /// What a process writes about itself.
-    pub(super) fn log(&self, name: &str) -> PathBuf {
-        self.root.join(format!("{name}.log"))
-    }
+    text
 }

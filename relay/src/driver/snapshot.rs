@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dialler::clock;
 use node::engine::{self, Engine};
 use node::shard::{self, Shard};
 use node::uplink::Uplink;
@@ -29,6 +28,10 @@ pub struct Snapshot {
     pub uplinks_synchronised: usize,
     /// Wants that upstreams have.
     pub wants_asked: usize,
+    /// For how long the longest, an upstream may have something new that is not here.
+    pub staleness: Duration,
+    /// Requests that wait for upstreams.
+    pub parked: usize,
     /// Items on offer.
     pub items: usize,
     /// The log's last position.
@@ -45,24 +48,25 @@ pub struct Snapshot {
 pub type Shared = Arc<Mutex<Snapshot>>;
 
 impl Snapshot {
-    /// What the machines say now.
-    pub(super) fn of(number: u64, engine: &Engine, shard: &Shard, stale_after: Duration) -> Self {
+    /// What the machines say now; how stale it all is, only the driver knows.
+    pub(super) fn of(number: u64, engine: &Engine, shard: &Shard) -> Self {
         let uplinks = |holds: fn(&Uplink) -> bool| engine.uplinks().filter(|uplink| holds(uplink)).count();
         Self {
             number,
             connected: engine.connected(),
             registered: engine.registered(),
-            stale: engine.stale(clock::now(), stale_after),
             subscriptions: engine.subscriptions().len(),
             upstreams: engine.uplinks().count(),
             uplinks_connected: uplinks(Uplink::is_connected),
             uplinks_synchronised: uplinks(Uplink::is_synchronised),
             wants_asked: engine.uplinks().map(Uplink::asked).sum(),
+            parked: engine.parked(),
             items: engine.catalogue().len(),
             head: engine.catalogue().head().0,
             engine: engine.totals().clone(),
             shard: shard.totals(),
             broken: engine.broken().map(str::to_owned),
+            ..Self::default()
         }
     }
 }

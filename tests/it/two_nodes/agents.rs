@@ -196,7 +196,7 @@ async fn metrics_with(admin: SocketAddr, line: &str) -> String {
 
 fn has_gained(state: &Path) -> bool {
     // Not there yet, or in the middle of a line: the next look will see it.
-    journal::read(state).is_ok_and(|read| read.lines.iter().any(|line| line.event == journal::Kind::Gained))
+    journal::lines(state).is_ok_and(|lines| lines.iter().any(|line| line.event == journal::Kind::Gained))
 }
 
 /// Every notation that a log or a page could choose.

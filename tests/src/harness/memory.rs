@@ -49,6 +49,11 @@ impl Meter {
         Self { before }
     }
 
+    /// Bytes that are held now beyond those before.
+    pub fn held_bytes(&self) -> usize {
+        usize::try_from(COUNTS.get().held - self.before).unwrap_or(0)
+    }
+
     /// What this thread has taken so far.
     pub fn taken(&self) -> Taken {
         let counts = COUNTS.get();

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod raw;
 mod received;
 mod server;
+mod wire;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub use authority::Authority;
 pub use client::{Pushed, TestClient};
 pub use received::{Answered, Got, Leaf, items, leaves};
 pub use server::{TestServer, page};
+pub use wire::{Carried, Wire};
 
 /// As long as anything in a test may take; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);

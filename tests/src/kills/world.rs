@@ -159,7 +159,7 @@ impl World {
         if !directory.join(journal::JOURNAL).exists() {
             return Ok(Vec::new());
         }
-        Ok(journal::read(&directory).with_context(|| format!("agent {index}"))?.lines)
+        journal::lines(&directory).with_context(|| format!("agent {index}"))
     }
 
     /// What the parties said, for a failure's message.

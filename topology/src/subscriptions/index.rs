@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::guid::ClientGuid;
 
+use super::Mode;
 use super::wanted::Wanted;
 use crate::interest::Interest;
 use crate::key::{Keys, MatchKey};
@@ -24,7 +25,13 @@ impl Index {
 
     /// One subscription of the client now waits for `after` instead of `before`: `None` before it begins and after it
     /// has ended.
-    pub(super) fn exchange(&mut self, client: ClientGuid, before: Option<&Interest>, after: Option<&Interest>) {
+    pub(super) fn exchange(
+        &mut self,
+        client: ClientGuid,
+        mode: Mode,
+        before: Option<&Interest>,
+        after: Option<&Interest>,
+    ) {
         let keys = |interest: Option<&Interest>| interest.map(Interest::keys).unwrap_or_default();
         let (old, new) = (keys(before), keys(after));
         for key in new.difference(&old) {
@@ -34,7 +41,7 @@ impl Index {
             self.remove(client, key);
         }
         if let Some(wanted) = &mut self.wanted {
-            wanted.exchange(before, after);
+            wanted.exchange(mode, before, after);
         }
     }
 
@@ -49,11 +56,12 @@ impl Index {
         }
     }
 
-    /// Every client that waits under one of the keys.
+    /// Whether a client waits under this key.
     pub(super) fn waits(&self, key: &MatchKey) -> bool {
         self.postings.contains_key(key)
     }
 
+    /// Every client that waits under one of the keys.
     pub(super) fn candidates(&self, keys: &Keys) -> BTreeSet<ClientGuid> {
         keys.iter().filter_map(|key| self.postings.get(key)).flat_map(BTreeMap::keys).copied().collect()
     }

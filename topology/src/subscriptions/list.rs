@@ -28,12 +28,14 @@ pub(super) enum Added {
     Known,
 }
 
-/// A subscription that an End changed.
-pub(super) struct Cut {
-    /// What it waited for.
-    pub(super) before: Interest,
-    /// Where among the entries stands what is left; `None` if it ended or became equal to another.
-    pub(super) left: Option<usize>,
+/// A subscription that waits for something else now.
+pub(super) struct Change {
+    /// Of the subscription, before and after.
+    pub(super) mode: Mode,
+    /// What it waited for; `None` if it is new.
+    pub(super) before: Option<Interest>,
+    /// Where among the entries it stands; `None` if it ended or became equal to another.
+    pub(super) after: Option<usize>,
 }
 
 impl List {
@@ -51,10 +53,8 @@ impl List {
         let places = self.places.get_or_insert_with(|| places(&self.entries));
         match places.get(&key) {
             Some(at) => {
-                let held = &mut self.entries[*at];
-                let earlier = subscription.since < held.since;
-                held.since = held.since.min(subscription.since);
-                if earlier { Added::Earlier } else { Added::Known }
+                let at = *at;
+                if self.begin_by(at, subscription.since) { Added::Earlier } else { Added::Known }
             }
             None => {
                 places.insert(key, self.entries.len());
@@ -64,8 +64,23 @@ impl List {
         }
     }
 
+    /// Lets the subscription there begin at `since`, if that is earlier; answers whether it is.
+    pub(super) fn begin_by(&mut self, at: usize, since: u64) -> bool {
+        let held = &mut self.entries[at].since;
+        let earlier = since < *held;
+        *held = since.min(*held);
+        earlier
+    }
+
+    /// Lets the subscription there wait for this. One that then equals another of the list stays beside it.
+    pub(super) fn exchange(&mut self, at: usize, interest: Interest) -> Change {
+        self.places = None;
+        let mode = self.entries[at].mode;
+        Change { mode, before: Some(std::mem::replace(&mut self.entries[at].interest, interest)), after: Some(at) }
+    }
+
     /// Applies Ends in one pass. What is left of a subscription goes behind those that stay as they are.
-    pub(super) fn end(&mut self, ends: &Ends<'_>) -> Vec<Cut> {
+    pub(super) fn end(&mut self, ends: &Ends<'_>) -> Vec<Change> {
         let mut cuts = Vec::new();
         let mut left = Vec::new();
         let mut moved = Vec::with_capacity(self.entries.len());
@@ -75,10 +90,12 @@ impl List {
             moved.push(matches!(after, After::Untouched).then_some(kept.len()));
             match after {
                 After::Untouched => kept.push(subscription),
-                After::Ended => cuts.push(Cut { before: subscription.interest, left: None }),
+                After::Ended => {
+                    cuts.push(Change { mode: subscription.mode, before: Some(subscription.interest), after: None });
+                }
                 After::Left(interest) => {
                     left.push((cuts.len(), Subscription { interest, ..subscription }));
-                    cuts.push(Cut { before: subscription.interest, left: None });
+                    cuts.push(Change { mode: subscription.mode, before: Some(subscription.interest), after: None });
                 }
             }
         }
@@ -88,7 +105,7 @@ impl List {
         }
         for (cut, subscription) in left {
             let at = self.entries.len();
-            cuts[cut].left = (self.add(subscription) == Added::New).then_some(at);
+            cuts[cut].after = (self.add(subscription) == Added::New).then_some(at);
         }
         cuts
     }

@@ -8,6 +8,7 @@ use crate::matching::tests::{quill, version_info};
 use crate::record::tests::check_robust;
 use crate::subject::Subject;
 
+mod joining;
 mod wanted;
 
 const ANN: ClientGuid = ClientGuid(1);

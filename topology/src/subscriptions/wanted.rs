@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Subscriptions;
 use super::index::Index;
+use super::{Mode, Subscriptions};
 use crate::interest::Interest;
 use crate::key::{Keys, MatchKey};
 use crate::name::Name;
@@ -13,13 +13,19 @@ use crate::want::Want;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
     counts: BTreeMap<Want, u32>,
+    /// Subscriptions to the list: they want that, and no content.
+    lists: u32,
     /// Wants that are there and were not when changes were last taken, or the other way round.
     changed: BTreeSet<Want>,
 }
 
 impl Wanted {
     /// One subscription now waits for `after` instead of `before`.
-    pub(super) fn exchange(&mut self, before: Option<&Interest>, after: Option<&Interest>) {
+    pub(super) fn exchange(&mut self, mode: Mode, before: Option<&Interest>, after: Option<&Interest>) {
+        if mode == Mode::Catalog {
+            self.lists = self.lists + u32::from(after.is_some()) - u32::from(before.is_some());
+            return;
+        }
         let wants = |interest: Option<&Interest>| interest.map(Want::of_interest).unwrap_or_default();
         let (old, new) = (wants(before), wants(after));
         new.difference(&old).for_each(|want| self.insert(want));
@@ -65,11 +71,16 @@ impl Subscriptions {
         Self { clients: BTreeMap::new(), index: Index::counting() }
     }
 
-    /// Everything that some client wants, ascending, with the number of subscriptions that need it; nothing unless the
+    /// Everything that some client wants the content of, ascending, with the number of subscriptions that need it; nothing unless the
     /// table is [`counting`](Self::counting).
     pub fn wants(&self) -> impl Iterator<Item = (&Want, u32)> {
         let counts = self.index.wanted().into_iter().flat_map(|wanted| &wanted.counts);
         counts.map(|(want, count)| (want, *count))
+    }
+
+    /// How many subscriptions wait for the list. They count for no want: who takes a list wants no content.
+    pub fn lists(&self) -> u32 {
+        self.index.wanted().map_or(0, |wanted| wanted.lists)
     }
 
     /// Whether a subscription needs this want.

@@ -10,7 +10,7 @@ use crate::record::tests::check_robust;
 use crate::subscriptions::{Mode, Origin, Subscription, Subscriptions};
 
 /// File_name and Package of components of all kinds; no two of them are the same one.
-pub(crate) const COMPONENTS: [(&str, &str); 14] = [
+const COMPONENTS: [(&str, &str); 14] = [
     ("serde", "cargo"),
     ("pkg:cargo/tokio_util", ""),
     ("pkg:cargo/serde?repository_url=https://crates.example/index", "cargo"),
@@ -35,7 +35,7 @@ fn of(fields: &str) -> Vec<Want> {
     Want::of_interest(&Interest::from_version_info(&version_info(fields))).into_iter().collect()
 }
 
-fn filters<'a>(wants: impl IntoIterator<Item = &'a Want>) -> Vec<Interest> {
+pub(crate) fn filters<'a>(wants: impl IntoIterator<Item = &'a Want>) -> Vec<Interest> {
     Want::version_infos(wants).iter().map(Interest::from_version_info).collect()
 }
 
@@ -47,7 +47,7 @@ fn versioned(want: Want, version: Option<&str>) -> Want {
     }
 }
 
-fn any_want() -> impl Strategy<Value = Want> {
+pub(crate) fn any_want() -> impl Strategy<Value = Want> {
     let text = || proptest::sample::select(vec!["A", "b", "CVE-2026-1"]).prop_map(Box::<str>::from);
     let version = proptest::option::of(proptest::sample::select(vec!["1.0.0", "1.0.0+x", "2", "vers:cargo/<1.0.0"]));
     let spelled = ["a-b", "A_b", "pkg:cargo/a-b", "a.b"].into_iter().flat_map(|name| [(name, ""), (name, "cargo")]);

@@ -417,6 +417,21 @@ fn new_names_of_a_foreign_realm_wait_and_go_together() {
 }
 
 #[test]
+fn who_waits_for_a_list_makes_nobody_fetch_content() {
+    let mut local = Local::new(upstream(Realm::Same, Ask::Names));
+    let link = local.connect(DEVICE);
+    let list = document(1, &[draft(Major::Request, Some(Minor::Catalog), &[])]);
+    let exchange = local.ask(link, &list);
+    let (above, asked) = local.asked();
+    assert_eq!((asked.minor, asked.infos.is_empty()), (Some(Minor::Catalog), true));
+    local.replied(above, &[ReplyStatus::Succeeded]);
+    local.brings(Via::Exchange(above), &entry("A-1", 1, "serde"));
+    local.tell(uplink::Event::Ended(above));
+    assert_eq!(local.bench.due(&local.reply(exchange)).len(), 1, "the entry");
+    assert!(local.opened().is_empty());
+}
+
+#[test]
 fn an_announcement_retires_the_content_before_it() {
     let mut local = Local::new(upstream(Realm::Foreign, Ask::Elements));
     let (above, _) = local.asked();

@@ -178,3 +178,20 @@ fn the_examples_load() {
     assert_eq!(count(&load("two-isps.toml")), (3, 8, 2));
     assert_eq!(count(&load("isp-1000.toml")), (11, 1000, 2));
 }
+
+#[test]
+fn what_the_example_has_in_comments_is_good_too() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/scenarios/two-isps.toml");
+    let mut whole = String::from("[[server]]\nname = \"another\"\n");
+    let mut is_block = false;
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        is_block = line.starts_with("# [[") || (is_block && line.starts_with("# "));
+        let line = line.strip_prefix("# ").filter(|_| is_block).unwrap_or(line);
+        whole.push_str(&format!("{line}\n"));
+    }
+    let tree = Scenario::parse(&whole).unwrap();
+    assert_eq!(tree.servers[2].upstreams.len(), 2);
+    let described: Vec<String> = tree.faults.iter().map(|fault| tree.describe(&fault.what)).collect();
+    let partition = "cut isp-1 -> vendor, isp-1 -> another, isp-2 -> vendor and 2 more";
+    assert_eq!(described[2..], [partition, "attach isp-2 to isp-1"]);
+}

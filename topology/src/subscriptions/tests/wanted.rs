@@ -43,10 +43,10 @@ fn each_client_counts_once_for_each_version_that_it_has() {
     assert_eq!(versions("unknown"), BTreeMap::new());
 }
 
-/// Each want with the number of subscriptions that need it.
+/// Each want with the number of subscriptions that need its content.
 fn scanned_wants(table: &Subscriptions) -> BTreeMap<Want, u32> {
     let mut counts = BTreeMap::new();
-    for held in table.clients().flat_map(|(_, list)| list) {
+    for held in table.clients().flat_map(|(_, list)| list).filter(|held| held.mode == Mode::Full) {
         Want::of_interest(&held.interest).into_iter().for_each(|want| *counts.entry(want).or_default() += 1);
     }
     counts
@@ -60,6 +60,8 @@ proptest! {
             take(&mut table, step);
             let counted: BTreeMap<Want, u32> = table.wants().map(|(want, count)| (want.clone(), count)).collect();
             prop_assert_eq!(counted, scanned_wants(&table));
+            let lists = table.clients().flat_map(|(_, list)| list).filter(|held| held.mode == Mode::Catalog).count();
+            prop_assert_eq!(table.lists() as usize, lists);
             if look {
                 for (want, is_wanted) in table.take_want_changes() {
                     prop_assert_eq!(is_wanted, table.is_wanted(&want));
