@@ -124,7 +124,8 @@ async fn p_10_what_was_saved_is_what_was_counted() {
     assert_near("root, out", wire_bytes(&at_root, "down", "out"), carried.down + provided.received);
     assert_near("root, in", wire_bytes(&at_root, "down", "in"), carried.up + provided.sent);
 
-    let (without, with) = ("distributary_uplink_bytes_without_cache_total", "distributary_uplink_bytes_with_cache_total");
+    let (without, with) =
+        ("distributary_uplink_bytes_without_cache_total", "distributary_uplink_bytes_with_cache_total");
     assert_near("without", page[without], to + from);
     assert_near("with", page[with], carried.up + carried.down);
     let content = (ITEMS * CODE_BYTES) as f64;
