@@ -7,6 +7,7 @@ mod agent;
 mod authority;
 mod client;
 pub mod draft;
+mod forwarder;
 pub mod memory;
 pub mod raw;
 mod received;
@@ -17,6 +18,7 @@ use std::time::Duration;
 pub use self::agent::{TestAgent, agent_config};
 pub use authority::Authority;
 pub use client::{Pushed, TestClient};
+pub use forwarder::{Forwarded, Forwarder};
 pub use received::{Answered, Got, Leaf, items, leaves};
 pub use server::{TestServer, page};
 

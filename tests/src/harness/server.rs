@@ -127,6 +127,13 @@ impl TestServer {
         within("a snapshot that shows what is expected", look).await
     }
 
+    /// What it says of itself after all that has happened so far.
+    pub async fn snapshot(&self) -> Snapshot {
+        let before = self.snapshot_when(|_| true).await.number;
+        // The next one may have been begun before.
+        self.snapshot_when(|snapshot| snapshot.number >= before + 2).await
+    }
+
     /// A page of its admin interface, with status line and headers.
     ///
     /// # Panics
