@@ -42,7 +42,7 @@ fn reply(answer: &Value) -> &Value {
 /// An agent that runs until its token is cancelled.
 struct Agent {
     stop: CancellationToken,
-    running: tokio::task::JoinHandle<anyhow::Result<()>>,
+    running: tokio::task::JoinHandle<Result<(), agent::run::RunError>>,
     _folder: tempfile::TempDir,
 }
 
@@ -52,7 +52,7 @@ impl Agent {
         let config = agent((server.addr(), server.guid()), guid, folder.path(), DEVICE);
         let stop = CancellationToken::new();
         let until = stop.clone();
-        let running = tokio::spawn(async move { agent::run::run(&config, until).await.map_err(Into::into) });
+        let running = tokio::spawn(async move { agent::run::run(&config, until).await.map(drop) });
         Self { stop, running, _folder: folder }
     }
 
