@@ -3,8 +3,7 @@
 use relay::config::Guid;
 use schemas::guid::{ClientGuid, ServerGuid};
 use serde_json::{Value, json};
-use tests::harness::{TestClient, TestServer, draft};
-use tokio_util::sync::CancellationToken;
+use tests::harness::{TestAgent, TestClient, TestServer, draft};
 
 use crate::two_nodes::agents::agent;
 
@@ -39,10 +38,9 @@ fn reply(answer: &Value) -> &Value {
     reply
 }
 
-/// An agent that runs until its token is cancelled.
+/// An agent of the device, in a folder of its own.
 struct Agent {
-    stop: CancellationToken,
-    running: tokio::task::JoinHandle<Result<(), agent::run::RunError>>,
+    agent: TestAgent,
     _folder: tempfile::TempDir,
 }
 
@@ -50,15 +48,11 @@ impl Agent {
     fn start(server: &TestServer, guid: ClientGuid) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = agent((server.addr(), server.guid()), guid, folder.path(), DEVICE);
-        let stop = CancellationToken::new();
-        let until = stop.clone();
-        let running = tokio::spawn(async move { agent::run::run(&config, until).await.map(drop) });
-        Self { stop, running, _folder: folder }
+        Self { agent: TestAgent::run(config), _folder: folder }
     }
 
     async fn stop(self) {
-        self.stop.cancel();
-        tests::harness::within("the agent to stop", self.running).await.unwrap().unwrap();
+        self.agent.stop().await;
     }
 }
 

@@ -405,11 +405,6 @@ impl Engine {
         self.sessions.len()
     }
 
-    /// Documents whose answer waits for upstreams.
-    pub fn parked(&self) -> usize {
-        self.parked.len()
-    }
-
     /// The shard that owns a link.
     pub fn shard_of(&self, link: LinkId) -> usize {
         usize::try_from(link.0 % self.config.shards as u64).unwrap_or(0)

@@ -149,6 +149,13 @@ impl TestServer {
         (status, serde_json::from_str(body).expect("JSON"))
     }
 
+    /// What it says of itself after all that has happened so far.
+    pub async fn snapshot(&self) -> Snapshot {
+        let before = self.snapshot_when(|_| true).await.number;
+        // The next one may have been begun before.
+        self.snapshot_when(|snapshot| snapshot.number >= before + 2).await
+    }
+
     /// A page of its admin interface, with status line and headers.
     ///
     /// # Panics
