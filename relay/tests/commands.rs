@@ -132,7 +132,10 @@ fn the_demo_holds_every_check() {
     assert_eq!(report["held"], true);
     assert_eq!(report["checks"].as_array().unwrap().len(), 5);
     let reasons: usize = report["agents"].as_object().unwrap().values().map(|one| one.as_array().unwrap().len()).sum();
-    assert_eq!(reasons, 263);
+    assert_eq!(reasons, 3 * 263, "three devices of each product");
+    let edges = report["edges"].as_array().unwrap();
+    let fewer = |edge: &serde_json::Value| edge["bytes"].as_u64() < edge["bytes_without_tree"].as_u64();
+    assert!(edges.len() == 3 && edges.iter().all(fewer), "{edges:?}");
 }
 
 /// A scenario with one server, in a folder of its own.

@@ -3,20 +3,18 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use agent::config::{AssetSource, Config, Guid};
-use agent::journal::{self, Kind};
+use agent::config::AssetSource;
+use agent::journal::{Kind, Line};
 use agent::publish::{self, Part};
 use agent::rustsec;
 use agent::rustsec::publication::State;
-use link::pki::Role;
 use relay::driver::Snapshot;
 use schemas::guid::{ClientGuid, ServerGuid};
 use tests::data;
-use tests::harness::{Authority, TestServer};
-use tokio_util::sync::CancellationToken;
+use tests::harness::{TestAgent, TestServer, agent_config};
 
 const PROVIDER: ClientGuid = ClientGuid(0x7001);
 
@@ -26,24 +24,22 @@ type Reason = (String, String, String, String);
 #[tokio::test(flavor = "multi_thread")]
 async fn what_reaches_the_agents_is_what_cargo_audit_finds() {
     let Some(data) = data::dir() else { return };
-    let names = lock_files(&data);
+    let names = data::locked_assets(&data);
     assert_eq!(names.len(), 10);
     let server = TestServer::with_providers(ServerGuid(0x7000), &[PROVIDER]).await;
     let folder = tempfile::tempdir().unwrap();
-    let stop = CancellationToken::new();
-    let mut agents = tokio::task::JoinSet::new();
+    let mut agents = Vec::new();
     for (index, name) in names.iter().enumerate() {
-        let mut config = config(&server, 0x7100 + index as u128, folder.path().join(name));
-        let lock = data.join("assets/rust").join(name).join("Cargo.lock");
-        config.assets = vec![AssetSource { name: name.clone(), cargo_lock: Some(lock), list: None }];
-        let stop = stop.clone();
-        agents.spawn(async move { agent::run::run(&config, stop).await });
+        let lock = data::lock_file(&data, name);
+        let asset = AssetSource { name: name.clone(), cargo_lock: Some(lock), list: None };
+        let guid = ClientGuid(0x7100 + index as u128);
+        agents.push(TestAgent::start(&server, guid, &folder.path().join(name), vec![asset]));
     }
     server.snapshot_when(|snapshot| snapshot.registered == names.len()).await;
 
     let parts = parts(&data.join("advisories/rustsec/advisory-db"));
     assert_eq!(parts.len(), 1099);
-    let provider = config(&server, PROVIDER.0, folder.path().join("provider"));
+    let provider = agent_config((server.addr(), server.guid()), PROVIDER, &folder.path().join("provider"));
     let published = publish::publish(&provider, &parts, |_| {}).await.unwrap();
     assert_eq!(published.refused().count(), 0);
 
@@ -51,11 +47,11 @@ async fn what_reaches_the_agents_is_what_cargo_audit_finds() {
     let wanted = items(&expected).len();
     server.snapshot_when(|snapshot| snapshot.shard.taken as usize >= wanted).await;
     server.snapshot_when(at_rest(names.len())).await;
-    stop.cancel();
-    while let Some(ended) = agents.join_next().await {
-        ended.unwrap().unwrap();
+    let mut journals = Vec::new();
+    for (name, agent) in names.iter().zip(agents) {
+        journals.push((name.clone(), agent.stop().await));
     }
-    let (got, deliveries) = journals(folder.path(), &names);
+    let (got, deliveries) = found(&journals);
     let missing: Vec<_> = expected.difference(&got).collect();
     let extra: Vec<_> = got.difference(&expected).collect();
     println!(
@@ -83,29 +79,6 @@ fn at_rest(agents: usize) -> impl Fn(&Snapshot) -> bool {
     }
 }
 
-fn lock_files(data: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(data.join("assets/rust")).unwrap().map(|entry| entry.unwrap());
-    let mut names: Vec<String> = entries
-        .filter(|entry| entry.path().join("Cargo.lock").exists())
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
-}
-
-fn config(server: &TestServer, guid: u128, state: PathBuf) -> Config {
-    let authority = Authority::shared();
-    let files = authority.issue(guid, Role::Client);
-    let mut config = Config::new(server.guid());
-    config.server.address = server.addr();
-    config.server.guid = Guid(server.guid());
-    config.identity.certificate = files.certificate;
-    config.identity.key = files.key;
-    config.identity.ca = authority.certificate();
-    config.state.directory = state;
-    config
-}
-
 fn parts(source: &Path) -> Vec<Part> {
     let source = rustsec::read_source(source).unwrap();
     let is_complete = source.is_complete();
@@ -129,13 +102,10 @@ fn items(reasons: &BTreeSet<Reason>) -> BTreeSet<(&str, &str)> {
 }
 
 /// What the agents wrote down, and in how many entries.
-fn journals(folder: &Path, names: &[String]) -> (BTreeSet<Reason>, usize) {
+fn found(journals: &[(String, Vec<Line>)]) -> (BTreeSet<Reason>, usize) {
     let (mut reasons, mut deliveries) = (BTreeSet::new(), 0);
-    for name in names {
-        for line in journal::lines(&folder.join(name)).unwrap() {
-            if line.event != Kind::Gained {
-                continue;
-            }
+    for (name, lines) in journals {
+        for line in lines.iter().filter(|line| line.event == Kind::Gained) {
             deliveries += 1;
             for because in line.reasons.iter().flat_map(|asset| &asset.because) {
                 let id = line.id.clone().unwrap();

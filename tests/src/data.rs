@@ -3,7 +3,7 @@
 //! A test that needs it begins with `let Some(data) = data::dir() else { return };`.
 
 use std::panic::Location;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The variable that names the folder.
 pub const VARIABLE: &str = "DISTRIBUTARY_TEST_DATA";
@@ -27,6 +27,24 @@ pub fn dir() -> Option<PathBuf> {
         }
         Err(reason) => panic!("{reason}"),
     }
+}
+
+/// The names of the assets in the test data that have a `Cargo.lock`, sorted; see [`lock_file`].
+///
+/// # Panics
+///
+/// If the folder cannot be read.
+pub fn locked_assets(data: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(data.join("assets/rust")).expect("the folder of Rust assets");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| lock_file(data, name).exists()).collect();
+    names.sort();
+    names
+}
+
+/// Where an asset's `Cargo.lock` lies.
+pub fn lock_file(data: &Path, asset: &str) -> PathBuf {
+    data.join("assets/rust").join(asset).join("Cargo.lock")
 }
 
 /// What `dir` does with the values of the two variables.

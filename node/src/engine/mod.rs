@@ -7,6 +7,7 @@
 mod below;
 mod deliver;
 mod exchange;
+mod inventory;
 mod parked;
 mod plan;
 pub mod reach;
@@ -43,7 +44,8 @@ use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
 
-pub use self::below::{Listed, Route};
+pub use self::below::Route;
+pub use self::inventory::Listed;
 
 /// Every bound of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -190,9 +190,13 @@ impl Engine {
             Body::Parts(parts) => parts.iter().for_each(|part| self.collect(&speaker, false, part, asked)),
             Body::Orders(orders) if !speaker.is_below() => {
                 for meaning in orders.orders.iter().filter_map(|order| order.meaning.as_ref().ok()) {
-                    if let Meaning::Subscribe { now: true, standing, interests, .. } = meaning {
-                        asked.interests.extend(interests.iter().cloned());
-                        asked.once |= !standing;
+                    match meaning {
+                        Meaning::Subscribe { now: true, mode: Mode::Catalog, .. } => asked.list = true,
+                        Meaning::Subscribe { now: true, standing, interests, .. } => {
+                            asked.interests.extend(interests.iter().cloned());
+                            asked.once |= !standing;
+                        }
+                        Meaning::Subscribe { .. } | Meaning::End(_) | Meaning::Presence | Meaning::Deliver => {}
                     }
                 }
             }

@@ -3,9 +3,11 @@
 //! Nothing here sleeps. Whatever may hang stands under [`within`]; that nothing comes is shown by what comes after it
 //! (a lane keeps the order of the log).
 
+mod agent;
 mod authority;
 mod client;
 pub mod draft;
+mod forwarder;
 pub mod memory;
 pub mod raw;
 mod received;
@@ -14,8 +16,10 @@ mod wire;
 
 use std::time::Duration;
 
+pub use self::agent::{TestAgent, agent_config};
 pub use authority::Authority;
 pub use client::{Pushed, TestClient};
+pub use forwarder::{Forwarded, Forwarder};
 pub use received::{Answered, Got, Leaf, items, leaves};
 pub use server::{TestServer, page};
 pub use wire::{Carried, Wire};
