@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Pages};
 use crate::config::{self, Config, Upstream};
+use crate::control;
 use crate::driver::{Driver, Input, Shared, Snapshot};
 use crate::links::outgoing;
 use crate::links::session::Context;
@@ -224,7 +225,13 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         (server, uplink.start(resume, inputs_sender.clone(), &dialling.stop, &dialling.tasks))
     });
     let handles = handles.collect();
-    let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone(), handles);
+    let stale = config.stale_after();
+    let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone(), handles, stale);
+    match control::bind(&config.store.directory) {
+        Ok(socket) => drop(services.spawn(control::serve(socket, inputs_sender.clone(), stale, stop.clone()))),
+        // Links do not need it.
+        Err(error) => tracing::error!(%error, "no control socket: inventory and ask will not find this server"),
+    }
     services.spawn(driver.run(inputs, reports, stop.clone()));
     let document_limits = Limits { document_bytes: config.limits.document_bytes as usize, ..Limits::default() };
     let context = Context {

@@ -3,10 +3,8 @@
 //! A local server subscribes for the union of what is below it, so nothing here decides who gets an item. What it passes
 //! on of its clients makes the inventory (R-1-2), and the routes by which a server addresses whoever is below it (9.3).
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::time::Duration;
 
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
@@ -29,27 +27,12 @@ pub type Route = Vec<(ServerGuid, ClientGuid)>;
 /// Hops below a local server. Each is a header around the next in one document, whose depth is bounded.
 const HOPS_MAX: usize = 32;
 
-/// One client that is registered here or below, for the operator.
-#[derive(Clone, Debug)]
-pub struct Listed<'a> {
-    /// Who.
-    pub client: ClientGuid,
-    /// From this node down to it.
-    pub route: Route,
-    /// What it runs and waits for.
-    pub subscriptions: Cow<'a, [Subscription]>,
-    /// When it was last heard of; of one that is connected, when its link came up or it last registered.
-    pub contact: Time,
-    /// Whether it has a link to this very node.
-    pub connected: bool,
-}
-
 /// What was reported of one client. Its subscriptions stay encoded: they are looked at rarely, and there are many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     via: ClientGuid,
     path: Route,
-    renewed: Time,
+    pub(super) renewed: Time,
     subscriptions: Bytes,
 }
 
@@ -68,7 +51,7 @@ impl Known {
         self.via == speaker.link_client && self.path == speaker.path
     }
 
-    fn list(&self) -> Vec<Subscription> {
+    pub(super) fn list(&self) -> Vec<Subscription> {
         // Whole when it was made, or when it was read from the store.
         subscriptions::decode(&self.subscriptions).unwrap_or_default()
     }
@@ -126,6 +109,15 @@ impl Below {
             Some(known) => known.as_ref(),
             None => self.clients.get(&client),
         }
+    }
+
+    /// Clients after one, in the order of their GUIDs, and what is known of each.
+    pub(super) fn after(&self, from: Bound<ClientGuid>) -> impl Iterator<Item = (&ClientGuid, &Known)> {
+        self.clients.range((from, Bound::Unbounded))
+    }
+
+    pub(super) fn get(&self, client: ClientGuid) -> Option<&Known> {
+        self.clients.get(&client)
     }
 
     /// Clients that nobody has heard of since.
@@ -265,46 +257,10 @@ impl Engine {
         }
     }
 
-    /// The next clients after one, in the order of their GUIDs: whoever is connected, registered or reported.
-    pub fn inventory(&self, after: Option<ClientGuid>, count: usize) -> Vec<Listed<'_>> {
-        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let connected = self.links.range(from).take(count).map(|(client, _)| *client);
-        let registered = self.registered.range(from).take(count).map(|(client, _)| *client);
-        let reported = self.below.clients.range(from).take(count).map(|(client, _)| *client);
-        let next: BTreeSet<ClientGuid> = connected.chain(registered).chain(reported).collect();
-        next.into_iter().take(count).map(|client| self.listed(client)).collect()
-    }
-
     /// Whoever is registered or reported.
     pub(super) fn known_clients(&self) -> Vec<ClientGuid> {
         let here = self.registered.keys().filter(|client| !self.below.clients.contains_key(client));
         here.chain(self.below.clients.keys()).copied().collect()
-    }
-
-    pub(super) fn listed(&self, client: ClientGuid) -> Listed<'_> {
-        let route = self.route(client).unwrap_or_default();
-        match self.below.clients.get(&client) {
-            Some(known) => {
-                let subscriptions = Cow::Owned(known.list());
-                Listed { client, route, subscriptions, contact: known.renewed, connected: false }
-            }
-            None => Listed {
-                client,
-                route,
-                subscriptions: Cow::Borrowed(self.subscriptions.of(client)),
-                contact: self.registered.get(&client).copied().unwrap_or(self.now),
-                connected: self.links.contains_key(&client),
-            },
-        }
-    }
-
-    /// Clients that were not heard of for this long, and have no link here (R-6-1).
-    pub fn stale(&self, now: Time, silence: Duration) -> usize {
-        let is_silent = |contact: Time| now.since(contact) >= silence;
-        let is_elsewhere =
-            |client: &ClientGuid| self.links.contains_key(client) || self.below.clients.contains_key(client);
-        let here = self.registered.iter().filter(|(client, contact)| is_silent(**contact) && !is_elsewhere(client));
-        here.count() + self.below.clients.values().filter(|known| is_silent(known.renewed)).count()
     }
 }
 

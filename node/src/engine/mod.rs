@@ -4,10 +4,11 @@
 //! reply) when its `Stored` comes back. `Stored` events come in the order of the actions, so effects apply in the order
 //! of decisions, live and after a restart alike.
 
-pub mod below;
+mod below;
 mod config;
 mod deliver;
 mod exchange;
+mod inventory;
 mod parked;
 mod plan;
 pub mod reach;
@@ -45,7 +46,9 @@ use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
 
+pub use self::below::Route;
 pub use self::config::{Config, ENVELOPE_BYTES_MAX};
+pub use self::inventory::Listed;
 
 /// What happens to an engine.
 #[derive(Clone, Debug)]
@@ -343,11 +346,6 @@ impl Engine {
     /// Live links.
     pub fn connected(&self) -> usize {
         self.sessions.len()
-    }
-
-    /// Documents whose answer waits for upstreams.
-    pub fn parked(&self) -> usize {
-        self.parked.len()
     }
 
     /// The shard that owns a link.

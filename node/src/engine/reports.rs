@@ -10,10 +10,9 @@ use schemas::version::{Major, Minor, VersionInfo};
 use schemas::write::{self, HeaderFields, Kind, MessageDraft};
 use topology::subscriptions::{Mode, Subscription};
 
-use super::Engine;
-use super::below::{Listed, Route};
 use super::plan::Plan;
 use super::register::Said;
+use super::{Engine, Listed, Route};
 use crate::ids::Time;
 use crate::uplink::{Detail, Due, Gone, Part, Uplink};
 

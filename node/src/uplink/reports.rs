@@ -12,7 +12,7 @@ use schemas::core::ReplyStatus;
 use schemas::guid::ClientGuid;
 use schemas::names::Spelling;
 
-use crate::engine::below::Route;
+use crate::engine::Route;
 use crate::ids::Time;
 
 /// Parts in one document, and their bytes.

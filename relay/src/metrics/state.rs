@@ -11,6 +11,7 @@ use crate::store::thread::Counters as StoreCounters;
 pub(super) struct State {
     links: IntGauge,
     clients: IntGauge,
+    stale: IntGauge,
     subscriptions: IntGauge,
     items: IntGauge,
     head: IntGauge,
@@ -52,6 +53,7 @@ impl State {
         Ok(Self {
             links: new.gauge("links", "Live links of clients.")?,
             clients: new.gauge("registered_clients", "Clients with a registration.")?,
+            stale: new.gauge("stale_clients", "Clients without contact for longer than they should be.")?,
             subscriptions: new.gauge("subscriptions", "Standing subscriptions of all clients.")?,
             items: new.gauge("items", "Items on offer.")?,
             head: new.gauge("log_position", "Last position of the log.")?,
@@ -78,6 +80,7 @@ impl State {
     pub(super) fn update(&self, snapshot: &Snapshot, store: &StoreCounters) {
         set(&self.links, snapshot.connected as u64);
         set(&self.clients, snapshot.registered as u64);
+        set(&self.stale, snapshot.stale as u64);
         set(&self.subscriptions, snapshot.subscriptions as u64);
         set(&self.items, snapshot.items as u64);
         set(&self.head, snapshot.head);

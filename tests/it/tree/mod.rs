@@ -1,12 +1,15 @@
 //! Servers in a tree, each a whole server with a store of its own, over real QUIC.
 
 mod c8_2_2;
+mod outage;
 mod project;
 mod replay;
+mod several;
 
-use relay::config::{Asks, Upstream};
+use relay::config::{Asks, Config, Upstream};
 use schemas::guid::{ClientGuid, ServerGuid};
-use tests::harness::{TestClient, TestServer};
+use schemas::version::VersionInfo;
+use tests::harness::{TestClient, TestServer, draft};
 
 /// A provider that every root knows.
 const PROVIDER: ClientGuid = ClientGuid(0x9001);
@@ -21,10 +24,33 @@ async fn root(guid: u128) -> TestServer {
 
 /// A server under another.
 async fn under(upstream: &TestServer, guid: u128, asks: Asks) -> TestServer {
-    let above = Upstream::with(upstream.addr(), upstream.guid(), asks);
-    let server = TestServer::start(ServerGuid(guid), |config| config.upstream = vec![above]).await;
-    server.snapshot_when(|snapshot| snapshot.uplinks_synchronised == 1).await;
+    under_all(guid, vec![Upstream::with(upstream.addr(), upstream.guid(), asks)], |_| ()).await
+}
+
+/// A server under several, with its configuration changed.
+async fn under_all(guid: u128, upstreams: Vec<Upstream>, change: impl FnOnce(&mut Config)) -> TestServer {
+    let count = upstreams.len();
+    let server = TestServer::start(ServerGuid(guid), |config| {
+        config.upstream = upstreams;
+        // However slow the machine: whoever asks is answered with what the upstreams have.
+        config.policy.combine_milliseconds = 30_000;
+        change(config);
+    })
+    .await;
+    synchronised(&server, count).await;
     server
+}
+
+/// Waits until so many links to upstreams stand and have brought what was asked for.
+async fn synchronised(server: &TestServer, uplinks: usize) {
+    server.snapshot_when(|snapshot| snapshot.uplinks_synchronised == uplinks).await;
+}
+
+/// Delivers items, each in a document of its own.
+async fn publish(provider: &TestClient, items: &[VersionInfo]) {
+    for item in items {
+        provider.ask(draft::deliver(std::slice::from_ref(item))).await.succeeded();
+    }
 }
 
 /// Connected clients, one after the other: a server shakes hands with a few hundred at once only.

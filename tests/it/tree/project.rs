@@ -66,8 +66,10 @@ async fn p_9_labels_of_a_tree_do_not_grow_with_clients() {
 /// Whether a count is what somebody else has counted, within one percent.
 #[track_caller]
 fn assert_near(what: &str, metric: f64, counted: u64) {
-    println!("{what}: {metric} by the metric, {counted} counted elsewhere");
-    assert!((metric - counted as f64).abs() <= counted as f64 / 100.0, "{what}: {metric} and {counted}");
+    assert!(
+        (metric - counted as f64).abs() <= counted as f64 / 100.0,
+        "{what}: {metric} by the metric, {counted} counted elsewhere"
+    );
 }
 
 const CLIENTS: usize = 8;
