@@ -109,14 +109,22 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let endpoint = Arc::new(endpoint(&identity, target.addr, LinkLimits::device())?);
 
     let (resume, resume_receiver) = watch::channel(client.resume());
+    let (name, name_receiver) = watch::channel(client.name());
     let (store, reports) = Store::start(journal)?;
     let (changes, assets) = mpsc::channel(INPUTS);
     let (teller, told) = mpsc::channel(INPUTS);
     let first = assets::for_client(&inventory);
     let every = Duration::from_secs(config.rescan_seconds);
     let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), changes));
-    let dialler =
-        Dialler { endpoint: endpoint.clone(), target, hop, hello: hello(), resume: resume_receiver, told: teller };
+    let dialler = Dialler {
+        endpoint: endpoint.clone(),
+        target,
+        hop,
+        name: name_receiver,
+        hello: hello(),
+        resume: resume_receiver,
+        told: teller,
+    };
     // Its own, since the driver may also end by itself.
     let hang_up = stop.child_token();
     let dialling = tokio::spawn(dialler::dial(dialler, hang_up.clone()));
@@ -124,7 +132,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let (synchronised, synchronised_receiver) = watch::channel(false);
     let noting = tokio::spawn(contact::keep(config.state.directory.clone(), synchronised_receiver));
 
-    let driver = Driver::new(hop, client, store, resume, synchronised);
+    let driver = Driver::new(hop, name, client, store, resume, synchronised);
     let stopped = driver.run(first, Inputs { told, assets, reports }, stop.clone()).await;
     watching.abort();
     hang_up.cancel();

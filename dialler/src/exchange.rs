@@ -11,8 +11,8 @@ use link::frame::{Frame, Kind};
 use node::answer;
 use node::ids::ExchangeId;
 use schemas::core::{MessageCoreReply, Reply, ReplyPayload, ReplyStatus, Root};
-use schemas::guid::MessageId;
-use tokio::sync::mpsc;
+use schemas::guid::{ClientGuid, MessageId, ServerGuid};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use crate::live::{Content, Outcome, Outgoing, Said};
@@ -20,6 +20,19 @@ use crate::{Hop, clock, documents};
 
 /// Exchanges that are under way at once: a long answer holds up no other, and a server grants streams for more.
 const EXCHANGES_MAX: usize = 4;
+
+/// Who asks whom.
+pub(crate) struct Headers {
+    pub(crate) server: ServerGuid,
+    /// May change while the link lives.
+    pub(crate) name: watch::Receiver<ClientGuid>,
+}
+
+impl Headers {
+    fn hop(&self) -> Hop {
+        Hop { server: self.server, client: *self.name.borrow() }
+    }
+}
 
 /// Why an exchange did not come to its end.
 #[derive(Debug)]
@@ -38,12 +51,12 @@ impl From<RecvError> for Broken {
 
 /// Carries out what the owner asks for. Documents are sent one after the other, in the order of `asks`; their answers come
 /// side by side.
-pub(crate) async fn run(link: Link, hop: Hop, mut asks: mpsc::Receiver<Outgoing>, said: mpsc::Sender<Said>) {
+pub(crate) async fn run(link: Link, headers: Headers, mut asks: mpsc::Receiver<Outgoing>, said: mpsc::Sender<Said>) {
     let mut answers = JoinSet::new();
     loop {
         let ended = tokio::select! {
             outgoing = asks.recv(), if answers.len() < EXCHANGES_MAX => match outgoing {
-                Some(outgoing) => open(&link, hop, outgoing, &said).await.map(|expected| {
+                Some(outgoing) => open(&link, headers.hop(), outgoing, &said).await.map(|expected| {
                     if let Some(expected) = expected {
                         answers.spawn(expected.hear(said.clone()));
                     }
@@ -99,7 +112,7 @@ async fn open(
     let bytes = document.iter().map(Bytes::len).sum::<usize>();
     tracing::debug!(exchange = exchange.0, bytes, "asking");
     match link.open_exchange(&document).await {
-        Ok(stream) => Ok(Some(Expected { exchange, asked, stream })),
+        Ok(stream) => Ok(Some(Expected { exchange, asked, client: hop.client, stream })),
         Err(error @ SendError::TooLong { .. }) => {
             said.send(Said::TooLong(exchange, error.to_string())).await.map_err(|_| Broken::Unheard)?;
             Ok(None)
@@ -113,6 +126,8 @@ struct Expected {
     exchange: ExchangeId,
     /// The `Message_ID` that every reply repeats, and how many there are; parts have their own.
     asked: Option<(MessageId, usize)>,
+    /// As whom.
+    client: ClientGuid,
     stream: exchange::Outgoing,
 }
 
@@ -123,7 +138,9 @@ impl Expected {
             let (facts, intake) = documents::read(body).await.map_err(|refused| unreadable(&refused))?;
             let heard = match (header.kind, &facts.document().root) {
                 (Kind::Reply, Root::Reply(reply)) => {
-                    Said::Replied(self.exchange, outcomes(reply, self.asked).map_err(Broken::Link)?)
+                    let outcomes = outcomes(reply, self.asked).map_err(Broken::Link)?;
+                    self.hear_names(reply, &outcomes, &said).await?;
+                    Said::Replied(self.exchange, outcomes)
                 }
                 (Kind::Delivery, Root::Message(_)) => {
                     let intake = intake.ok_or_else(|| unreadable(&"no message"))?;
@@ -134,6 +151,35 @@ impl Expected {
             said.send(heard).await.map_err(|_| Broken::Unheard)?;
         }
         said.send(Said::Ended(self.exchange)).await.map_err(|_| Broken::Unheard)
+    }
+
+    /// Says whom the reply names, where that is another than was asked as: a server that refused says nothing by it.
+    async fn hear_names(
+        &self,
+        reply: &MessageCoreReply,
+        outcomes: &[Outcome],
+        said: &mpsc::Sender<Said>,
+    ) -> Result<(), Broken> {
+        let named = reply.header.client_guid.as_ref().map(|guid| guid.value);
+        let is_good = outcomes.iter().all(|(status, _)| *status == ReplyStatus::Succeeded);
+        if let Some(name) = named.filter(|name| is_good && *name != self.client) {
+            said.send(Said::Assigned(name)).await.map_err(|_| Broken::Unheard)?;
+        }
+        if self.asked.is_none() {
+            let mut clients = Vec::new();
+            names(reply, None, &mut clients);
+            said.send(Said::Named(self.exchange, clients)).await.map_err(|_| Broken::Unheard)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whom the headers around each answer name.
+fn names(core: &MessageCoreReply, outer: Option<ClientGuid>, names: &mut Vec<Option<ClientGuid>>) {
+    let nearest = core.header.client_guid.as_ref().map(|guid| guid.value).or(outer);
+    match &core.payload {
+        ReplyPayload::Bundle(cores) => cores.iter().for_each(|core| self::names(core, nearest, names)),
+        ReplyPayload::Replies(replies) => names.extend(replies.iter().map(|_| nearest)),
     }
 }
 

@@ -6,6 +6,7 @@ use node::client::Draft;
 use node::ids::{ExchangeId, Position, Resume};
 use node::intake::Intake;
 use schemas::core::ReplyStatus;
+use schemas::guid::ClientGuid;
 use schemas::mark::Mark;
 use schemas::names::Spelling;
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +49,11 @@ pub enum Said {
     Replied(ExchangeId, Vec<Outcome>),
     /// A delivery of its answer.
     Delivered(ExchangeId, Box<Intake>),
+    /// The client that the nearest header around the answer to each message names; for ready-made parts, before their
+    /// reply.
+    Named(ExchangeId, Vec<Option<ClientGuid>>),
+    /// A reply by which the server calls this client otherwise from now on (R-9.3-7) comes next.
+    Assigned(ClientGuid),
     /// Its end.
     Ended(ExchangeId),
     /// Its document is longer than the server takes; it was not sent, and nothing else comes of it.

@@ -13,12 +13,13 @@ use link::tls;
 use node::ids::{Position, Resume};
 use schemas::class::Class;
 use schemas::digest::Digest;
-use schemas::guid::Cid;
+use schemas::guid::{Cid, ClientGuid};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::exchange::Headers;
 use crate::live::{Live, Said, Told};
 use crate::{Hop, exchange, incoming, lane};
 
@@ -36,6 +37,8 @@ pub struct Dialler {
     pub target: Target,
     /// Between whom.
     pub hop: Hop,
+    /// What the server calls this client now: for the headers of whatever is asked.
+    pub name: watch::Receiver<ClientGuid>,
     /// What each Hello says, beside the resume position.
     pub hello: Hello,
     /// For the Hello: what is held durably.
@@ -94,7 +97,12 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
     });
     tasks.spawn(control(link.clone(), said_sender.clone()));
     tasks.spawn(accept(link.clone(), said_sender.clone()));
-    tasks.spawn(exchange::run(link.clone(), dialler.hop, ask_receiver, said_sender));
+    tasks.spawn(exchange::run(
+        link.clone(),
+        Headers { server: dialler.hop.server, name: dialler.name.clone() },
+        ask_receiver,
+        said_sender,
+    ));
     tokio::select! {
         // Every answer is written and no more can come: the owner has let go of the link.
         () = lane::answer(link.clone(), answer_receiver, refusal_receiver) => {

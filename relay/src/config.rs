@@ -12,7 +12,7 @@ use std::time::Duration;
 use node::policy::Policy;
 use serde::{Deserialize, Serialize};
 
-pub use policy::{Guid, PolicyTable};
+pub use policy::{Collisions, Guid, PolicyTable};
 pub use upstream::{Ask, Asks, Granularity, Pin, Realm, Upstream};
 
 /// The whole file. Unknown keys are refused; every key has a default.
@@ -277,6 +277,8 @@ impl Config {
             providers: set(&self.policy.providers),
             subtrees: self.policy.subtrees.iter().map(|(client, below)| (client.0, set(below))).collect(),
             local_servers: set(&self.policy.local_servers),
+            assign: self.policy.assign.iter().map(|(client, name)| (client.0, name.0)).collect(),
+            collisions: self.policy.collisions.into(),
             full_of_everything: self.policy.full_of_everything,
             combine: Duration::from_millis(self.policy.combine_milliseconds),
         }

@@ -324,6 +324,7 @@ impl Driver {
             Action::Uplink(server, action) => {
                 let left = matches!(action, uplink::Action::Left);
                 if let Some(uplink) = self.uplinks.get_mut(&server) {
+                    uplink.name(self.engine.client_above(server));
                     uplink.carry_out(action);
                 }
                 if left {

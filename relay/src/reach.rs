@@ -53,6 +53,8 @@ impl Reach {
                 Event::Ask(Box::new(Ask { id, client, messages, message_id, sent_time }))
             }
             Input::Asked(hop, Incoming { intake, parts, answer }) => {
+                // By the name that the upstream has for this server.
+                let hop = Hop { client: intake.part.hop.client.unwrap_or(hop.client), ..hop };
                 let (upstream, exchange) = (hop.server, ExchangeId(self.last));
                 self.upstreams.insert((upstream, exchange), (hop, answer));
                 Event::Asked { upstream, exchange, intake, parts }

@@ -35,6 +35,8 @@ pub(crate) struct Uplink {
 pub(crate) struct Handle {
     /// What is durable here of what the upstream sent.
     resume: watch::Sender<Option<Resume>>,
+    /// What the upstream calls this server.
+    name: watch::Sender<ClientGuid>,
     /// Of the link that stands; dropped, it closes.
     ends: Option<Ends>,
     stop: CancellationToken,
@@ -106,10 +108,19 @@ impl Uplink {
         tracker: &TaskTracker,
     ) -> Handle {
         let (resume, resume_receiver) = watch::channel(resume);
+        let (name, name_receiver) = watch::channel(self.hop.client);
         let (told, telling) = mpsc::channel(1);
         let stop = stop.child_token();
         let Self { endpoint, target, hop, hello } = self;
-        let dialler = Dialler { endpoint: endpoint.clone(), target, hop, hello, resume: resume_receiver, told };
+        let dialler = Dialler {
+            endpoint: endpoint.clone(),
+            target,
+            hop,
+            name: name_receiver,
+            hello,
+            resume: resume_receiver,
+            told,
+        };
         let until = stop.clone();
         tracker.spawn(async move {
             dialler::dial(dialler, until).await;
@@ -117,7 +128,7 @@ impl Uplink {
             endpoint.wait_idle().await;
         });
         tracker.spawn(pass_on(hop, telling, inputs));
-        Handle { resume, ends: None, stop }
+        Handle { resume, name, ends: None, stop }
     }
 }
 
@@ -157,6 +168,8 @@ fn input(hop: Hop, said: Said) -> Input {
         Said::Delivered(exchange, intake) => Event::Delivery { via: Via::Exchange(exchange), intake },
         Said::Ended(exchange) => Event::Ended(exchange),
         Said::TooLong(exchange, why) => Event::TooLong(exchange, why),
+        Said::Named(exchange, clients) => Event::Named { exchange, clients },
+        Said::Assigned(client) => Event::Assigned(client),
         Said::Behind(position) => Event::Behind(position),
         Said::Path(path) => Event::Path(path),
         Said::Incoming(incoming) => return Input::Reach(reach::Input::Asked(hop, incoming)),
@@ -182,6 +195,12 @@ impl Handle {
             *was = resume;
             changed
         });
+    }
+
+    /// Who this server is in headers.
+    pub(crate) fn name(&self, name: Option<ClientGuid>) {
+        let Some(name) = name else { return };
+        self.name.send_if_modified(|was| std::mem::replace(was, name) != name);
     }
 
     /// Carries out what the engine wants of the link; what is said to one that is gone is lost with it.

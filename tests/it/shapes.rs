@@ -228,7 +228,7 @@ impl Device {
                     Action::Answer { spelling, answer, .. } => {
                         self.answers.push(answer.render(spelling, draft::fresh_id(), "2026-01-15T09:30:00Z"));
                     }
-                    Action::Respond { .. } => panic!("nothing was asked"),
+                    Action::Respond { .. } | Action::Name(_) => panic!("nothing was asked, and nobody named"),
                     Action::Hangup(why) | Action::Stop(why) => panic!("{why}"),
                 }
             }

@@ -4,7 +4,7 @@ use dialler::clock;
 use node::client::journal::{Entry, Event, Reasons};
 use node::ids::{Position, Resume};
 use schemas::digest::Digest;
-use schemas::guid::parse_128;
+use schemas::guid::{ClientGuid, parse_128};
 use serde::{Deserialize, Serialize};
 use topology::matching::{By, Reason};
 use topology::subject::Subject;
@@ -51,6 +51,9 @@ pub struct Line {
     /// The asset as it was registered: the Register message in X.1206.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub info: Option<String>,
+    /// The GUID that the server gave this client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<AssignedLine>,
     /// With this line everything up to here is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<ResumeLine>,
@@ -74,6 +77,8 @@ pub enum Kind {
     Registered,
     /// The server ended an asset's registration.
     Ended,
+    /// The server gave this client another GUID.
+    Assigned,
     /// Only the position changed.
     Noted,
 }
@@ -89,6 +94,7 @@ impl Kind {
             Self::Left => "left",
             Self::Registered => "registered",
             Self::Ended => "ended",
+            Self::Assigned => "assigned",
             Self::Noted => "noted",
         }
     }
@@ -151,6 +157,16 @@ impl Place {
     }
 }
 
+/// A GUID for headers, and the life of the server's log in which it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssignedLine {
+    /// As a UUID.
+    pub client: String,
+    /// As a UUID.
+    pub incarnation: String,
+}
+
 /// A place in the server's log.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -181,6 +197,7 @@ pub(super) fn of_entry(entry: &Entry, document: Option<Place>, subject: Option<&
         document,
         asset: None,
         info: None,
+        assigned: None,
         resume: entry.resume.map(resume_line),
     };
     match &entry.event {
@@ -204,6 +221,11 @@ pub(super) fn of_entry(entry: &Entry, document: Option<Place>, subject: Option<&
             line.info = Some(info::write(info)?);
         }
         Event::Ended { name } => (line.event, line.asset) = (Kind::Ended, Some(name.clone())),
+        Event::Assigned { client, incarnation } => {
+            line.event = Kind::Assigned;
+            let incarnation = uuid::Uuid::from_u128(*incarnation).to_string();
+            line.assigned = Some(AssignedLine { client: client.to_string(), incarnation });
+        }
         Event::Noted => {}
     }
     Ok(line)
@@ -239,6 +261,11 @@ pub(super) fn to_entry(
             Event::Registered { name: name()?, info: Box::new(info) }
         }
         Kind::Ended => Event::Ended { name: name()? },
+        Kind::Assigned => {
+            let AssignedLine { client, incarnation } = line.assigned.as_ref().ok_or("the GUID is missing")?;
+            let client = ClientGuid::parse(client).map_err(|error| error.to_string())?;
+            Event::Assigned { client, incarnation: parse_128(incarnation).map_err(|error| error.to_string())? }
+        }
         Kind::Noted => Event::Noted,
     };
     let resume = line.resume.as_ref().map(resume).transpose()?;

@@ -126,6 +126,7 @@ fn document(event: &Event) -> Option<&Bytes> {
         | Event::Left { .. }
         | Event::Registered { .. }
         | Event::Ended { .. }
+        | Event::Assigned { .. }
         | Event::Noted => None,
     }
 }

@@ -62,6 +62,7 @@ fn entries() -> Vec<Entry> {
         (Event::Retracted { digest: three, replaced: two, document: third }, resume(u64::MAX, Some(three))),
         (Event::Left { digest: two }, None),
         (Event::Ended { name: "app".into() }, None),
+        (Event::Assigned { client: schemas::guid::ClientGuid(0xc2), incarnation: 0xfeed }, None),
     ];
     let numbered = events.into_iter().zip(1..);
     numbered.map(|((event, resume), n)| Entry { number: n, at: Time(1_768_469_400_000 + n), event, resume }).collect()

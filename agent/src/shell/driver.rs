@@ -12,6 +12,7 @@ use node::client::journal::Entry;
 use node::client::{self, Action, Client, Draft, Via};
 use node::ids::{ExchangeId, Position, Resume, Ticket};
 use node::intake::Intake;
+use schemas::guid::ClientGuid;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// See the module.
 pub(crate) struct Driver {
     hop: Hop,
+    /// What the server calls this client, as journalled.
+    name: watch::Sender<ClientGuid>,
     client: Client,
     store: Store,
     live: Option<Live>,
@@ -63,13 +66,15 @@ enum Woken {
 impl Driver {
     pub(crate) fn new(
         hop: Hop,
+        name: watch::Sender<ClientGuid>,
         client: Client,
         store: Store,
         resume: watch::Sender<Option<Resume>>,
         synchronised: watch::Sender<bool>,
     ) -> Self {
         Self {
-            hop,
+            hop: Hop { client: client.name(), ..hop },
+            name,
             client,
             store,
             live: None,
@@ -153,6 +158,9 @@ impl Driver {
                 self.handle(client::Event::Delivery { via: Via::Exchange(exchange), intake });
             }
             Said::Ended(exchange) => self.handle(client::Event::Ended(exchange)),
+            Said::Assigned(client) => self.handle(client::Event::Assigned(client)),
+            // An agent sends no ready-made parts.
+            Said::Named(..) => {}
             // To ask again would not help.
             Said::TooLong(_, why) => self.stopped = Some(format!("the inventory cannot be sent: {why}")),
             Said::Behind(position) => {
@@ -211,6 +219,11 @@ impl Driver {
                 self.say(|live| live.asks.try_send(outgoing).is_ok());
             }
             Action::Respond { exchange, answer, delivery } => self.respond(exchange, answer, &delivery),
+            Action::Name(client) => {
+                tracing::info!(%client, "the server has this GUID for this client");
+                self.hop.client = client;
+                self.name.send_replace(client);
+            }
             Action::Hangup(why) => {
                 tracing::warn!(why, "the link is given up; trying again after a pause");
                 self.say(|_| false);

@@ -4,15 +4,17 @@ use link::close::CloseCode;
 use link::connection::Link;
 use link::error::RecvError;
 use link::exchange::Exchange;
+use node::answer::{Answer, AnswerBody, Leaf};
 use node::client::Draft;
 use node::ids::{ExchangeId, Position};
 use node::intake::{Body, Intake};
 use schemas::core::ReplyStatus;
+use schemas::guid::ClientGuid;
 use schemas::names::Spelling;
 use schemas::version::{Major, Minor, VersionInfo};
 
 use super::rig::{HOP, Rig, reply, soon};
-use crate::{Content, Outgoing, Said, Told, documents};
+use crate::{Content, Outgoing, Said, Told, clock, documents};
 
 fn asking(exchange: u64) -> Outgoing {
     let info = VersionInfo { product_name: Some(format!("product {exchange}").into()), ..VersionInfo::default() };
@@ -82,6 +84,8 @@ async fn ready_made_parts_travel_in_one_bundle_and_each_has_its_outcome() {
     assert_eq!(inner.len(), 2);
     // More replies than parts, and to other IDs than that of the bundle: a part may hold several messages.
     answer_to(exchange, &[ReplyStatus::Succeeded, ReplyStatus::Failed, ReplyStatus::Succeeded], "#h07").await;
+    let Said::Named(ExchangeId(1), clients) = rig.said().await else { panic!("whom it names") };
+    assert_eq!(clients, [Some(HOP.client); 3]);
     let Said::Replied(ExchangeId(1), outcomes) = rig.said().await else { panic!("a reply") };
     assert_eq!(outcomes[1], (ReplyStatus::Failed, Some("not today".to_owned())));
     assert_eq!(outcomes.len(), 3);
@@ -125,4 +129,33 @@ async fn the_owner_learns_how_the_server_stands_and_lets_go_of_the_link_by_dropp
     drop(rig.told);
     assert_eq!(soon(rig.down.closed()).await.code, CloseCode::Done);
     soon(rig.dialling).await.unwrap();
+}
+
+#[tokio::test]
+async fn c9_3_a_reply_that_names_another_client_is_told_and_the_next_question_uses_its_name() {
+    let mut rig = Rig::new().await;
+    let name = ClientGuid(0xbeef);
+    let answer_as = |status: ReplyStatus, reply_id: String| {
+        let leaf = Leaf { status, ..Leaf::failed(Some(reply_id), "not today".to_owned()) };
+        let answer = Answer { server: Some(HOP.server), client: Some(name), body: AnswerBody::Leaves(vec![leaf]) };
+        answer.render(Spelling::Double, clock::message_id(), &clock::text(clock::now()))
+    };
+    let mut asked_as = Vec::new();
+    for (number, status) in [(1, ReplyStatus::Failed), (2, ReplyStatus::Succeeded), (3, ReplyStatus::Succeeded)] {
+        rig.live.asks.send(asking(number)).await.unwrap();
+        let (mut exchange, intake) = next(&rig.down).await;
+        asked_as.extend(intake.part.hop.client);
+        let reply_id = intake.part.hop.message_id.as_ref().expect("one").text.to_string();
+        exchange.reply(0, &[answer_as(status.clone(), reply_id)]).await.unwrap();
+        exchange.end().await.unwrap();
+        if number == 2 {
+            let Said::Assigned(told) = rig.said().await else { panic!("the name, before the reply") };
+            assert_eq!(told, name);
+            rig.name.send_replace(told);
+        }
+        let Said::Replied(_, outcomes) = rig.said().await else { panic!("a reply") };
+        assert_eq!(outcomes[0].0, status, "who refuses gives no name, and a known one is not told");
+        assert!(matches!(rig.said().await, Said::Ended(_)));
+    }
+    assert_eq!(asked_as, [HOP.client, HOP.client, name]);
 }

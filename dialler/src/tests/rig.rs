@@ -39,6 +39,8 @@ pub(super) struct Rig {
     pub(super) dialling: JoinHandle<()>,
     pub(super) stop: CancellationToken,
     _server: Server,
+    /// What the owner calls itself.
+    pub(super) name: watch::Sender<ClientGuid>,
     _resume: watch::Sender<Option<node::ids::Resume>>,
 }
 
@@ -60,14 +62,15 @@ impl Rig {
         let target = Target { addr: server.local_addr().unwrap(), server: HOP.server };
         let (teller, mut told) = mpsc::channel(1);
         let (resume_sender, resume) = watch::channel(None);
+        let (name_sender, name) = watch::channel(HOP.client);
         let hello = Hello::default();
-        let dialler = Dialler { endpoint: Arc::new(endpoint), target, hop: HOP, hello, resume, told: teller };
+        let dialler = Dialler { endpoint: Arc::new(endpoint), target, hop: HOP, name, hello, resume, told: teller };
         let stop = CancellationToken::new();
         let dialling = tokio::spawn(dial(dialler, stop.clone()));
         let pending = server.accept().await.unwrap().complete().await.unwrap();
         let down = pending.accept(Hello { document_bytes_max, ..hello_of_server() }).await.unwrap();
         let Some(Told::Up(live)) = soon(told.recv()).await else { panic!("a link") };
-        Self { down, live, told, dialling, stop, _server: server, _resume: resume_sender }
+        Self { down, live, told, dialling, stop, _server: server, name: name_sender, _resume: resume_sender }
     }
 
     /// What the server said.

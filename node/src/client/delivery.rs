@@ -62,7 +62,7 @@ impl Client {
         match (hop.server, hop.client) {
             _ if !hop.is_x1206 => failed("the PID names another protocol"),
             (Some(server), _) if outer && server != self.server => failed("Server_GUID names another server"),
-            (_, Some(client)) if outer && client != self.client => failed("Client_GUID names another client"),
+            (_, Some(client)) if outer && !self.is_called(client) => failed("Client_GUID names another client"),
             _ => Ok(()),
         }
     }

@@ -124,7 +124,7 @@ impl Holdings {
                 self.items.remove(digest);
                 self.forget_unheld();
             }
-            Event::Registered { .. } | Event::Ended { .. } | Event::Noted => {}
+            Event::Registered { .. } | Event::Ended { .. } | Event::Assigned { .. } | Event::Noted => {}
         }
     }
 

@@ -79,6 +79,13 @@ pub enum Event {
         /// The asset's name.
         name: String,
     },
+    /// The server gave this client another GUID (R-9.3-7).
+    Assigned {
+        /// For headers from now on.
+        client: schemas::guid::ClientGuid,
+        /// In this life of the server's log: another one does not know it.
+        incarnation: u128,
+    },
     /// Only the position changed.
     Noted,
 }

@@ -8,6 +8,7 @@ mod asked;
 mod delivery;
 pub mod held;
 pub mod journal;
+mod names;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use crate::intake::Intake;
 use self::asked::Watch;
 use self::held::Holdings;
 use self::journal::{Entry, Event as JournalEvent};
+use self::names::Assigned;
 use self::sync::Sync;
 
 /// An asset of this device, as it is registered.
@@ -85,6 +87,8 @@ pub enum Event {
         /// What each message of it was answered, and why.
         outcomes: Vec<(ReplyStatus, Option<String>)>,
     },
+    /// The server calls this client otherwise from now on; comes before the reply that says so.
+    Assigned(ClientGuid),
     /// An exchange ended after its reply and all its deliveries.
     Ended(ExchangeId),
     /// The oldest `Store` is durable.
@@ -127,6 +131,8 @@ pub enum Action {
         /// The messages of the one document that is delivered after it; none, no document.
         delivery: Vec<Draft>,
     },
+    /// Use this GUID in headers from now on.
+    Name(ClientGuid),
     /// Close the link, say why, and dial again after a pause.
     Hangup(String),
     /// Nothing more can be done: stop, and say why.
@@ -157,6 +163,7 @@ pub struct Client {
     sync: Sync,
     /// What the server wants to hear, while the link lives.
     watch: Watch,
+    assigned: Option<Assigned>,
     /// Pushed while an answer was under way.
     held_back: VecDeque<(Position, Box<Intake>)>,
     /// As journalled.
@@ -178,6 +185,7 @@ impl Client {
             registered: BTreeMap::new(),
             sync: Sync::default(),
             watch: Watch::default(),
+            assigned: None,
             held_back: VecDeque::new(),
             resume: None,
             next_ticket: Ticket(0),
@@ -204,6 +212,7 @@ impl Client {
             JournalEvent::Ended { name } => {
                 self.registered.remove(&name);
             }
+            JournalEvent::Assigned { client, incarnation } => self.assigned = Some((client, incarnation)),
             event => self.holdings.fold(&event),
         }
     }
@@ -212,7 +221,11 @@ impl Client {
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {
             Event::Assets(assets) => self.assets_changed(now, assets),
-            Event::Connected { behind, start } => self.connected(now, behind, start),
+            Event::Connected { behind, start } => {
+                self.check_name(now, start.incarnation);
+                self.connected(now, behind, start);
+            }
+            Event::Assigned(client) => self.assigned(now, client),
             Event::Disconnected => {
                 self.sync.disconnected();
                 // Not answered, so it comes again.

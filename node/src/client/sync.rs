@@ -65,6 +65,11 @@ impl Sync {
         self.wanted || self.running.is_some()
     }
 
+    /// The life of the server's log.
+    pub(super) fn incarnation(&self) -> Option<u128> {
+        self.lane.map(|lane| lane.incarnation)
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.connected && self.synchronised && !self.wanted && self.running.is_none()
     }

@@ -1,6 +1,7 @@
 //! One client: what it asks for, what it journals, when it answers.
 
 mod asked;
+mod names;
 
 use bytes::Bytes;
 use schemas::core::ReplyStatus;

@@ -180,6 +180,8 @@ impl World {
                 self.send(link, Way::Up, Message::LaneReply(position, text));
             }
             client::Action::Respond { .. } => return Err(format!("device {index} answered what nobody asked")),
+            // Names change the header alone, which the simulated network does not look at.
+            client::Action::Name(_) => {}
             client::Action::Hangup(why) if why.contains(NOT_STORED) => self.cut_links_of(index),
             client::Action::Hangup(why) => return Err(format!("device {index} hung up: {why}")),
             client::Action::Stop(why) => return Err(format!("device {index} stopped: {why}")),

@@ -56,6 +56,7 @@ impl World {
                 Event::Left { digest } => ("left", Some(digest)),
                 Event::Registered { .. } => ("registered", None),
                 Event::Ended { .. } => ("ended", None),
+                Event::Assigned { .. } => ("assigned", None),
                 Event::Noted => ("noted", None),
             };
             let place = digest.and_then(|digest| self.server.disk.place_of(*digest));

@@ -168,7 +168,11 @@ pub(super) fn check_journal(
             Event::Revised { digest, replaced, .. } => (Some(*digest), Some(*replaced)),
             Event::Retracted { replaced, .. } => (None, Some(*replaced)),
             Event::Left { digest } => (None, Some(*digest)),
-            Event::Rematched { .. } | Event::Registered { .. } | Event::Ended { .. } | Event::Noted => continue,
+            Event::Rematched { .. }
+            | Event::Registered { .. }
+            | Event::Ended { .. }
+            | Event::Assigned { .. }
+            | Event::Noted => continue,
         };
         if let Some(went) = went
             && !held.remove(&went)

@@ -66,6 +66,7 @@ fn no_document_drives_the_terminal_or_forges_a_line() {
         document: None,
         asset: None,
         info: None,
+        assigned: None,
         resume: None,
     };
     let events = events(&[line]).to_string();
