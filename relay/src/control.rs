@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use dialler::clock;
 use node::client::Draft;
-use node::engine;
+use node::engine::below;
 use node::ids::Time;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::version::{Major, Minor};
@@ -76,9 +76,9 @@ pub(crate) struct Listed {
     pub(crate) connected: bool,
 }
 
-impl From<engine::Listed<'_>> for Listed {
-    fn from(listed: engine::Listed<'_>) -> Self {
-        let engine::Listed { client, route, subscriptions, contact, connected } = listed;
+impl From<below::Listed<'_>> for Listed {
+    fn from(listed: below::Listed<'_>) -> Self {
+        let below::Listed { client, route, subscriptions, contact, connected } = listed;
         Self { client, route, subscriptions: subscriptions.into_owned(), contact, connected }
     }
 }

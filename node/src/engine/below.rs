@@ -3,12 +3,15 @@
 //! A local server subscribes for the union of what is below it, so nothing here decides who gets an item. What it passes
 //! on of its clients makes the inventory (R-1-2), and the routes by which a server addresses whoever is below it (9.3).
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::time::Duration;
 
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
 use schemas::guid::{ClientGuid, ServerGuid};
+use topology::interest::Interest;
 use topology::subscriptions::{self, Subscription};
 
 use super::Engine;
@@ -26,12 +29,27 @@ pub type Route = Vec<(ServerGuid, ClientGuid)>;
 /// Hops below a local server. Each is a header around the next in one document, whose depth is bounded.
 const HOPS_MAX: usize = 32;
 
+/// One client that is registered here or below, for the operator.
+#[derive(Clone, Debug)]
+pub struct Listed<'a> {
+    /// Who.
+    pub client: ClientGuid,
+    /// From this node down to it.
+    pub route: Route,
+    /// What it runs and waits for.
+    pub subscriptions: Cow<'a, [Subscription]>,
+    /// When it was last heard of; of one that is connected, when its link came up or it last registered.
+    pub contact: Time,
+    /// Whether it has a link to this very node.
+    pub connected: bool,
+}
+
 /// What was reported of one client. Its subscriptions stay encoded: they are looked at rarely, and there are many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     via: ClientGuid,
     path: Route,
-    pub(super) renewed: Time,
+    renewed: Time,
     subscriptions: Bytes,
 }
 
@@ -50,7 +68,7 @@ impl Known {
         self.via == speaker.link_client && self.path == speaker.path
     }
 
-    pub(super) fn list(&self) -> Vec<Subscription> {
+    fn list(&self) -> Vec<Subscription> {
         // Whole when it was made, or when it was read from the store.
         subscriptions::decode(&self.subscriptions).unwrap_or_default()
     }
@@ -108,15 +126,6 @@ impl Below {
             Some(known) => known.as_ref(),
             None => self.clients.get(&client),
         }
-    }
-
-    /// Clients after one, in the order of their GUIDs, and what is known of each.
-    pub(super) fn after(&self, from: Bound<ClientGuid>) -> impl Iterator<Item = (&ClientGuid, &Known)> {
-        self.clients.range((from, Bound::Unbounded))
-    }
-
-    pub(super) fn get(&self, client: ClientGuid) -> Option<&Known> {
-        self.clients.get(&client)
     }
 
     /// Clients that nobody has heard of since.
@@ -186,11 +195,19 @@ impl Engine {
         if said.repeated || is_older || !meanings.iter().any(|meaning| changes(meaning)) {
             return Ok(());
         }
-        let subscriptions = subscriptions::encode(&after).into();
-        let known = Known { via: speaker.link_client, path: speaker.path.clone(), renewed, subscriptions };
-        self.check_room(client, &known, plan).map_err(|refusal| (0, refusal))?;
-        plan.set_below(client, Some(known));
+        if is_gone(meanings) {
+            if known.is_none() {
+                return Ok(());
+            }
+            plan.set_below(client, None);
+        } else {
+            let subscriptions = subscriptions::encode(&after).into();
+            let known = Known { via: speaker.link_client, path: speaker.path.clone(), renewed, subscriptions };
+            self.check_room(client, &known, plan).map_err(|refusal| (0, refusal))?;
+            plan.set_below(client, Some(known));
+        }
         self.note_seen(now, said, plan);
+        self.plan_report(contact, said, plan);
         Ok(())
     }
 
@@ -201,7 +218,8 @@ impl Engine {
             let why = format!("more than {} clients below this node", self.config.below_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
-        if bytes + known.bytes() > self.config.below_bytes_max {
+        let before = clients.get(&client).map_or(0, Known::bytes);
+        if bytes - before + known.bytes() > self.config.below_bytes_max {
             let why = format!("more than {} bytes of clients below this node", self.config.below_bytes_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
@@ -219,6 +237,7 @@ impl Engine {
     pub(super) fn expire_below(&mut self, now: Time) {
         let mut plan = Plan::default();
         for client in self.below.unheard(|renewed| now.since(renewed) > self.config.lease) {
+            plan.gone.extend(self.as_gone(client).map(|gone| (client, gone)));
             plan.set_below(client, None);
         }
         if !plan.writes.is_empty() {
@@ -245,4 +264,51 @@ impl Engine {
             }
         }
     }
+
+    /// The next clients after one, in the order of their GUIDs: whoever is connected, registered or reported.
+    pub fn inventory(&self, after: Option<ClientGuid>, count: usize) -> Vec<Listed<'_>> {
+        let from = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let connected = self.links.range(from).take(count).map(|(client, _)| *client);
+        let registered = self.registered.range(from).take(count).map(|(client, _)| *client);
+        let reported = self.below.clients.range(from).take(count).map(|(client, _)| *client);
+        let next: BTreeSet<ClientGuid> = connected.chain(registered).chain(reported).collect();
+        next.into_iter().take(count).map(|client| self.listed(client)).collect()
+    }
+
+    /// Whoever is registered or reported.
+    pub(super) fn known_clients(&self) -> Vec<ClientGuid> {
+        let here = self.registered.keys().filter(|client| !self.below.clients.contains_key(client));
+        here.chain(self.below.clients.keys()).copied().collect()
+    }
+
+    pub(super) fn listed(&self, client: ClientGuid) -> Listed<'_> {
+        let route = self.route(client).unwrap_or_default();
+        match self.below.clients.get(&client) {
+            Some(known) => {
+                let subscriptions = Cow::Owned(known.list());
+                Listed { client, route, subscriptions, contact: known.renewed, connected: false }
+            }
+            None => Listed {
+                client,
+                route,
+                subscriptions: Cow::Borrowed(self.subscriptions.of(client)),
+                contact: self.registered.get(&client).copied().unwrap_or(self.now),
+                connected: self.links.contains_key(&client),
+            },
+        }
+    }
+
+    /// Clients that were not heard of for this long, and have no link here (R-6-1).
+    pub fn stale(&self, now: Time, silence: Duration) -> usize {
+        let is_silent = |contact: Time| now.since(contact) >= silence;
+        let is_elsewhere =
+            |client: &ClientGuid| self.links.contains_key(client) || self.below.clients.contains_key(client);
+        let here = self.registered.iter().filter(|(client, contact)| is_silent(**contact) && !is_elsewhere(client));
+        here.count() + self.below.clients.values().filter(|known| is_silent(known.renewed)).count()
+    }
+}
+
+/// Who ends everything, and says nothing else, is not there any more.
+fn is_gone(meanings: &[&Meaning]) -> bool {
+    matches!(meanings, [Meaning::End(ends)] if ends.iter().any(Interest::is_everything))
 }
