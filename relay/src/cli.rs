@@ -37,7 +37,7 @@ const INVENTORY_EXAMPLES: &str = "Examples:
 const ASK_EXAMPLES: &str = "Examples:
   distributary ask 5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21 --config distributary.toml            what it runs, now
   distributary ask 5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21 --config distributary.toml --json
-  distributary ask 5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21 --config distributary.toml --major analyse";
+  distributary ask 5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21 --config distributary.toml --major register";
 
 const PKI_EXAMPLES: &str = "Examples:
   distributary pki init --dir pki                                              writes pki/ca.pem and pki/ca.key

@@ -51,8 +51,6 @@ pub(crate) enum AskMajor {
     Request,
     /// Its changes, from now on
     Register,
-    /// An analysis
-    Analyse,
 }
 
 /// The mode.
@@ -196,7 +194,6 @@ impl Question {
         let major = match self.major {
             AskMajor::Request => Major::Request,
             AskMajor::Register => Major::Register,
-            AskMajor::Analyse => Major::Analyse,
         };
         let minor = self.minor.map(|minor| match minor {
             AskMinor::Full => Minor::Full,

@@ -75,7 +75,7 @@ impl Reach {
                 if let Some((hop, waiting)) = self.upstreams.remove(&(upstream, exchange)) {
                     let deliveries = deliveries.into_iter().map(|part| enveloped(hop, spelling, part)).collect();
                     // The link may be gone, and with it whoever waited.
-                    drop(waiting.send(Answering::Answer { answer, deliveries }));
+                    drop(waiting.send(Answering { answer, deliveries }));
                 }
             }
         }

@@ -268,6 +268,28 @@ fn a_server_answers_operators_and_stops_in_good_order() {
 }
 
 #[test]
+fn an_operator_lists_and_asks_who_is_below() {
+    let files = Files::make();
+    let config = files.config();
+    let command = |args: &[&str]| run(&[args, &["--config", config.to_str().unwrap()]].concat());
+    let unheard = command(&["inventory"]);
+    assert!(!unheard.status.success());
+    assert!(stderr(&unheard).contains("is it running"), "{}", stderr(&unheard));
+
+    let server = files.start();
+    let inventory = command(&["inventory", "--json"]);
+    assert!(inventory.status.success(), "{}", stderr(&inventory));
+    let inventory: serde_json::Value = serde_json::from_slice(&inventory.stdout).unwrap();
+    assert_eq!(inventory, serde_json::json!({ "clients": [] }));
+    assert!(String::from_utf8_lossy(&command(&["inventory"]).stdout).contains("0 clients"));
+    let asked = command(&["ask", "5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21", "--minor", "catalog"]);
+    assert!(!asked.status.success());
+    assert!(stderr(&asked).contains("no such client is known here"), "{}", stderr(&asked));
+    assert!(server.terminate().0);
+    assert!(!files.folder.path().join("store/control.sock").exists());
+}
+
+#[test]
 fn sighup_reads_the_policy_again_and_a_bad_file_changes_nothing() {
     let files = Files::make();
     let server = files.start();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use tests::kills::{self, Plan, Report};
+use tests::kills::{self, Plan, Report, tree};
 
 /// Fifty agents are enough for this machine: one run at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -44,4 +44,14 @@ fn there_acknowledging_before_sync_is_noticed() {
         run(Plan { lies: true, ..honest }).expect_err("a server that acknowledges before it syncs loses something");
     assert!(why.contains("items are missing"), "{why}");
     println!("noticed: {}", why.lines().next().unwrap_or_default());
+}
+
+#[test]
+fn in_a_tree_each_node_in_turn_and_two_at_once_likewise() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let plan = tree::Plan { seed: 1206, agents: 21, items: 30 };
+    let report = tree::run(Path::new(env!("CARGO_BIN_EXE_party")), plan).unwrap();
+    println!("{report:?}");
+    assert_eq!((report.rounds, report.servers_killed), (9, 14));
+    assert!(report.amid >= 7, "{} of {} rounds lay amid deliveries", report.amid, report.rounds);
 }

@@ -84,8 +84,8 @@ async fn c9_6_2_the_operator_asks_an_agent_what_it_runs() {
     assert_eq!(delivered["hop"], json!({ "server": TOP.to_string(), "client": LEAF.to_string() }));
     assert_eq!(delivered["messages"], json!([{ "major": "Deliver", "minor": "Catalog", "assets": [asset] }]));
 
-    let (_, answer) = ask(&server, LEAF, "analyse").await;
-    assert_eq!(reply(&answer)["status"], "Major Message Not Supported");
+    let (_, answer) = ask(&server, LEAF, "register").await;
+    assert_eq!((&reply(&answer)["status"], &answer["delivered"]), (&"Succeeded".into(), &json!([])), "{answer}");
     leaf.stop().await;
 }
 

@@ -1,11 +1,13 @@
-//! Real processes that are killed: a server, agents and a provider on loopback, in rounds.
+//! Real processes that are killed: servers, agents and a provider on loopback, in rounds.
 //!
-//! Each round publishes some items and kills somebody at a seeded instant, or lets a failpoint in the server's disk do
-//! it. At the end every journal is held against a plain model.
+//! Each round publishes some items and kills somebody at a seeded instant, or lets a failpoint in a server's disk do it.
+//! [`run`] has one server, [`tree`] several in tiers. At the end every journal is held against a plain model.
 
 mod model;
 mod process;
 mod rounds;
+mod stage;
+pub mod tree;
 mod world;
 
 use serde::{Deserialize, Serialize};

@@ -1,15 +1,13 @@
-//! The rounds of a run, and the judgement at its end.
+//! The rounds of a run with one server.
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use agent::publish::{self, Part};
+use agent::publish::Part;
 use anyhow::{Context, ensure};
 
 use super::model::{self, Advisory};
-use super::process::{Process, pause};
-use super::world::World;
+use super::stage::{PATIENCE, Stage};
 use super::{Point, ServerFaults};
 use crate::faults::Random;
 
@@ -47,9 +45,6 @@ pub struct Report {
     pub deliveries: usize,
 }
 
-/// A publication under way.
-type Publishing = tokio::task::JoinHandle<anyhow::Result<()>>;
-
 /// Who dies in a round, and when.
 #[derive(Clone, Copy, Debug)]
 enum Kill {
@@ -73,14 +68,12 @@ struct Batch {
     total: usize,
 }
 
-/// How long anything may take; ten times what it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Journals that do not grow for so long, though items are missing, have come to rest.
-const REST: Duration = Duration::from_secs(15);
-/// When everything has come: what comes twice, or should not come, comes within this.
-const AFTERMATH: Duration = Duration::from_secs(4);
-/// Items in one publication. A round takes several, so that its deliveries are spread over many commits.
-const PUBLISHED_AT_ONCE: usize = 7;
+impl Batch {
+    /// Items in all journals when so many thousandths of the round's have come, on top of what was there before it.
+    fn wanted(&self, before: usize, instant: u64) -> usize {
+        before + self.own * usize::try_from(instant).unwrap_or(0) / 1000
+    }
+}
 
 /// Carries out a plan; an error says what is wrong with which journal.
 ///
@@ -88,20 +81,18 @@ const PUBLISHED_AT_ONCE: usize = 7;
 /// A journal that is not what it must be, or a process that cannot be started.
 pub fn run(program: &Path, plan: Plan) -> anyhow::Result<Report> {
     let mut random = Random::new(plan.seed);
-    let world = World::make(program, plan.agents, &mut random)?;
+    let stage = Stage::make(program, &[None], plan.agents, &mut random)?;
     let advisories = model::advisories(plan.items, &mut random);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let mut run = Run { plan, random, world, runtime, report: Report::default() };
-    run.play(&advisories).with_context(|| run.world.logs())?;
-    run.judge(&advisories).with_context(|| run.world.logs())?;
+    let mut run = Run { plan, random, stage, report: Report::default() };
+    run.play(&advisories).with_context(|| run.stage.world.logs())?;
+    run.report.deliveries = run.stage.judge(&advisories).with_context(|| run.stage.world.logs())?;
     Ok(run.report)
 }
 
 struct Run {
     plan: Plan,
     random: Random,
-    world: World,
-    runtime: tokio::runtime::Runtime,
+    stage: Stage,
     report: Report,
 }
 
@@ -110,23 +101,18 @@ impl Run {
         let kills = self.kills();
         self.start_server(kills.first().copied())?;
         for index in 0..self.plan.agents {
-            self.world.start_agent(index)?;
+            self.stage.world.start_agent(index)?;
         }
         let size = self.plan.items.div_ceil(self.plan.rounds);
         let mut total = 0;
         for (round, batch) in advisories.chunks(size).enumerate() {
-            let own = self.deliveries_of(batch);
+            let own = self.stage.deliveries_of(batch);
             total += own;
             let batch = Batch { parts: batch.iter().map(|advisory| advisory.part()).collect(), own, total };
             let next = kills.get(round + 1).copied();
             self.round(kills[round], next, &batch).with_context(|| format!("round {round}, {:?}", kills[round]))?;
         }
         Ok(())
-    }
-
-    /// How many entries these advisories make in all journals.
-    fn deliveries_of(&self, advisories: &[Advisory]) -> usize {
-        self.world.components.iter().map(|components| model::expected(advisories, components).len()).sum()
     }
 
     /// One kill a round, each kind in turn, at seeded instants.
@@ -149,35 +135,35 @@ impl Run {
         if let Kill::ServerAfterTheLastAnswer = kill {
             self.kill_agents(&some);
         }
-        let before = self.world.look()?.gained;
-        let publishing = self.publish(&batch.parts)?;
+        let before = self.stage.world.look()?.gained;
+        let publishing = self.stage.publish(&batch.parts)?;
         match kill {
             Kill::Server(instant) => {
-                self.wait_for(before, instant, batch, &publishing)?;
-                self.world.kill_server();
+                self.stage.wait_for(batch.wanted(before, instant), &publishing)?;
+                self.stage.world.kill_server(0);
                 self.killed(batch)?;
                 self.report.servers_killed += 1;
                 self.start_server(next)?;
             }
             Kill::Failpoint => {
-                let died = self.world.server.as_mut().map(|server| server.dies_within(PATIENCE)).transpose()?;
-                ensure!(died == Some(true), "the failpoint was not met");
+                let died = self.stage.world.server_dies_within(0, PATIENCE)?;
+                ensure!(died, "the failpoint was not met");
                 self.killed(batch)?;
                 self.report.failpoints += 1;
                 self.start_server(next)?;
             }
             Kill::Agents(instant) => {
-                self.wait_for(before, instant, batch, &publishing)?;
+                self.stage.wait_for(batch.wanted(before, instant), &publishing)?;
                 self.kill_agents(&some);
                 self.killed(batch)?;
                 self.start_agents(&some)?;
             }
             Kill::ServerAfterTheLastAnswer => {}
         }
-        self.finish(publishing)?;
+        self.stage.finish(publishing)?;
         match kill {
             Kill::ServerAfterTheLastAnswer => {
-                self.world.kill_server();
+                self.stage.world.kill_server(0);
                 self.killed(batch)?;
                 self.report.servers_killed += 1;
                 self.start_server(next)?;
@@ -185,7 +171,7 @@ impl Run {
             }
             // A failpoint is armed when the server starts: give it a server that has one.
             Kill::Agents(_) if matches!(next, Some(Kill::Failpoint)) => {
-                self.world.kill_server();
+                self.stage.world.kill_server(0);
                 self.report.servers_killed += 1;
                 self.start_server(next)
             }
@@ -193,56 +179,18 @@ impl Run {
         }
     }
 
-    /// Waits until so many thousandths of a round's items have come on top of what was there before it, or nothing more
-    /// comes (on a disk that lies).
-    fn wait_for(&mut self, before: usize, instant: u64, batch: &Batch, publishing: &Publishing) -> anyhow::Result<()> {
-        let wanted = before + batch.own * usize::try_from(instant)? / 1000;
-        let (mut last, mut grown) = (self.world.look()?, Instant::now());
-        while last.gained < wanted && !(publishing.is_finished() && grown.elapsed() > AFTERMATH) {
-            ensure!(grown.elapsed() < PATIENCE, "{} items of {wanted} have come", last.gained);
-            pause(Duration::from_millis(1));
-            let now = self.world.look()?;
-            if now != last {
-                (last, grown) = (now, Instant::now());
-            }
-        }
-        Ok(())
-    }
-
     /// Somebody was just killed: was it amid the deliveries of the round?
     fn killed(&mut self, batch: &Batch) -> anyhow::Result<()> {
         self.report.instants += 1;
-        self.report.amid += usize::from(self.world.look()?.gained < batch.total);
+        self.report.amid += usize::from(self.stage.world.look()?.gained < batch.total);
         Ok(())
-    }
-
-    /// Waits for a publication, unless the server cannot even start again.
-    fn finish(&mut self, publishing: Publishing) -> anyhow::Result<()> {
-        while !publishing.is_finished() {
-            let alive = self.world.server.as_mut().is_some_and(Process::is_alive);
-            ensure!(alive, "the server ended by itself");
-            pause(Duration::from_millis(10));
-        }
-        self.runtime.block_on(publishing)?
-    }
-
-    fn publish(&self, parts: &[Part]) -> anyhow::Result<Publishing> {
-        let (config, parts) = (self.world.provider()?, parts.to_vec());
-        Ok(self.runtime.spawn(async move {
-            for parts in parts.chunks(PUBLISHED_AT_ONCE) {
-                let published = publish::publish(&config, parts, |_| {}).await?;
-                let refused: Vec<_> = published.refused().map(|(part, why)| format!("{part}: {why}")).collect();
-                ensure!(refused.is_empty(), "refused: {refused:?}");
-            }
-            Ok(())
-        }))
     }
 
     fn start_server(&mut self, next: Option<Kill>) -> anyhow::Result<()> {
         let failpoint = matches!(next, Some(Kill::Failpoint))
             .then(|| Point { nth: 1 + self.random.below(3), before: self.random.one_in(2) });
         let Plan { forgets, lies, .. } = self.plan;
-        self.world.start_server(ServerFaults { forgets, seed: self.random.next_u64(), lies, failpoint })
+        self.stage.world.start_server(0, ServerFaults { forgets, seed: self.random.next_u64(), lies, failpoint })
     }
 
     fn some_agents(&mut self) -> BTreeSet<usize> {
@@ -251,39 +199,11 @@ impl Run {
     }
 
     fn kill_agents(&mut self, agents: &BTreeSet<usize>) {
-        agents.iter().for_each(|index| self.world.kill_agent(*index));
+        agents.iter().for_each(|index| self.stage.world.kill_agent(*index));
         self.report.agents_killed += agents.len();
     }
 
     fn start_agents(&mut self, agents: &BTreeSet<usize>) -> anyhow::Result<()> {
-        agents.iter().try_for_each(|index| self.world.start_agent(*index))
-    }
-
-    /// Waits until every journal has what it must have and nothing comes any more, then looks at each line.
-    fn judge(&mut self, advisories: &[Advisory]) -> anyhow::Result<()> {
-        let wanted = self.deliveries_of(advisories);
-        self.report.deliveries = self.rest(wanted)?;
-        let alive = |process: &mut Option<Process>| process.as_mut().is_some_and(Process::is_alive);
-        ensure!(alive(&mut self.world.server), "the server ended by itself");
-        for index in 0..self.plan.agents {
-            ensure!(alive(&mut self.world.agents[index]), "agent {index} ended by itself");
-            let expected = model::expected(advisories, &self.world.components[index]);
-            model::check(&self.world.journal(index)?, &expected)
-                .map_err(|why| anyhow::anyhow!("agent {index}: {why}"))?;
-        }
-        Ok(())
-    }
-
-    /// Looks until the journals do not grow any more; answers how many items have come.
-    fn rest(&mut self, wanted: usize) -> anyhow::Result<usize> {
-        let (mut last, mut grown) = (self.world.look()?, Instant::now());
-        while grown.elapsed() < if last.gained < wanted { REST } else { AFTERMATH } {
-            pause(Duration::from_millis(50));
-            let now = self.world.look()?;
-            if now != last {
-                (last, grown) = (now, Instant::now());
-            }
-        }
-        Ok(last.gained)
+        agents.iter().try_for_each(|index| self.stage.world.start_agent(*index))
     }
 }

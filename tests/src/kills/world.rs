@@ -3,10 +3,13 @@
 use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use agent::journal::{self, Line};
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use link::pki::{self, Role, Subject};
+use relay::config::Realm;
+use schemas::guid::ServerGuid;
 use serde_json::json;
 
 use super::ServerFaults;
@@ -17,16 +20,27 @@ use crate::faults::Random;
 const SERVER: u128 = 0x5e00;
 const PROVIDER: u128 = 0xf00d;
 
-/// See the module.
+/// What stands above a server: the index of another, and whose realm that is.
+pub(super) type Above = Option<(usize, Realm)>;
+
+/// A server's place.
+#[derive(Debug)]
+struct Server {
+    above: Above,
+    quic: SocketAddr,
+    admin: SocketAddr,
+    process: Option<Process>,
+}
+
+/// See the module. The first server is the root, where the provider publishes; agents stand under the others in turn, if
+/// there are any.
 #[derive(Debug)]
 pub(super) struct World {
     root: tempfile::TempDir,
     program: PathBuf,
-    quic: SocketAddr,
-    admin: SocketAddr,
+    servers: Vec<Server>,
     pub(super) components: Vec<Components>,
-    pub(super) server: Option<Process>,
-    pub(super) agents: Vec<Option<Process>>,
+    agents: Vec<Option<Process>>,
     /// Each agent's journal at the last look.
     seen: Vec<Look>,
 }
@@ -40,14 +54,17 @@ pub(super) struct Look {
 }
 
 impl World {
-    pub(super) fn make(program: &Path, agents: usize, random: &mut Random) -> anyhow::Result<Self> {
+    pub(super) fn make(program: &Path, servers: &[Above], agents: usize, random: &mut Random) -> anyhow::Result<Self> {
+        let server = |above: &Above| -> anyhow::Result<Server> {
+            let quic = UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
+            let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+            Ok(Server { above: *above, quic, admin, process: None })
+        };
         let world = Self {
             root: tempfile::Builder::new().prefix("distributary-kills-").tempdir()?,
             program: program.to_owned(),
-            quic: UdpSocket::bind("127.0.0.1:0")?.local_addr()?,
-            admin: TcpListener::bind("127.0.0.1:0")?.local_addr()?,
+            servers: servers.iter().map(server).collect::<anyhow::Result<_>>()?,
             components: (0..agents).map(|_| model::components(random)).collect(),
-            server: None,
             agents: (0..agents).map(|_| None).collect(),
             seen: vec![Look::default(); agents],
         };
@@ -59,33 +76,45 @@ impl World {
         let pki_dir = self.path("pki");
         pki::init(&pki_dir, "test-ca")?;
         let issue = |label: &str, role, guid| pki::issue(&pki_dir, &Subject { guid, role, label }, &pki_dir);
-        issue("server", Role::Server, SERVER)?;
         issue("provider", Role::Client, PROVIDER)?;
-        let provider = schemas::guid::ClientGuid(PROVIDER).to_string();
-        let server = json!({
-            "listen": { "quic": self.quic, "admin": self.admin },
-            "identity": self.identity("server"),
-            // Small segments, so that several are sealed and mapped.
-            "store": { "directory": self.path("store"), "segment_bytes": 65536 },
-            "policy": { "providers": [provider] },
-            "log": { "filter": "warn" },
-        });
-        write_toml(&self.path("server.toml"), &server)?;
-        write_toml(&self.path("provider.toml"), &self.client("provider", &[]))?;
+        write_toml(&self.path("provider.toml"), &self.client("provider", 0, &[]))?;
+        for index in 0..self.servers.len() {
+            let name = server_name(index);
+            issue(&name, Role::Server, server_guid(index).0)?;
+            write_toml(&self.path(&format!("{name}.toml")), &self.server(index))?;
+        }
         for (index, components) in self.components.iter().enumerate() {
             let name = format!("agent-{index}");
             issue(&name, Role::Client, 0xa000 + index as u128)?;
             let lock = self.path(&format!("{name}.lock"));
             std::fs::write(&lock, model::lock_file(components))?;
             let asset = json!({ "name": name, "cargo_lock": lock });
-            write_toml(&self.path(&format!("{name}.toml")), &self.client(&name, &[asset]))?;
+            let under = if self.servers.len() == 1 { 0 } else { 1 + index % (self.servers.len() - 1) };
+            write_toml(&self.path(&format!("{name}.toml")), &self.client(&name, under, &[asset]))?;
         }
         Ok(())
     }
 
-    fn client(&self, name: &str, assets: &[serde_json::Value]) -> serde_json::Value {
+    fn server(&self, index: usize) -> serde_json::Value {
+        let Server { above, quic, admin, .. } = &self.servers[index];
+        let upstream = |(above, realm): &(usize, Realm)| {
+            let (address, guid) = (self.servers[*above].quic, server_guid(*above).to_string());
+            json!({ "address": address, "guid": guid, "realm": realm, "delay_seconds": 0 })
+        };
         json!({
-            "server": { "address": self.quic, "guid": schemas::guid::ServerGuid(SERVER).to_string() },
+            "listen": { "quic": quic, "admin": admin },
+            "identity": self.identity(&server_name(index)),
+            // Small segments, so that several are sealed and mapped.
+            "store": { "directory": self.path(&format!("{}-store", server_name(index))), "segment_bytes": 65536 },
+            "policy": { "providers": [schemas::guid::ClientGuid(PROVIDER).to_string()] },
+            "log": { "filter": "warn" },
+            "upstream": above.iter().map(upstream).collect::<Vec<_>>(),
+        })
+    }
+
+    fn client(&self, name: &str, under: usize, assets: &[serde_json::Value]) -> serde_json::Value {
+        json!({
+            "server": { "address": self.servers[under].quic, "guid": server_guid(under).to_string() },
             "identity": self.identity(name),
             "state": { "directory": self.path(&format!("{name}-state")) },
             "log": { "filter": "warn" },
@@ -111,11 +140,31 @@ impl World {
         Ok(agent::config::Config::load(&self.path("provider.toml"), &agent::config::Overrides::default())?)
     }
 
-    pub(super) fn start_server(&mut self, faults: ServerFaults) -> anyhow::Result<()> {
-        let faults = serde_json::to_string(&faults)?;
-        let config = self.path("server.toml");
+    pub(super) fn start_server(&mut self, index: usize, faults: ServerFaults) -> anyhow::Result<()> {
+        let name = server_name(index);
+        let (faults, config) = (serde_json::to_string(&faults)?, self.path(&format!("{name}.toml")));
         let args = [OsStr::new("server"), config.as_os_str(), OsStr::new(&faults)];
-        self.server = Some(Process::start(&self.program, &args, &self.path("server.log"))?);
+        let process = Process::start(&self.program, &args, &self.path(&format!("{name}.log")))?;
+        self.servers[index].process = Some(process);
+        Ok(())
+    }
+
+    /// Waits for a death by failpoint.
+    pub(super) fn server_dies_within(&mut self, index: usize, patience: Duration) -> anyhow::Result<bool> {
+        self.servers[index].process.as_mut().map_or(Ok(false), |server| server.dies_within(patience))
+    }
+
+    /// Says which server ended by itself, if one did.
+    pub(super) fn servers_live(&mut self) -> anyhow::Result<()> {
+        for (index, server) in self.servers.iter_mut().enumerate() {
+            ensure!(server.process.as_mut().is_some_and(Process::is_alive), "{} ended by itself", server_name(index));
+        }
+        Ok(())
+    }
+
+    /// Says whether an agent ended by itself.
+    pub(super) fn agent_lives(&mut self, index: usize) -> anyhow::Result<()> {
+        ensure!(self.agents[index].as_mut().is_some_and(Process::is_alive), "agent {index} ended by itself");
         Ok(())
     }
 
@@ -127,8 +176,8 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn kill_server(&mut self) {
-        self.server.iter_mut().for_each(Process::kill);
+    pub(super) fn kill_server(&mut self, index: usize) {
+        self.servers[index].process.iter_mut().for_each(Process::kill);
     }
 
     pub(super) fn kill_agent(&mut self, index: usize) {
@@ -165,14 +214,21 @@ impl World {
     /// What the parties said, for a failure's message.
     pub(super) fn logs(&self) -> String {
         let mut logs = String::new();
-        for name in
-            ["server".to_owned()].into_iter().chain((0..self.agents.len()).map(|index| format!("agent-{index}")))
-        {
+        let servers = (0..self.servers.len()).map(server_name);
+        for name in servers.chain((0..self.agents.len()).map(|index| format!("agent-{index}"))) {
             let text = std::fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default();
             text.lines().rev().take(3).for_each(|line| logs.push_str(&format!("{name}: {line}\n")));
         }
         logs
     }
+}
+
+fn server_name(index: usize) -> String {
+    format!("server-{index}")
+}
+
+fn server_guid(index: usize) -> ServerGuid {
+    ServerGuid(SERVER + index as u128)
 }
 
 fn write_toml(path: &Path, value: &serde_json::Value) -> anyhow::Result<()> {
