@@ -343,11 +343,6 @@ impl Engine {
         self.registered.len()
     }
 
-    /// Live links.
-    pub fn connected(&self) -> usize {
-        self.sessions.len()
-    }
-
     /// The shard that owns a link.
     pub fn shard_of(&self, link: LinkId) -> usize {
         usize::try_from(link.0 % self.config.shards as u64).unwrap_or(0)

@@ -210,6 +210,11 @@ impl Engine {
         })
     }
 
+    /// Live links.
+    pub fn connected(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// The generation of a live link.
     pub fn generation(&self, link: LinkId) -> Option<u64> {
         self.sessions.get(&link).map(|session| session.generation)

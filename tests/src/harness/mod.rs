@@ -12,7 +12,6 @@ pub mod memory;
 pub mod raw;
 mod received;
 mod server;
-mod wire;
 
 use std::time::Duration;
 
@@ -22,7 +21,6 @@ pub use client::{Pushed, TestClient};
 pub use forwarder::{Forwarded, Forwarder};
 pub use received::{Answered, Got, Leaf, items, leaves};
 pub use server::{TestServer, page};
-pub use wire::{Carried, Wire};
 
 /// As long as anything in a test may take; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
