@@ -9,6 +9,7 @@ mod config;
 mod deliver;
 mod exchange;
 mod inventory;
+mod names;
 mod parked;
 mod plan;
 pub mod reach;
@@ -42,6 +43,7 @@ use crate::uplink::{self, ParkedId, Uplink};
 
 use self::below::Below;
 use self::deliver::Latest;
+use self::names::Names;
 use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
@@ -226,6 +228,7 @@ pub struct Engine {
     lists: bool,
     /// Clients below local servers.
     below: Below,
+    names: Names,
     /// Documents whose answer waits for upstreams.
     parked: BTreeMap<ParkedId, Parked>,
     deadlines: BTreeSet<(Time, ParkedId)>,

@@ -14,7 +14,7 @@ use crate::answer::Answer;
 use crate::ids::{LinkId, Position, Resume, Ticket, Time};
 use crate::records::ItemRecord;
 use crate::store::Write;
-use crate::uplink::{self, Gone};
+use crate::uplink::{self, Assigned, Gone};
 
 /// Decisions on their way to the store.
 #[derive(Debug, Default)]
@@ -38,7 +38,11 @@ pub(super) struct Plan {
     /// What upstreams of the same realm are told then.
     pub(super) reports: Vec<Report>,
     /// Who is known neither here nor below then, if nothing comes between.
-    pub(super) gone: Vec<(ClientGuid, Gone)>,
+    pub(super) gone: Vec<Gone>,
+    /// Clients that are called otherwise then.
+    pub(super) renamed: Vec<ClientGuid>,
+    /// What an upstream calls this node then.
+    pub(super) assigned: Option<(ServerGuid, Assigned)>,
     /// What an upstream is told then.
     pub(super) upward: Option<Upward>,
 }
@@ -99,11 +103,13 @@ impl Engine {
         for report in &plan.reports {
             self.report(self.now, report);
         }
-        for (client, gone) in &plan.gone {
-            if self.route(*client).is_none() {
-                self.report_gone(self.now, *client, gone);
-            }
+        if let Some((server, assigned)) = plan.assigned
+            && let Some(uplink) = self.uplinks.get_mut(&server)
+        {
+            uplink.set_assigned(assigned);
         }
+        plan.gone.iter().for_each(|gone| self.report_gone(self.now, gone));
+        plan.renamed.into_iter().for_each(|client| self.report_state(self.now, client));
         if let Some(joining) = plan.joining {
             self.join(joining);
         }

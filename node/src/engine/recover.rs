@@ -52,6 +52,7 @@ impl Engine {
             uplinks: Default::default(),
             lists: false,
             below: Default::default(),
+            names: Default::default(),
             parked: Default::default(),
             deadlines: Default::default(),
             reach: Default::default(),
@@ -81,6 +82,7 @@ impl Engine {
                 Table::Meta if key == FLOOR => engine.catalogue = Catalogue::new(floor_of(&value)?),
                 Table::Meta => {}
                 Table::Uplinks => uplink_rows.push((key, value)),
+                Table::Names => engine.names.recover(&key, &value)?,
                 Table::Below => engine.below.recover(&key, &value)?,
             }
         }

@@ -197,8 +197,11 @@ impl Engine {
             }
         }
         if !writes.is_empty() {
-            let gone = expired.iter().filter_map(|client| Some((*client, self.as_gone(*client)?))).collect();
-            self.store(Plan { writes, expired, gone, ..Plan::default() });
+            let mut plan = Plan { writes, ..Plan::default() };
+            for gone in expired.iter().filter_map(|client| self.as_gone(*client)).collect::<Vec<_>>() {
+                self.plan_gone(gone, &mut plan);
+            }
+            self.store(Plan { expired, ..plan });
         }
     }
 

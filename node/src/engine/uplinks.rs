@@ -79,10 +79,12 @@ impl Engine {
     }
 
     fn carry_out_effects(&mut self, now: Time, server: ServerGuid, effects: Effects) {
-        let Effects { actions, writes, ready, tell_again, report_again } = effects;
+        let Effects { actions, writes, ready, tell_again, report_again, renamed, assigned } = effects;
         if !writes.is_empty() && self.broken.is_none() {
-            self.store(Plan { writes, ..Plan::default() });
+            let assigned = assigned.map(|assigned| (server, assigned));
+            self.store(Plan { writes, assigned, ..Plan::default() });
         }
+        renamed.into_iter().for_each(|renamed| self.renamed_above(renamed));
         for action in actions {
             if matches!(action, uplink::Action::Left) {
                 self.uplinks.remove(&server);
@@ -148,12 +150,12 @@ impl Engine {
     }
 
     pub(super) fn fits_from_above(&self, server: ServerGuid, outer: bool, hop: &Hop) -> Result<(), Refusal> {
-        let own = self.uplinks.get(&server).map(|uplink| uplink.config().client);
+        let is_own = |named| self.uplinks.get(&server).is_some_and(|uplink| uplink.is_called(named));
         let failed = |why: &str| Err(refusal(ReplyStatus::Failed, why));
         match (hop.server, hop.client) {
             _ if !hop.is_x1206 => failed("the PID names another protocol"),
             (Some(named), _) if outer && named != server => failed("Server_GUID names another server"),
-            (_, Some(named)) if outer && Some(named) != own => failed("Client_GUID names another client"),
+            (_, Some(named)) if outer && !is_own(named) => failed("Client_GUID names another client"),
             _ => Ok(()),
         }
     }
@@ -371,6 +373,11 @@ impl Engine {
     /// For the Hello to an upstream: what is durable here.
     pub fn resume_above(&self, server: ServerGuid) -> Option<crate::ids::Resume> {
         self.uplinks.get(&server)?.resume()
+    }
+
+    /// Who this node is there.
+    pub fn client_above(&self, server: ServerGuid) -> Option<ClientGuid> {
+        Some(self.uplinks.get(&server)?.client())
     }
 
     /// The uplinks, for the operator.

@@ -27,6 +27,9 @@ impl Uplink {
             Event::Delivery { via, intake } => return Some((via, intake)),
             Event::Replied { exchange, outcomes } if self.tells(exchange) => self.answered(outcomes),
             Event::Replied { exchange, outcomes } => self.replied(now, exchange, &outcomes, effects),
+            Event::Named { exchange, clients } if self.tells(exchange) => self.named(clients),
+            Event::Named { .. } => {}
+            Event::Assigned(client) => self.assigned(client, effects),
             Event::Ended(exchange) if self.tells(exchange) => self.heard(effects),
             Event::Ended(exchange) => self.ended(now, exchange, effects),
             Event::TooLong(exchange, why) if self.tells(exchange) => {
@@ -89,6 +92,7 @@ impl Uplink {
         self.lane = Some(start);
         self.running = None;
         self.stop_telling();
+        self.forget_assigned(start.incarnation, effects);
         self.synchronised = continues;
         if !continues {
             // It remembers this node otherwise than this node does: what nobody wants any more must end there, too.

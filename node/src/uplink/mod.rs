@@ -29,8 +29,9 @@ use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
 use crate::store::Write;
 
-pub(crate) use self::reports::{Detail, Due, Gone, Part, Reports};
+pub(crate) use self::reports::{Detail, Due, Gone, Part, Renamed, Reports};
 pub(crate) use self::rows::server_of;
+pub(crate) use self::telling::Assigned;
 pub(crate) use self::waiting::{Kind, ParkedId};
 
 use self::telling::Telling;
@@ -117,6 +118,15 @@ pub enum Event {
         /// What each message of it was answered, and why.
         outcomes: Vec<(ReplyStatus, Option<String>)>,
     },
+    /// Whom the answer to each message of an exchange names; comes before `Replied`.
+    Named {
+        /// Which exchange.
+        exchange: ExchangeId,
+        /// The client in the nearest header of each answer.
+        clients: Vec<Option<ClientGuid>>,
+    },
+    /// The upstream calls this node otherwise from now on (R-9.3-7).
+    Assigned(ClientGuid),
     /// An exchange ended after its reply and all its deliveries.
     Ended(ExchangeId),
     /// What was to be said in this exchange is longer than the upstream takes: nothing of it was sent.
@@ -157,6 +167,10 @@ pub(crate) struct Effects {
     pub(crate) tell_again: bool,
     /// The upstream may not know any more what it was told of those below.
     pub(crate) report_again: bool,
+    /// Clients below that it calls otherwise.
+    pub(crate) renamed: Vec<Renamed>,
+    /// What it calls this node, when the writes are durable.
+    pub(crate) assigned: Option<Assigned>,
 }
 
 /// See the module.
@@ -201,6 +215,8 @@ pub struct Uplink {
     words: Words,
     reports: Reports,
     telling: Option<Telling>,
+    /// Durable.
+    assigned: Option<Assigned>,
     path: Vec<Mark>,
     leaving: bool,
     /// State of the generator of delays.
@@ -266,6 +282,7 @@ impl Uplink {
             words: Words::default(),
             reports: Reports::default(),
             telling: None,
+            assigned: None,
             path: Vec::new(),
             leaving: false,
             entropy,

@@ -5,9 +5,9 @@ use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, ServerGuid};
 use topology::want::Want;
 
-use super::{Ask, Gone, Uplink};
+use super::{Ask, Assigned, Gone, Uplink};
 use crate::ids::{Position, Resume, Time};
-use crate::records::{Damaged, client_of};
+use crate::records::Damaged;
 use crate::store::{Table, Write};
 
 /// How far the upstream was heard.
@@ -22,6 +22,8 @@ const ASKED: u8 = 3;
 const TOLD: u8 = 4;
 /// A client that is gone, which it was not told yet.
 const GONE: u8 = 5;
+/// The GUID that it gave this node, and in which life of its log.
+const ASSIGNED: u8 = 6;
 
 /// The upstream that a row belongs to.
 pub(crate) fn server_of(key: &[u8]) -> Result<ServerGuid, Damaged> {
@@ -78,18 +80,29 @@ impl Uplink {
         self.delete(TOLD, &[])
     }
 
-    pub(crate) fn put_gone(&self, client: ClientGuid, gone: &Gone) -> Write {
+    pub(super) fn put_assigned(&self, assigned: Assigned) -> Write {
+        let mut value = BytesMut::with_capacity(32);
+        value.put_u128(assigned.client.0);
+        value.put_u128(assigned.incarnation);
+        self.put(ASSIGNED, &[], value.freeze())
+    }
+
+    pub(super) fn delete_assigned(&self) -> Write {
+        self.delete(ASSIGNED, &[])
+    }
+
+    pub(crate) fn put_gone(&self, gone: &Gone) -> Write {
         let mut value = BytesMut::with_capacity(8 + 32 * gone.route.len());
         value.put_u64(gone.contact.0);
         for (server, client) in &gone.route {
             value.put_u128(server.0);
             value.put_u128(client.0);
         }
-        self.put(GONE, &client.0.to_be_bytes(), value.freeze())
+        self.put(GONE, &gone.name().0.to_be_bytes(), value.freeze())
     }
 
-    pub(crate) fn delete_gone(&self, client: ClientGuid) -> Write {
-        self.delete(GONE, &client.0.to_be_bytes())
+    pub(crate) fn delete_gone(&self, name: ClientGuid) -> Write {
+        self.delete(GONE, &name.0.to_be_bytes())
     }
 
     /// Everything that counts on what the upstream is believed to have: it is to be asked for anew.
@@ -101,7 +114,7 @@ impl Uplink {
     /// Everything.
     pub(super) fn delete_all(&self) -> Vec<Write> {
         let gone = self.reports.gone().map(|client| self.delete_gone(client));
-        let rest = [self.delete(FALLEN_BACK, &[]), self.delete(TOLD, &[])];
+        let rest = [FALLEN_BACK, TOLD, ASSIGNED].map(|kind| self.delete(kind, &[]));
         self.delete_held().into_iter().chain(rest).chain(gone).collect()
     }
 
@@ -118,14 +131,23 @@ impl Uplink {
                 self.asked.insert(want);
             }
             TOLD => self.reports.set_told(true),
+            ASSIGNED => {
+                let assigned = assigned_of(value).ok_or_else(|| damaged("a name of another length"))?;
+                self.assigned = Some(assigned);
+            }
             GONE => {
-                let gone = gone_of(value).ok_or_else(|| damaged("a way of another length"))?;
-                self.reports.set_gone(client_of(rest)?, gone);
+                self.reports.set_gone(gone_of(value).ok_or_else(|| damaged("a way of another length"))?);
             }
             _ => return Err(damaged("a key of an unknown kind")),
         }
         Ok(())
     }
+}
+
+fn assigned_of(value: &[u8]) -> Option<Assigned> {
+    let ([client, incarnation], []) = value.as_chunks::<16>() else { return None };
+    let client = ClientGuid(u128::from_be_bytes(*client));
+    Some(Assigned { client, incarnation: u128::from_be_bytes(*incarnation) })
 }
 
 fn gone_of(value: &[u8]) -> Option<Gone> {
