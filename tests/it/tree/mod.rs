@@ -2,6 +2,7 @@
 
 mod c8_2_2;
 mod outage;
+mod privacy;
 mod replay;
 mod several;
 
