@@ -31,7 +31,7 @@ pub(crate) async fn run(opened: Opened, said: mpsc::Sender<Said>) {
         // R-10.1.6-10: a reply is not answered, and opens nothing.
         Ok(None) => return exchange.abandon(CloseCode::Protocol),
         Err(refused) => match Answer::to_refused(&refused) {
-            Some(answer) => (refused.spelling, Some(Answering::Answer { answer, deliveries: Vec::new() })),
+            Some(answer) => (refused.spelling, Some(Answering { answer, deliveries: Vec::new() })),
             None => return exchange.abandon(CloseCode::Protocol),
         },
     };
@@ -49,12 +49,8 @@ async fn ask(intake: Intake, parts: Vec<Bytes>, said: &mpsc::Sender<Said>) -> Op
 }
 
 async fn answer(mut exchange: Exchange, spelling: Spelling, answering: Answering) -> Result<(), SendError> {
-    let (reply, deliveries) = match answering {
-        Answering::Answer { answer, deliveries } => {
-            (answer.render(spelling, clock::message_id(), &clock::text(clock::now())), deliveries)
-        }
-        Answering::Rendered { reply, deliveries } => (reply, deliveries),
-    };
+    let Answering { answer, deliveries } = answering;
+    let reply = answer.render(spelling, clock::message_id(), &clock::text(clock::now()));
     exchange.reply(0, &[reply]).await?;
     for delivery in deliveries {
         exchange.deliver(&FrameHeader::over(Kind::Delivery, &delivery), &delivery).await?;

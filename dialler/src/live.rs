@@ -106,21 +106,11 @@ pub struct Incoming {
     pub answer: oneshot::Sender<Answering>,
 }
 
-/// The answer to an exchange of the server.
+/// The answer to an exchange of the server, in the spelling of the question.
 #[derive(Debug)]
-pub enum Answering {
-    /// The owner's own, written in the spelling of the question.
-    Answer {
-        /// What is said of each message.
-        answer: Answer,
-        /// Documents that follow it, each in slices.
-        deliveries: Vec<Vec<Bytes>>,
-    },
-    /// A `Message_Core_Reply` that is a document already.
-    Rendered {
-        /// The reply.
-        reply: Bytes,
-        /// Documents that follow it, each in slices.
-        deliveries: Vec<Vec<Bytes>>,
-    },
+pub struct Answering {
+    /// What is said of each message.
+    pub answer: Answer,
+    /// Documents that follow it, each in slices.
+    pub deliveries: Vec<Vec<Bytes>>,
 }

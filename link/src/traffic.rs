@@ -1,5 +1,6 @@
 //! What links and sockets have carried, counted.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of frames, headers included, since the link began.
@@ -19,6 +20,17 @@ pub struct WireBytes {
     pub sent: u64,
     /// Taken from the kernel.
     pub received: u64,
+}
+
+/// What has crossed one socket; it can be read also when the endpoint on it is gone.
+#[derive(Clone, Debug)]
+pub struct Meter(pub(crate) Arc<Traffic>);
+
+impl Meter {
+    /// Bytes so far, of every link that is or was, and of what came to none.
+    pub fn bytes(&self) -> WireBytes {
+        self.0.wire_bytes()
+    }
 }
 
 /// The live form of [`Counters`] or [`WireBytes`].

@@ -5,7 +5,7 @@ use schemas::core::{MessageCoreReply, ReplyPayload, ReplyStatus};
 use schemas::error::Refused;
 use schemas::guid::{ClientGuid, MessageId, Pid, ServerGuid};
 use schemas::names::Spelling;
-use schemas::version::Major;
+use schemas::version::{Major, Minor};
 use schemas::write::{self, HeaderFields, Kind, ReplyDraft, ReplyForm};
 
 use crate::intake::{Hop, Order, Refusal};
@@ -49,6 +49,8 @@ pub struct Leaf {
     pub is_version: bool,
     /// The major of what is answered, for counting; never on the wire.
     pub major: &'static str,
+    /// Its minor, likewise.
+    pub minor: &'static str,
 }
 
 impl Leaf {
@@ -66,6 +68,7 @@ impl Leaf {
             why,
             is_version: order.is_version,
             major: major_label(&order.major),
+            minor: minor_label(order.minor.as_ref()),
         }
     }
 
@@ -95,6 +98,7 @@ impl Leaf {
             why: Some(why),
             is_version: true,
             major: "unreadable",
+            minor: minor_label(None),
         }
     }
 }
@@ -106,6 +110,16 @@ fn major_label(major: &Major) -> &'static str {
         Major::Deliver => "deliver",
         Major::Analyse => "analyse",
         Major::Other(_) => "other",
+    }
+}
+
+fn minor_label(minor: Option<&Minor>) -> &'static str {
+    match minor {
+        None => "none",
+        Some(Minor::Full) => "full",
+        Some(Minor::Catalog) => "catalog",
+        Some(Minor::End) => "end",
+        Some(Minor::Other(_)) => "other",
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Order {
     pub is_version: bool,
     /// For counting and admission.
     pub major: Major,
+    /// For counting.
+    pub minor: Option<Minor>,
     /// What it asks for, or why it can never be done.
     pub meaning: Result<Meaning, Refusal>,
 }
@@ -226,6 +228,7 @@ fn order(message: &Message) -> Order {
             uuid: message.uuid.as_ref().map(|uuid| uuid.text.to_string()),
             is_version: true,
             major: message.major.clone(),
+            minor: message.minor.clone(),
             meaning: meaning(message),
         },
         Message::Opaque(message) => Order {
@@ -233,6 +236,7 @@ fn order(message: &Message) -> Order {
             uuid: message.uuid.as_ref().map(|uuid| uuid.text.to_string()),
             is_version: false,
             major: Major::Other(message.major.clone().unwrap_or_default()),
+            minor: None,
             meaning: refuse(
                 ReplyStatus::HandlerNotAvailable,
                 format!("no handler for messages of the namespace {}", message.namespace),

@@ -9,8 +9,9 @@ use dialler::clock;
 use link::pki::{self, Role};
 
 use crate::config::{Config, Overrides};
+use crate::control::{AskMajor, AskMinor, Question};
 use crate::run::{self, Running, Stopped};
-use crate::{demo, logging, store, tree};
+use crate::{demo, logging, operator, store, tree};
 
 /// X.1206 server: vendors publish once, every device that it concerns is told within a second.
 #[derive(Parser)]
@@ -28,6 +29,15 @@ const EXAMPLES: &str = "Examples:
   distributary pki issue --dir pki --role server --label isp --out pki/isp
   distributary check-config --config distributary.toml
   distributary run --config distributary.toml";
+
+const INVENTORY_EXAMPLES: &str = "Examples:
+  distributary inventory --config distributary.toml
+  distributary inventory --config distributary.toml --json | jq '.clients[] | select(.stale) | .client'";
+
+const ASK_EXAMPLES: &str = "Examples:
+  distributary ask 5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21 --config distributary.toml            what it runs, now
+  distributary ask 5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21 --config distributary.toml --json
+  distributary ask 5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21 --config distributary.toml --major register";
 
 const PKI_EXAMPLES: &str = "Examples:
   distributary pki init --dir pki                                              writes pki/ca.pem and pki/ca.key
@@ -58,6 +68,32 @@ enum Command {
     /// A small private certificate authority
     #[command(subcommand, after_help = PKI_EXAMPLES)]
     Pki(PkiCommand),
+    /// List the clients below a running server: what they run, and when they were last heard of
+    #[command(after_help = INVENTORY_EXAMPLES)]
+    Inventory {
+        #[command(flatten)]
+        server: ServerArgs,
+        /// As JSON, with every component
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask a client below a running server, whatever stands between, and print what it answers
+    #[command(after_help = ASK_EXAMPLES)]
+    Ask {
+        /// GUID of the client; see `distributary inventory`
+        guid: String,
+        #[command(flatten)]
+        server: ServerArgs,
+        /// What to ask
+        #[arg(long, value_enum, default_value = "request")]
+        major: AskMajor,
+        /// In which mode
+        #[arg(long, value_enum)]
+        minor: Option<AskMinor>,
+        /// As JSON, with the documents
+        #[arg(long)]
+        json: bool,
+    },
     /// After restoring a data directory from a backup: begin a new life of the log, so that clients ask again
     RenewLog {
         /// Data directory of a server that is not running
@@ -82,6 +118,24 @@ enum Command {
         /// The paths of their configurations, one a line
         list: PathBuf,
     },
+}
+
+/// Which server is meant: the one that runs with this configuration.
+#[derive(clap::Args)]
+struct ServerArgs {
+    /// Its configuration file
+    #[arg(long, env = "DISTRIBUTARY_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+    /// Its data directory, if it is not the file's
+    #[arg(long, env = "DISTRIBUTARY_STORE_DIRECTORY", value_name = "DIR")]
+    store_directory: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    fn directory(self) -> anyhow::Result<PathBuf> {
+        let overrides = Overrides { store_directory: self.store_directory, ..Overrides::default() };
+        Ok(Config::load(&self.config, &overrides)?.store.directory)
+    }
 }
 
 #[derive(Subcommand)]
@@ -129,6 +183,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run { config, overrides } => serve(&config, &overrides),
         Command::CheckConfig { config, overrides, json } => check(&config, &overrides, json),
         Command::Pki(command) => issue(command),
+        Command::Inventory { server, json } => {
+            server.directory().and_then(|directory| operator::inventory(&directory, json))
+        }
+        Command::Ask { guid, server, major, minor, json } => {
+            let question = Question { client: guid, major, minor };
+            server.directory().and_then(|directory| operator::ask(&directory, &question, json))
+        }
         Command::RenewLog { directory } => renew(&directory),
         Command::Demo(options) => demo::main(&options),
         Command::Tree(command) => tree::main(command),
@@ -154,7 +215,7 @@ fn complain(error: &anyhow::Error) {
 }
 
 #[allow(clippy::print_stdout, reason = "the output of a command")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     println!("{text}");
 }
 

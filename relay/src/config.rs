@@ -82,6 +82,8 @@ pub struct Limits {
     pub items_max: usize,
     /// Days without contact after which a registration ends.
     pub lease_days: u32,
+    /// Hours without contact after which a client counts as stale.
+    pub stale_hours: u32,
     /// Seconds that SIGTERM gives to what is under way.
     pub drain_seconds: u64,
 }
@@ -138,6 +140,7 @@ impl Default for Limits {
             document_bytes: 64 << 20,
             items_max: 1_000_000,
             lease_days: 90,
+            stale_hours: 72,
             drain_seconds: 10,
         }
     }
@@ -282,6 +285,11 @@ impl Config {
     /// How long what passes through is kept at least, where nothing is kept otherwise (R-8.2.2-15).
     pub fn transit(&self) -> Duration {
         if self.limits.items_max == 0 { TRANSIT } else { Duration::ZERO }
+    }
+
+    /// The silence after which a client counts as stale (R-6-1).
+    pub fn stale_after(&self) -> Duration {
+        Duration::from_secs(u64::from(self.limits.stale_hours) * 3600)
     }
 
     /// The lease as a span of time.

@@ -3,8 +3,10 @@
 //! Mutate once, drain, wait. Links may wait for this task; it never waits for a link, and for the store only by taking
 //! no new input while the store's queue is full. So nothing waits in a circle.
 
+mod snapshot;
+
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dialler::clock;
@@ -23,12 +25,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use topology::subscriptions::Subscription;
 
+use crate::control::{self, Listed};
+use crate::freshness::Freshness;
 use crate::links::lane::Bundle;
 use crate::links::outgoing::Opening;
 use crate::reach::{self, Reach};
 use crate::store::Reader;
 use crate::store::thread::{Queue, Report, SubmitError};
 use crate::uplinks;
+
+pub use snapshot::{Shared, Snapshot};
 
 /// What reaches the driver from links.
 pub(crate) enum Input {
@@ -68,6 +74,8 @@ pub(crate) enum Input {
     Attach(Box<uplink::Config>, uplinks::Handle),
     /// And takes it away from there.
     Detach(ServerGuid),
+    /// The operator lists the clients, those after one of them.
+    Inventory { after: Option<ClientGuid>, answer: oneshot::Sender<Vec<Listed>> },
     /// Clients below are asked, or have answered.
     Reach(reach::Input),
     /// The lane took its bundle.
@@ -122,40 +130,6 @@ pub(crate) enum Closing {
     Breach(String),
 }
 
-/// What the driver lets others see; refreshed four times a second at most.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    /// Counts snapshots.
-    pub number: u64,
-    /// Live links.
-    pub connected: usize,
-    /// Clients with a registration.
-    pub registered: usize,
-    /// Their standing subscriptions.
-    pub subscriptions: usize,
-    /// Upstreams that this server is configured under.
-    pub upstreams: usize,
-    /// Of these, how many links stand.
-    pub uplinks_connected: usize,
-    /// And how many have brought everything that was asked for.
-    pub uplinks_synchronised: usize,
-    /// Wants that upstreams have.
-    pub wants_asked: usize,
-    /// Items on offer.
-    pub items: usize,
-    /// The log's last position.
-    pub head: u64,
-    /// The engine's counts.
-    pub engine: engine::Totals,
-    /// The shard's counts.
-    pub shard: shard::Totals,
-    /// Why nothing is accepted any more, if so.
-    pub broken: Option<String>,
-}
-
-/// The last snapshot, shared.
-pub type Shared = Arc<Mutex<Snapshot>>;
-
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(250);
 
 /// See the module.
@@ -167,12 +141,14 @@ pub(crate) struct Driver {
     pub(crate) snapshot: Shared,
     uplinks: HashMap<ServerGuid, uplinks::Handle>,
     reach: Reach,
+    stale_after: Duration,
     links: HashMap<LinkId, Handle>,
     newcomers: HashMap<LinkId, (oneshot::Sender<Welcome>, Handle)>,
     exchanges: HashMap<(LinkId, ExchangeId), oneshot::Sender<Box<ReplyTo>>>,
     /// What the store's queue had no room for, in order.
     unsent: VecDeque<(Ticket, Vec<Write>)>,
     refreshed: Instant,
+    freshness: Freshness,
 }
 
 impl Driver {
@@ -183,6 +159,7 @@ impl Driver {
         queue: Queue,
         snapshot: Shared,
         uplinks: HashMap<ServerGuid, uplinks::Handle>,
+        stale_after: Duration,
     ) -> Self {
         let mut driver = Self {
             engine,
@@ -192,11 +169,13 @@ impl Driver {
             snapshot,
             uplinks,
             reach: Reach::default(),
+            stale_after,
             links: HashMap::new(),
             newcomers: HashMap::new(),
             exchanges: HashMap::new(),
             unsent: VecDeque::new(),
             refreshed: Instant::now(),
+            freshness: Freshness::default(),
         };
         driver.refresh();
         driver
@@ -267,6 +246,11 @@ impl Driver {
                 self.engine.handle(now, engine::Event::Attach(*config));
             }
             Input::Detach(server) => self.engine.handle(now, engine::Event::Detach(server)),
+            Input::Inventory { after, answer } => {
+                let listed = self.engine.inventory(after, control::LISTED).into_iter().map(Listed::from).collect();
+                // He may have gone.
+                drop(answer.send(listed));
+            }
             Input::Reach(input) => {
                 let event = self.reach.event(input);
                 self.engine.handle(now, engine::Event::Reach(event));
@@ -412,20 +396,8 @@ impl Driver {
     fn refresh(&mut self) {
         self.refreshed = Instant::now();
         let mut shared = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-        *shared = Snapshot {
-            number: shared.number + 1,
-            connected: self.engine.connected(),
-            registered: self.engine.registered(),
-            subscriptions: self.engine.subscriptions().len(),
-            upstreams: self.uplinks.len(),
-            uplinks_connected: self.engine.uplinks().filter(|uplink| uplink.is_connected()).count(),
-            uplinks_synchronised: self.engine.uplinks().filter(|uplink| uplink.is_synchronised()).count(),
-            wants_asked: self.engine.uplinks().map(uplink::Uplink::asked).sum(),
-            items: self.engine.catalogue().len(),
-            head: self.engine.catalogue().head().0,
-            engine: self.engine.totals().clone(),
-            shard: self.shard.totals(),
-            broken: self.engine.broken().map(str::to_owned),
-        };
+        let staleness = self.freshness.look(self.refreshed, self.engine.uplinks());
+        let of = Snapshot::of(shared.number + 1, &self.engine, &self.shard);
+        *shared = Snapshot { staleness, stale: self.engine.stale(clock::now(), self.stale_after), ..of };
     }
 }

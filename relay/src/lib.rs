@@ -4,13 +4,17 @@
 //! and `links::exchange` (out).
 
 pub mod admin;
+mod answers;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod driver;
+mod freshness;
 mod links;
 pub mod logging;
 pub mod metrics;
+mod operator;
 mod reach;
 pub mod run;
 pub mod store;

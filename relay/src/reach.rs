@@ -9,7 +9,7 @@ use node::client::Draft;
 use node::engine::reach::{Action, Ask, Event, Open};
 use node::ids::{AskId, ExchangeId, LinkId};
 use node::returned::Returned;
-use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::names::Spelling;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -20,7 +20,13 @@ use crate::links::outgoing::Opening;
 /// What reaches the driver.
 pub(crate) enum Input {
     /// The operator asks a client below.
-    Ask { client: ClientGuid, messages: Vec<Draft>, answer: oneshot::Sender<Result<Returned, String>> },
+    Ask {
+        client: ClientGuid,
+        messages: Vec<Draft>,
+        /// Random.
+        message_id: MessageId,
+        answer: oneshot::Sender<Result<Returned, String>>,
+    },
     /// An upstream opened an exchange on this link.
     Asked(Hop, Incoming),
     /// An exchange with a client has ended.
@@ -40,11 +46,11 @@ impl Reach {
     pub(crate) fn event(&mut self, input: Input) -> Event {
         self.last += 1;
         match input {
-            Input::Ask { client, messages, answer } => {
+            Input::Ask { client, messages, message_id, answer } => {
                 let id = AskId(self.last);
                 self.operators.insert(id, answer);
                 let sent_time = clock::text(clock::now());
-                Event::Ask(Box::new(Ask { id, client, messages, message_id: clock::message_id(), sent_time }))
+                Event::Ask(Box::new(Ask { id, client, messages, message_id, sent_time }))
             }
             Input::Asked(hop, Incoming { intake, parts, answer }) => {
                 let (upstream, exchange) = (hop.server, ExchangeId(self.last));
@@ -69,7 +75,7 @@ impl Reach {
                 if let Some((hop, waiting)) = self.upstreams.remove(&(upstream, exchange)) {
                     let deliveries = deliveries.into_iter().map(|part| enveloped(hop, spelling, part)).collect();
                     // The link may be gone, and with it whoever waited.
-                    drop(waiting.send(Answering::Answer { answer, deliveries }));
+                    drop(waiting.send(Answering { answer, deliveries }));
                 }
             }
         }

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Pages};
 use crate::config::{self, Config, Upstream};
+use crate::control;
 use crate::driver::{Driver, Input, Shared, Snapshot};
 use crate::links::outgoing;
 use crate::links::session::Context;
@@ -108,6 +109,7 @@ pub struct Running {
 /// What starting a link to an upstream takes.
 struct Dialling {
     mark: Mark,
+    metrics: Metrics,
     /// Ends with the links of clients: what they said is passed on as long as they are there.
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -185,6 +187,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         "store opened"
     );
     let metrics = Metrics::new().map_err(|error| StartError::System(error.to_string()))?;
+    uplinks.iter().for_each(|uplink| metrics.add_up(uplink.meter()));
 
     let (report_sender, reports) = mpsc::channel(REPORTS);
     let (store, queue) = StoreThread::start(store, thread::Limits::default(), move |report| {
@@ -200,6 +203,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let limits = LinkLimits { document_bytes_max: config.limits.document_bytes, ..LinkLimits::server() };
     let budget = Budget::listening(config.limits.inbound_bytes, config.limits.links_max, &limits);
     let server = Arc::new(Server::bind(config.listen.quic, &identity, limits, budget)?);
+    metrics.add_down(server.meter());
     let quic = server.local_addr().map_err(|error| StartError::System(error.to_string()))?;
 
     let (inputs_sender, inputs) = mpsc::channel(INPUTS);
@@ -214,13 +218,20 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     };
     services.spawn(admin::serve(admin_listener, pages, stop.clone()));
     let shard = Shard::new(shard::Config::default());
-    let dialling = Dialling { mark, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+    let (dialling_stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let dialling = Dialling { mark, metrics: metrics.clone(), stop: dialling_stop, tasks };
     let handles = uplinks.into_iter().map(|uplink| {
         let (server, resume) = (uplink.server(), engine.resume_above(uplink.server()));
         (server, uplink.start(resume, inputs_sender.clone(), &dialling.stop, &dialling.tasks))
     });
     let handles = handles.collect();
-    let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone(), handles);
+    let stale = config.stale_after();
+    let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone(), handles, stale);
+    match control::bind(&config.store.directory) {
+        Ok(socket) => drop(services.spawn(control::serve(socket, inputs_sender.clone(), stale, stop.clone()))),
+        // Links do not need it.
+        Err(error) => tracing::error!(%error, "no control socket: inventory and ask will not find this server"),
+    }
     services.spawn(driver.run(inputs, reports, stop.clone()));
     let document_limits = Limits { document_bytes: config.limits.document_bytes as usize, ..Limits::default() };
     let context = Context {
@@ -350,6 +361,7 @@ impl Running {
         }
         for (uplink, settings) in new {
             let server = uplink.server();
+            self.dialling.metrics.add_up(uplink.meter());
             self.attached.extend(named.get(&server).map(|upstream| (server, (*upstream).clone())));
             let handle = uplink.start(None, self.inputs.clone(), &self.dialling.stop, &self.dialling.tasks);
             drop(self.inputs.send(Input::Attach(Box::new(settings), handle)).await);

@@ -9,6 +9,7 @@ use link::hello::Hello;
 use link::identity::Identity;
 use link::limits::LinkLimits;
 use link::reconnect::Target;
+use link::traffic::Meter;
 use node::client::Via;
 use node::ids::Resume;
 use node::uplink::{self, Action, Event};
@@ -85,6 +86,11 @@ impl Uplink {
             delay_max: upstream.delay(),
             hold: upstream.hold(),
         }
+    }
+
+    /// The count of what crosses its socket.
+    pub(crate) fn meter(&self) -> Meter {
+        self.endpoint.meter()
     }
 
     /// Who is dialled.

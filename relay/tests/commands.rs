@@ -132,7 +132,10 @@ fn the_demo_holds_every_check() {
     assert_eq!(report["held"], true);
     assert_eq!(report["checks"].as_array().unwrap().len(), 5);
     let reasons: usize = report["agents"].as_object().unwrap().values().map(|one| one.as_array().unwrap().len()).sum();
-    assert_eq!(reasons, 263);
+    assert_eq!(reasons, 3 * 263, "three devices of each product");
+    let edges = report["edges"].as_array().unwrap();
+    let fewer = |edge: &serde_json::Value| edge["bytes"].as_u64() < edge["bytes_without_tree"].as_u64();
+    assert!(edges.len() == 3 && edges.iter().all(fewer), "{edges:?}");
 }
 
 /// A scenario with one server, in a folder of its own.
@@ -262,6 +265,28 @@ fn a_server_answers_operators_and_stops_in_good_order() {
     let (good, said) = server.terminate();
     assert!(good, "{said}");
     assert!(said.contains("everything under way was finished"), "{said}");
+}
+
+#[test]
+fn an_operator_lists_and_asks_who_is_below() {
+    let files = Files::make();
+    let config = files.config();
+    let command = |args: &[&str]| run(&[args, &["--config", config.to_str().unwrap()]].concat());
+    let unheard = command(&["inventory"]);
+    assert!(!unheard.status.success());
+    assert!(stderr(&unheard).contains("is it running"), "{}", stderr(&unheard));
+
+    let server = files.start();
+    let inventory = command(&["inventory", "--json"]);
+    assert!(inventory.status.success(), "{}", stderr(&inventory));
+    let inventory: serde_json::Value = serde_json::from_slice(&inventory.stdout).unwrap();
+    assert_eq!(inventory, serde_json::json!({ "clients": [] }));
+    assert!(String::from_utf8_lossy(&command(&["inventory"]).stdout).contains("0 clients"));
+    let asked = command(&["ask", "5f0c7a52-6a3e-4d0b-9a55-0d1f6f7b2c21", "--minor", "catalog"]);
+    assert!(!asked.status.success());
+    assert!(stderr(&asked).contains("no such client is known here"), "{}", stderr(&asked));
+    assert!(server.terminate().0);
+    assert!(!files.folder.path().join("store/control.sock").exists());
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod mark;
 pub mod names;
 pub mod part;
 pub mod read;
+pub mod shown;
 pub mod text;
 pub mod version;
 pub mod wellformed;

@@ -7,6 +7,7 @@ mod drain;
 mod expected;
 mod kills;
 mod layout;
+mod reach;
 mod rows;
 mod shapes;
 mod simulation;

@@ -4,5 +4,6 @@ pub mod data;
 pub mod faults;
 pub mod harness;
 pub mod kills;
+pub mod promtool;
 pub mod sim;
 pub mod validators;

@@ -160,6 +160,11 @@ impl Interest {
         product.or_else(|| self.nodes.iter().find_map(|node| node.name().map(Name::shown))).unwrap_or_default()
     }
 
+    /// The version of what [`Self::shown`] calls by its name.
+    pub fn shown_version(&self) -> &str {
+        self.tops().next().map_or("", |(_, node)| self.asset_versions(node).as_str())
+    }
+
     /// Without the nodes for which `gone` holds, and all that lies in them. What only held such nodes goes too, or it
     /// would be taken for a filter without any field, which means everything. `None` if nothing that can match is left.
     pub(crate) fn without(&self, gone: &[bool]) -> Option<Self> {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
+use schemas::shown::shown;
 
-use super::shown::shown;
 use super::{complain, say};
 use crate::publish::Part;
 use crate::rustsec::publication::{Plan, State};

@@ -3,7 +3,6 @@
 mod import;
 mod publish;
 mod show;
-mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -181,7 +180,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     carry_out(command).unwrap_or_else(|error| {
         // Each error tells its cause itself.
-        complain(shown::shown_lines(error.to_string().trim_end()).as_str());
+        complain(schemas::shown::shown_lines(error.to_string().trim_end()).as_str());
         ExitCode::FAILURE
     })
 }

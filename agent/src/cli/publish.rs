@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use schemas::shown::shown;
 use topology::subject::{Status, Subject};
 
 use super::import::refusals;
-use super::shown::shown;
 use super::{complain, say};
 use crate::config::Config;
 use crate::publish::state::{KeepError, Keeper};

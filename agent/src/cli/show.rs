@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::bail;
 use comfy_table::presets::{NOTHING, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{ContentArrangement, Table};
+use schemas::shown::shown;
 use topology::interest::Interest;
 use topology::name::Name;
 
 use super::say;
-use super::shown::shown;
 use crate::assets;
 use crate::config::Config;
 use crate::inventory::Inventory;

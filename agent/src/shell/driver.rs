@@ -224,7 +224,7 @@ impl Driver {
             let document = || documents::ask(self.hop, clock::message_id(), delivery);
             let deliveries = if delivery.is_empty() { Vec::new() } else { vec![vec![document()]] };
             // Whoever asked may be gone with the link.
-            drop(asker.send(Answering::Answer { answer, deliveries }));
+            drop(asker.send(Answering { answer, deliveries }));
         }
     }
 

@@ -51,7 +51,7 @@ async fn the_owner_answers_with_a_reply_and_deliveries() {
     let said = Answer { server: Some(HOP.server), client: Some(HOP.client), body: AnswerBody::Leaves(vec![leaf]) };
     let deliveries = [item("a"), item("b")];
     answer
-        .send(Answering::Answer { answer: said, deliveries: deliveries.clone().map(|delivery| vec![delivery]).into() })
+        .send(Answering { answer: said, deliveries: deliveries.clone().map(|delivery| vec![delivery]).into() })
         .unwrap();
     let frames = frames(asked).await;
     assert_eq!(statuses(&frames[0].1), [ReplyStatus::Succeeded]);
@@ -60,7 +60,7 @@ async fn the_owner_answers_with_a_reply_and_deliveries() {
 }
 
 #[tokio::test]
-async fn a_rendered_reply_goes_as_it_is_and_parts_come_as_documents_of_their_own() {
+async fn a_returned_reply_goes_as_it_is_and_parts_come_as_documents_of_their_own() {
     let mut rig = Rig::new().await;
     let items = [item("a"), item("b")];
     let bundle = documents::bundle(HOP, Spelling::Double, items.clone());
@@ -68,7 +68,7 @@ async fn a_rendered_reply_goes_as_it_is_and_parts_come_as_documents_of_their_own
     let Incoming { parts, answer, .. } = incoming(&mut rig).await;
     assert_eq!(parts, items);
     let reply = reply(&[ReplyStatus::Succeeded, ReplyStatus::Failed], "#h05");
-    answer.send(Answering::Rendered { reply: reply.clone(), deliveries: Vec::new() }).unwrap();
+    answer.send(returned(reply.clone())).unwrap();
     assert_eq!(frames(asked).await, [(Kind::Reply, reply)]);
 }
 
@@ -80,8 +80,7 @@ async fn an_owner_who_does_not_answer_gives_the_exchange_up_and_not_the_link() {
     assert!(matches!(soon(asked.recv()).await, Err(RecvError::Reset(CloseCode::Drained))));
     let asked = rig.down.open_exchange(&[request()]).await.unwrap();
     let reply = reply(&[ReplyStatus::Succeeded], "#h05");
-    let answering = Answering::Rendered { reply, deliveries: Vec::new() };
-    incoming(&mut rig).await.answer.send(answering).unwrap();
+    incoming(&mut rig).await.answer.send(returned(reply)).unwrap();
     assert_eq!(frames(asked).await.len(), 1);
 }
 
@@ -92,6 +91,12 @@ async fn what_cannot_be_read_is_answered_without_the_owner_and_a_reply_is_not_an
     assert_eq!(statuses(&frames(asked).await[0].1), [ReplyStatus::Failed]);
     let mut asked = rig.down.open_exchange(&[reply(&[ReplyStatus::Succeeded], "#h05")]).await.unwrap();
     assert!(matches!(soon(asked.recv()).await, Err(RecvError::Reset(CloseCode::Protocol))));
+}
+
+/// The answer of an owner who passes on somebody else's.
+fn returned(reply: Bytes) -> Answering {
+    let answer = Answer { server: None, client: None, body: AnswerBody::Returned(reply) };
+    Answering { answer, deliveries: Vec::new() }
 }
 
 /// The frames of an answer.

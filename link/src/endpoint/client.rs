@@ -17,7 +17,7 @@ use crate::hello::{Hello, HelloError};
 use crate::identity::Identity;
 use crate::limits::LinkLimits;
 use crate::tls::{self, SERVER_NAME, TlsError};
-use crate::traffic::{Traffic, WireBytes};
+use crate::traffic::{Meter, Traffic, WireBytes};
 
 /// Why there is no link to a server.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,11 @@ impl Client {
     /// Bytes that have crossed the socket, of every link that is or was, and of what came to none.
     pub fn socket_bytes(&self) -> WireBytes {
         self.traffic.wire_bytes()
+    }
+
+    /// The count of what crosses the socket.
+    pub fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.traffic))
     }
 
     /// Closes every link of this endpoint with a code.

@@ -17,7 +17,7 @@ use crate::hello::Hello;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::LinkLimits;
 use crate::tls;
-use crate::traffic::{Traffic, WireBytes};
+use crate::traffic::{Meter, Traffic, WireBytes};
 
 /// Bytes that QUIC may buffer for connections nobody has looked at yet, all together.
 const INCOMING_BYTES: u64 = 4 << 20;
@@ -94,6 +94,11 @@ impl Server {
     /// Bytes that have crossed the socket, of every link that is or was, and of what came to none.
     pub fn socket_bytes(&self) -> WireBytes {
         self.traffic.wire_bytes()
+    }
+
+    /// The count of what crosses the socket.
+    pub fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.traffic))
     }
 
     /// Closes every link of this endpoint with a code, and ends [`Server::accept`].

@@ -3,8 +3,8 @@
 //! A local server subscribes for the union of what is below it, so nothing here decides who gets an item. What it passes
 //! on of its clients makes the inventory (R-1-2), and the routes by which a server addresses whoever is below it (9.3).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
@@ -26,27 +26,12 @@ pub type Route = Vec<(ServerGuid, ClientGuid)>;
 /// Hops below a local server. Each is a header around the next in one document, whose depth is bounded.
 const HOPS_MAX: usize = 32;
 
-/// One client that is registered here or below, for the operator.
-#[derive(Clone, Debug)]
-pub struct Listed<'a> {
-    /// Who.
-    pub client: ClientGuid,
-    /// From this node down to it.
-    pub route: Route,
-    /// What it runs and waits for.
-    pub subscriptions: Cow<'a, [Subscription]>,
-    /// When it was last heard of; of one that is connected, when its link came up or it last registered.
-    pub contact: Time,
-    /// Whether it has a link to this very node.
-    pub connected: bool,
-}
-
 /// What was reported of one client. Its subscriptions stay encoded: they are looked at rarely, and there are many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     via: ClientGuid,
     path: Route,
-    renewed: Time,
+    pub(super) renewed: Time,
     subscriptions: Bytes,
 }
 
@@ -65,7 +50,7 @@ impl Known {
         self.via == speaker.link_client && self.path == speaker.path
     }
 
-    fn list(&self) -> Vec<Subscription> {
+    pub(super) fn list(&self) -> Vec<Subscription> {
         // Whole when it was made, or when it was read from the store.
         subscriptions::decode(&self.subscriptions).unwrap_or_default()
     }
@@ -123,6 +108,15 @@ impl Below {
             Some(known) => known.as_ref(),
             None => self.clients.get(&client),
         }
+    }
+
+    /// Clients after one, in the order of their GUIDs, and what is known of each.
+    pub(super) fn after(&self, from: Bound<ClientGuid>) -> impl Iterator<Item = (&ClientGuid, &Known)> {
+        self.clients.range((from, Bound::Unbounded))
+    }
+
+    pub(super) fn get(&self, client: ClientGuid) -> Option<&Known> {
+        self.clients.get(&client)
     }
 
     /// Clients that nobody has heard of since.
@@ -249,31 +243,6 @@ impl Engine {
                 let is_known = self.links.contains_key(&client) || self.registered.contains_key(&client);
                 is_known.then(|| vec![own(client)])
             }
-        }
-    }
-
-    /// Everybody who is connected, registered or reported, each once.
-    pub fn inventory(&self) -> impl Iterator<Item = Listed<'_>> {
-        let unregistered = self.links.keys().filter(|client| !self.registered.contains_key(client));
-        let here = self.registered.keys().chain(unregistered).filter(|client| !self.below.clients.contains_key(client));
-        let listed_below = |(client, known): (&ClientGuid, &Known)| Listed {
-            client: *client,
-            route: self.route(*client).unwrap_or_default(),
-            subscriptions: Cow::Owned(known.list()),
-            contact: known.renewed,
-            connected: false,
-        };
-        here.map(|client| self.listed_here(*client)).chain(self.below.clients.iter().map(listed_below))
-    }
-
-    fn listed_here(&self, client: ClientGuid) -> Listed<'_> {
-        let connected = self.links.contains_key(&client);
-        Listed {
-            client,
-            route: vec![(self.config.server, client)],
-            subscriptions: Cow::Borrowed(self.subscriptions.of(client)),
-            contact: self.registered.get(&client).copied().unwrap_or(self.now),
-            connected,
         }
     }
 }

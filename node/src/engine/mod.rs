@@ -7,6 +7,7 @@
 mod below;
 mod deliver;
 mod exchange;
+mod inventory;
 mod parked;
 mod plan;
 pub mod reach;
@@ -43,7 +44,8 @@ use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
 
-pub use self::below::{Listed, Route};
+pub use self::below::Route;
+pub use self::inventory::Listed;
 
 /// Every bound of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,8 +239,8 @@ pub enum CloseReason {
 /// Counts for the operator; label sets are bounded by construction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Leaves answered, by major and status.
-    pub answered: BTreeMap<(&'static str, &'static str), u64>,
+    /// Leaves answered, by major, minor and status.
+    pub answered: BTreeMap<(&'static str, &'static str, &'static str), u64>,
     /// Items accepted into the log.
     pub accepted: u64,
     /// Items that repeated what was there.

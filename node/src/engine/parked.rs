@@ -79,6 +79,11 @@ impl Engine {
         Some(intake)
     }
 
+    /// Documents whose answer waits for upstreams.
+    pub fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
     /// What is asked for and not here, by upstream that may have it.
     fn missing(&self, asked: &Asked) -> Vec<(ServerGuid, Kind, Want)> {
         let mut missing = Vec::new();

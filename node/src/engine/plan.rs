@@ -137,7 +137,7 @@ impl Engine {
     pub(super) fn answer(&mut self, reply: Box<ReplyTo>) {
         for leaf in reply.answer.leaves() {
             let status = status_label(&leaf.status);
-            *self.totals.answered.entry((leaf.major, status)).or_default() += 1;
+            *self.totals.answered.entry((leaf.major, leaf.minor, status)).or_default() += 1;
         }
         self.actions.push_back(Action::Reply(reply));
     }
@@ -147,6 +147,7 @@ impl Engine {
         self.appending.remove(&record.digest);
         self.totals.accepted += 1;
         let (reach, class, spelling) = (record.reach.clone(), record.subject.class, record.spelling);
+        let accepted = record.accepted;
         let inserted = self.catalogue.insert(position, record);
         if !inserted.current {
             return;
@@ -169,7 +170,8 @@ impl Engine {
             links.sort_unstable();
             links.dedup_by_key(|(link, _)| *link);
             if !links.is_empty() {
-                let item = shard::Item { position, replaces: inserted.replaced, class, spelling, bytes: bytes.clone() };
+                let (replaces, bytes) = (inserted.replaced, bytes.clone());
+                let item = shard::Item { position, replaces, accepted, class, spelling, bytes };
                 self.actions.push_back(Action::Shard(shard, shard::Event::Item { item, links }));
             }
         }

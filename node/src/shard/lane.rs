@@ -51,6 +51,8 @@ struct Queued {
     spelling: Spelling,
     size: u64,
     bytes: Option<Bytes>,
+    /// When the item was accepted here, if it comes to a link that keeps up.
+    accepted: Option<Time>,
 }
 
 /// A bundle that was sent and is not answered.
@@ -60,6 +62,8 @@ struct Sent {
     last: Position,
     items: usize,
     bytes: u64,
+    /// Of those items that came to a link that keeps up.
+    accepted: Vec<Time>,
 }
 
 /// What a lane can do now.
@@ -118,6 +122,7 @@ impl Lane {
             spelling: item.spelling,
             size,
             bytes: Some(bytes),
+            accepted: Some(item.accepted),
         });
     }
 
@@ -146,6 +151,7 @@ impl Lane {
                 spelling: due.spelling,
                 size: due.bytes,
                 bytes: None,
+                accepted: None,
             });
         }
     }
@@ -240,7 +246,8 @@ impl Lane {
         let class = taken.iter().map(|queued| queued.class).min().unwrap_or_default();
         let bytes = taken.iter().map(|queued| queued.size).sum();
         self.queue_bytes -= bytes;
-        self.window.push_back(Sent { first, last, items: count, bytes });
+        let accepted = taken.iter().filter_map(|queued| queued.accepted).collect();
+        self.window.push_back(Sent { first, last, items: count, bytes, accepted });
         self.window_items += count;
         self.window_bytes += bytes;
         self.sent = last;
@@ -250,8 +257,9 @@ impl Lane {
         Next::Send { position: last, class, spelling, parts }
     }
 
-    /// Takes an answered bundle out of the window, whatever the answers were: no item can poison a link.
-    pub(super) fn answered(&mut self, position: Position, outcomes: usize) -> Result<(), String> {
+    /// Takes an answered bundle out of the window, whatever the answers were: no item can poison a link. Says when those
+    /// of its items were accepted that were pushed as they came.
+    pub(super) fn answered(&mut self, position: Position, outcomes: usize) -> Result<Vec<Time>, String> {
         let Some(index) = self.window.iter().position(|sent| sent.last == position) else {
             return Err(format!("answer to position {position}, which is not waiting for one"));
         };
@@ -259,11 +267,10 @@ impl Lane {
         if items != outcomes {
             return Err(format!("{outcomes} answers to the {items} items of the bundle at position {position}"));
         }
-        if let Some(sent) = self.window.remove(index) {
-            self.window_items -= sent.items;
-            self.window_bytes -= sent.bytes;
-        }
-        Ok(())
+        let Some(sent) = self.window.remove(index) else { return Ok(Vec::new()) };
+        self.window_items -= sent.items;
+        self.window_bytes -= sent.bytes;
+        Ok(sent.accepted)
     }
 
     /// Below the oldest item that is not answered.

@@ -4,6 +4,7 @@
 //! does not is dropped from the stream and read through the postings later (`Need`, `Due`), so a slow client costs its
 //! place in the log and nothing else.
 
+mod fanout;
 mod lane;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::catalogue::{Form, Stretch};
 use crate::engine::CursorReport;
 use crate::ids::{LinkId, Position, Time};
 
+pub use self::fanout::{BOUNDS_MS, Fanout};
 use self::lane::Lane;
 
 /// Bounds on what one link may have queued and unanswered.
@@ -60,6 +62,8 @@ pub struct Item {
     pub position: Position,
     /// What it supersedes: not to be sent any more.
     pub replaces: Option<Position>,
+    /// When it was accepted here.
+    pub accepted: Time,
     /// Critical items do not wait for company.
     pub class: Class,
     /// Parts of one spelling share envelopes (N7).
@@ -177,6 +181,8 @@ pub struct Totals {
     pub unanswered: u64,
     /// Links that do not keep up now.
     pub lagging: u64,
+    /// How long items took that were pushed as they came.
+    pub fanout: Fanout,
 }
 
 /// See the module.
@@ -282,7 +288,8 @@ impl Shard {
     fn answered(&mut self, now: Time, link: LinkId, position: Position, outcomes: &[bool]) {
         let Some(lane) = self.lanes.get_mut(&link) else { return };
         match lane.answered(position, outcomes.len()) {
-            Ok(()) => {
+            Ok(accepted) => {
+                accepted.into_iter().for_each(|accepted| self.totals.fanout.add(now.since(accepted)));
                 let taken = outcomes.iter().filter(|taken| **taken).count() as u64;
                 self.totals.taken += taken;
                 self.totals.refused += outcomes.len() as u64 - taken;

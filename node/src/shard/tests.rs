@@ -5,7 +5,7 @@ use schemas::class::Class;
 use schemas::guid::ClientGuid;
 use schemas::names::Spelling;
 
-use super::{Action, Config, Event, Item, Shard};
+use super::{Action, BOUNDS_MS, Config, Event, Item, Shard};
 use crate::bundle;
 use crate::catalogue::{Due, Form, Stretch};
 use crate::ids::{LinkId, Position, Time};
@@ -33,7 +33,8 @@ fn shard(config: Config, links: &[LinkId]) -> Shard {
 
 fn item(position: u64, class: Class) -> Item {
     let bytes = Bytes::from(vec![b'x'; 10]);
-    Item { position: Position(position), replaces: None, class, spelling: Spelling::Double, bytes }
+    let position = Position(position);
+    Item { position, replaces: None, accepted: NOW, class, spelling: Spelling::Double, bytes }
 }
 
 fn push(shard: &mut Shard, position: u64, links: &[LinkId]) {
@@ -154,6 +155,27 @@ fn normal_items_wait_for_company_and_critical_ones_do_not() {
     push_as(&mut shard, item(3, Class::Normal), &[FAST]);
     push_as(&mut shard, item(4, Class::Critical), &[FAST]);
     assert_eq!(sent(&mut shard), [(FAST, 4, 2)], "what waits goes along");
+}
+
+#[test]
+fn fan_out_is_measured_where_items_are_pushed_as_they_come() {
+    let mut shard = shard(config(), &[FAST]);
+    push(&mut shard, 1, &[FAST]);
+    shard.handle(NOW, Event::LinkUp { link: SLOW, client: ClientGuid(2), generation: 1, start: Position(0) });
+    let due = vec![Due { position: Position(1), bytes: 10, spelling: Spelling::Double, form: Form::Whole }];
+    let stretch = Stretch { due, through: Position(1), complete: true };
+    shard.handle(NOW, Event::Due { link: SLOW, stretch });
+    let items = vec![(Position(1), Some(item(1, Class::Critical).bytes))];
+    shard.handle(NOW, Event::Data { link: SLOW, items });
+    assert_eq!(sent(&mut shard), [(FAST, 1, 1), (SLOW, 1, 1)]);
+    for (link, wait) in [(FAST, 7), (SLOW, 90_000)] {
+        let now = NOW.after(std::time::Duration::from_millis(wait));
+        shard.handle(now, Event::Answered { link, position: Position(1), outcomes: vec![true] });
+    }
+    let fanout = shard.totals().fanout;
+    let bucket = BOUNDS_MS.iter().position(|bound| *bound == 10).unwrap();
+    assert_eq!((shard.totals().taken, fanout.counts.iter().sum::<u64>()), (2, 1), "who catches up is not measured");
+    assert_eq!((fanout.counts[bucket], fanout.sum_ms), (1, 7));
 }
 
 #[test]

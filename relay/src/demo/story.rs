@@ -45,6 +45,7 @@ impl Stage {
             first.items,
             first.took.as_millis()
         ));
+        stage.come_to_rest(first.items)?;
         let edges = edges::measure(&stage.world)?;
         stage.tell_edges(&edges)?;
         let (second, mut held) = stage.publish_and_kill()?;
@@ -117,6 +118,17 @@ impl Stage {
         wait_for("a server", || {
             self.check_processes()?;
             Ok(self.world.cast.is_ready(server))
+        })
+    }
+
+    /// Waits until the ISPs have counted so many items, and no server waits for an answer: what they say of themselves is
+    /// a quarter of a second old at most.
+    fn come_to_rest(&self, items: usize) -> anyhow::Result<()> {
+        wait_for("the servers to have every answer", || {
+            let servers = std::iter::once(VENDOR).chain(ISPS.map(|(server, _)| server));
+            let unanswered = servers.map(|server| self.metric(server, "distributary_items_unanswered"));
+            let (_, from_isps) = edges::items(&self.world)?;
+            Ok(unanswered.into_iter().all(|left| left == Some(0)) && from_isps >= items as u64)
         })
     }
 
@@ -198,10 +210,7 @@ impl Stage {
         self.succeed(&mut provider)?;
         bar.finish_and_clear();
         // What is too much would come now: the server has nothing left to push.
-        wait_for("the servers to have every answer", || {
-            let servers = std::iter::once(VENDOR).chain(ISPS.map(|(server, _)| server));
-            Ok(servers.map(|server| self.metric(server, "distributary_items_unanswered")).all(|left| left == Some(0)))
-        })?;
+        self.come_to_rest(0)?;
         let outcome = self.outcome(begun, &counts)?;
         let took = outcome.took.as_millis();
         self.say(&format!("publication 2: complete {took} ms after it began, the crash included"));

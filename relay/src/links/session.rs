@@ -80,7 +80,6 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
             tracing::debug!(link = id.0, %from, "where it comes from");
             let ends = Ends { lane: lane_receiver, openings, behind: behind_receiver, path: path_receiver, closing };
             live(context, id, &link, ends).await;
-            context.metrics.add_link(link.counters());
             if let Some(reason) = link.close_reason() {
                 tracing::info!(link = id.0, %reason, "link down");
             }

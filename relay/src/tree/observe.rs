@@ -18,11 +18,11 @@ type Counter = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// What is counted, by the constants below.
 const COUNTERS: [Counter; 7] = [
-    ("distributary_wire_bytes_total", &[("direction", "in"), ("tier", "up")]),
-    ("distributary_wire_bytes_total", &[("direction", "out"), ("tier", "up")]),
-    ("distributary_wire_bytes_total", &[("direction", "in"), ("tier", "down")]),
-    ("distributary_wire_bytes_total", &[("direction", "out"), ("tier", "down")]),
-    ("distributary_saved_bytes_total", &[]),
+    ("distributary_wire_bytes_total", &[("direction", "in"), ("side", "up")]),
+    ("distributary_wire_bytes_total", &[("direction", "out"), ("side", "up")]),
+    ("distributary_wire_bytes_total", &[("direction", "in"), ("side", "down")]),
+    ("distributary_wire_bytes_total", &[("direction", "out"), ("side", "down")]),
+    ("distributary_uplink_bytes_without_cache_total", &[]),
     ("distributary_items_pushed_total", &[]),
     ("distributary_requests_coalesced_total", &[]),
 ];
@@ -34,8 +34,8 @@ pub(super) const UP_OUT: usize = 1;
 pub(super) const DOWN_IN: usize = 2;
 /// To what is below.
 pub(super) const DOWN_OUT: usize = 3;
-/// What did not have to cross.
-pub(super) const SAVED: usize = 4;
+/// What would have crossed to and from the upstreams, had everybody below dialled them.
+pub(super) const WITHOUT_CACHE: usize = 4;
 /// Items pushed to what is below.
 pub(super) const PUSHED: usize = 5;
 /// Requests that shared another's way up.

@@ -9,7 +9,7 @@ use indicatif::{BinaryBytes, HumanCount};
 use serde_json::{Value, json};
 
 use super::board::{Board, Seen, sum};
-use super::observe::{COALESCED, Counts, DOWN_IN, DOWN_OUT, PUSHED, SAVED, UP_IN, UP_OUT};
+use super::observe::{COALESCED, Counts, DOWN_IN, DOWN_OUT, PUSHED, UP_IN, UP_OUT, WITHOUT_CACHE};
 
 /// More servers are shown by their tier.
 const SERVERS_SHOWN_MAX: usize = 16;
@@ -124,7 +124,7 @@ impl Screen {
                 bytes(UP_OUT),
                 bytes(DOWN_IN),
                 bytes(DOWN_OUT),
-                bytes(SAVED),
+                shown(row.saved(), |bytes| BinaryBytes(bytes).to_string()),
                 count(PUSHED),
                 count(COALESCED),
             ]));
@@ -171,6 +171,12 @@ impl Row {
         }
     }
 
+    /// What did not have to cross.
+    fn saved(&self) -> Option<u64> {
+        let did = self.totals[UP_IN]? + self.totals[UP_OUT]?;
+        Some(self.totals[WITHOUT_CACHE]?.saturating_sub(did))
+    }
+
     fn json(&self) -> Value {
         json!({
             "name": self.name,
@@ -184,7 +190,7 @@ impl Row {
             "up_out_bytes": self.totals[UP_OUT],
             "down_in_bytes": self.totals[DOWN_IN],
             "down_out_bytes": self.totals[DOWN_OUT],
-            "saved_bytes": self.totals[SAVED],
+            "saved_bytes": self.saved(),
             "pushed": self.totals[PUSHED],
             "coalesced": self.totals[COALESCED],
         })

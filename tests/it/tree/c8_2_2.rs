@@ -20,7 +20,7 @@ fn runs(file: &str) -> VersionInfo {
 
 /// How many messages of a Major a server has answered.
 fn answered(snapshot: &Snapshot, major: &str) -> u64 {
-    let of_major = snapshot.engine.answered.iter().filter(|((of, _), _)| *of == major);
+    let of_major = snapshot.engine.answered.iter().filter(|((of, ..), _)| *of == major);
     of_major.map(|(_, count)| *count).sum()
 }
 

@@ -24,7 +24,7 @@ use super::{CLIENT, PROVIDER, SERVER, SIBLING};
 const INTRUDER: ClientGuid = ClientGuid(0x5f0c_7a52_6a3e_4d0b_9a55_0d1f_6f7b_2c66);
 
 /// An agent's configuration: its state, and a list of one asset, lie in this folder.
-pub(super) fn agent(server: (SocketAddr, ServerGuid), guid: ClientGuid, folder: &Path, list: &str) -> Config {
+pub(crate) fn agent(server: (SocketAddr, ServerGuid), guid: ClientGuid, folder: &Path, list: &str) -> Config {
     let files = Authority::shared().issue(guid.0, Role::Client);
     let mut config = Config::new(server.1);
     config.server.address = server.0;

@@ -51,10 +51,10 @@ async fn c10_1_2_a_siblings_client_guid_is_refused_and_counted() {
     let sibling = super::listener(&pair.server, SIBLING).await;
     let header = HeaderFields { client_guid: Some(SIBLING), ..draft::header() };
     assert_status(&pair.client.ask(register_under(&header)).await, &ReplyStatus::Failed);
-    let counted = |totals: &node::engine::Totals| totals.answered.get(&("register", "failed")) == Some(&1);
+    let counted = |totals: &node::engine::Totals| totals.answered.get(&("register", "none", "failed")) == Some(&1);
     pair.server.snapshot_when(|snapshot| counted(&snapshot.engine)).await;
     let page = pair.server.page("/metrics").await;
-    assert!(page.contains("messages_answered_total{major=\"register\",status=\"failed\"} 1"), "{page}");
+    assert!(page.contains("messages_answered_total{major=\"register\",minor=\"none\",status=\"failed\"} 1"), "{page}");
     pair.publish(&[draft::item("item", "P")]).await;
     assert!(super::pushed_to(&sibling, &pair.provider).await.is_empty());
     assert!(pair.pushed().await.is_empty());

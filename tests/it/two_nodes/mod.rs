@@ -2,7 +2,7 @@
 //!
 //! Names begin with the clause; a comment names the rows of the conformance matrix that a test shows.
 
-mod agents;
+pub(crate) mod agents;
 mod asked;
 mod c1;
 mod c10_1_1;

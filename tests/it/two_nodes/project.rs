@@ -126,7 +126,7 @@ fn series(page: &str) -> Vec<&str> {
     page.lines().filter(|line| line.starts_with("distributary_")).map(|line| line.rsplit_once(' ').unwrap().0).collect()
 }
 
-// P-9 in part: label sets stay as they are while clients grow.
+// P-9: label sets stay as they are while clients grow.
 #[tokio::test]
 async fn p_9_labels_do_not_grow_with_clients() {
     let pair = Pair::start().await;

@@ -12,6 +12,7 @@ use link::hello::{Hello, Resume};
 use link::lane::{LaneReceiver, ReplySender};
 use link::limits::LinkLimits;
 use link::pki::Role;
+use link::traffic::WireBytes;
 use schemas::class::Class;
 use schemas::core::ReplyStatus;
 use schemas::facts::Validated;
@@ -110,6 +111,11 @@ impl TestClient {
     /// Its link.
     pub fn link(&self) -> &Link {
         &self.link
+    }
+
+    /// Bytes that have crossed its socket.
+    pub fn socket_bytes(&self) -> WireBytes {
+        self.endpoint.socket_bytes()
     }
 
     /// What the server said in its Hello.

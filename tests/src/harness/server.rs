@@ -10,9 +10,10 @@ use relay::driver::Snapshot;
 use relay::run::{self, Running, Stopped};
 use relay::store::RealDisk;
 use schemas::guid::{ClientGuid, ServerGuid};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::{Authority, within};
 
@@ -136,6 +137,27 @@ impl TestServer {
             }
         };
         within("a snapshot that shows what is expected", look).await
+    }
+
+    /// What its control socket answers: status and JSON.
+    ///
+    /// # Panics
+    ///
+    /// If nothing is answered.
+    pub async fn control(&self, request: &str, body: &str) -> (u16, Value) {
+        let path = self.config.store.directory.join(relay::control::SOCKET);
+        let ask = async {
+            let mut stream = UnixStream::connect(path).await?;
+            let length = body.len();
+            let head = format!("{request} HTTP/1.0\r\nHost: control\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all((head + body).as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.map(|_| answer)
+        };
+        let answer = within("the control socket", ask).await.expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, serde_json::from_str(body).expect("JSON"))
     }
 
     /// What it says of itself after all that has happened so far.

@@ -70,7 +70,12 @@ fn bench(config: Config) -> (Bench, LinkId) {
 }
 
 fn runs_at(bench: &Bench, client: ClientGuid) -> Vec<Interest> {
-    let listed = bench.engine.inventory().find(|listed| listed.client == client).expect("it is known");
+    let listed = bench
+        .engine
+        .inventory(None, usize::MAX)
+        .into_iter()
+        .find(|listed| listed.client == client)
+        .expect("it is known");
     listed.subscriptions.iter().map(|subscription| subscription.interest.clone()).collect()
 }
 
@@ -102,7 +107,8 @@ fn c9_3_what_is_registered_below_is_known_with_the_way_to_it_and_subscribes_to_n
     assert_eq!(runs_at(&bench, OTHER), []);
     let bench = Bench::with(config(), bench.kept);
     assert_eq!(bench.engine.route(DEVICE), Some(expected), "also after a restart");
-    let guids: Vec<_> = bench.engine.inventory().map(|listed| (listed.client, listed.connected)).collect();
+    let guids: Vec<_> =
+        bench.engine.inventory(None, usize::MAX).into_iter().map(|listed| (listed.client, listed.connected)).collect();
     assert_eq!(guids, [(DEVICE, false), (OTHER, false)], "each once");
 }
 
@@ -128,7 +134,7 @@ fn c9_3_a_header_below_names_a_whole_hop_that_leads_on() {
         let reply = bench.send(link, &outer(MIDDLE, &[bad]));
         assert_eq!(statuses(&reply), [ReplyStatus::Failed]);
     }
-    assert_eq!(bench.engine.inventory().count(), 1, "the middle alone");
+    assert_eq!(bench.engine.inventory(None, usize::MAX).len(), 1, "the middle alone");
 }
 
 #[test]
@@ -162,7 +168,10 @@ fn c9_3_who_has_moved_is_where_it_was_heard_last() {
     bench.handle(Event::LinkDown(own));
     bench.settle();
     assert_eq!(bench.engine.route(DEVICE), Some(vec![to(BESIDE), step(BESIDE, DEVICE)]));
-    assert_eq!(bench.engine.inventory().filter(|listed| listed.client == DEVICE).count(), 1);
+    assert_eq!(
+        bench.engine.inventory(None, usize::MAX).into_iter().filter(|listed| listed.client == DEVICE).count(),
+        1
+    );
 }
 
 #[test]
@@ -204,7 +213,10 @@ fn what_is_known_below_is_bounded_and_ends_with_its_lease() {
     assert_eq!(bench.engine.route(ClientGuid(0x1002)), None, "nobody has heard of it");
     assert!(bench.engine.route(ClientGuid(0x1003)).is_some());
     let bench = Bench::with(config(), bench.kept);
-    assert_eq!(bench.engine.inventory().filter(|listed| listed.client != MIDDLE).count(), 1);
+    assert_eq!(
+        bench.engine.inventory(None, usize::MAX).into_iter().filter(|listed| listed.client != MIDDLE).count(),
+        1
+    );
 
     let (mut small, link) = self::bench(Config { below_bytes_max: 300, ..config() });
     assert!(failed(&small.send(link, &said(1, &["a", "b"])), "more than 300 bytes"));
@@ -226,7 +238,7 @@ proptest! {
             bench.send(link, &outer(server, &[hop(server.0, ClientGuid(0x1000 + client), None, &[part])]));
         }
         let known = |bench: &Bench| -> Vec<_> {
-            let below = bench.engine.inventory().filter(|listed| listed.route.len() > 1);
+            let below = bench.engine.inventory(None, usize::MAX).into_iter().filter(|listed| listed.route.len() > 1);
             below.map(|listed| (listed.client, listed.route, listed.subscriptions.into_owned())).collect()
         };
         let before = known(&bench);

@@ -7,12 +7,12 @@
 use std::borrow::Cow;
 
 /// One line, without anything that acts instead of being seen.
-pub(super) fn shown(text: &str) -> Cow<'_, str> {
+pub fn shown(text: &str) -> Cow<'_, str> {
     if text.contains(acts) { Cow::Owned(text.replace(acts, "\u{FFFD}")) } else { Cow::Borrowed(text) }
 }
 
 /// The same for each line of a text whose lines are this program's, such as an error that quotes a file.
-pub(super) fn shown_lines(text: &str) -> String {
+pub fn shown_lines(text: &str) -> String {
     text.lines().map(shown).collect::<Vec<_>>().join("\n")
 }
 
