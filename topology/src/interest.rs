@@ -17,6 +17,7 @@ use crate::versions::Versions;
 mod build;
 mod components;
 mod record_form;
+mod restate;
 
 pub(crate) use record_form::InterestRecord;
 
@@ -119,6 +120,11 @@ impl Interest {
         build::flattened(version_info)
     }
 
+    /// A `Version_Info` that says the same: read again it is an equal interest.
+    pub fn to_version_info(&self) -> VersionInfo {
+        restate::restated(self)
+    }
+
     /// Everything: Message_Data without any `Version_Info`.
     pub fn everything() -> Self {
         Self::from_version_info(&VersionInfo::default())
@@ -182,8 +188,22 @@ impl Interest {
                 nodes[parent as usize].has_children = true;
             }
         }
-        let left = Self::new(self.hosts.clone(), nodes);
+        let left = Self::new(self.used_hosts(&mut nodes), nodes);
         (!left.keys().is_empty()).then_some(left)
+    }
+
+    /// The product fields that these nodes stand under, in the order of their first use.
+    fn used_hosts(&self, nodes: &mut [Node]) -> Vec<Host> {
+        let mut places = vec![None; self.hosts.len()];
+        let mut hosts = Vec::new();
+        for node in nodes {
+            let own = node.host as usize;
+            node.host = *places[own].get_or_insert_with(|| {
+                hosts.push(self.hosts[own].clone());
+                index(hosts.len() - 1)
+            });
+        }
+        hosts
     }
 
     fn staying(&self, gone: &[bool]) -> Vec<bool> {

@@ -9,6 +9,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
 use schemas::guid::{ClientGuid, ServerGuid};
+use topology::interest::Interest;
 use topology::subscriptions::{self, Subscription};
 
 use super::Engine;
@@ -186,11 +187,19 @@ impl Engine {
         if said.repeated || is_older || !meanings.iter().any(|meaning| changes(meaning)) {
             return Ok(());
         }
-        let subscriptions = subscriptions::encode(&after).into();
-        let known = Known { via: speaker.link_client, path: speaker.path.clone(), renewed, subscriptions };
-        self.check_room(client, &known, plan).map_err(|refusal| (0, refusal))?;
-        plan.set_below(client, Some(known));
+        if is_gone(meanings) {
+            if known.is_none() {
+                return Ok(());
+            }
+            plan.set_below(client, None);
+        } else {
+            let subscriptions = subscriptions::encode(&after).into();
+            let known = Known { via: speaker.link_client, path: speaker.path.clone(), renewed, subscriptions };
+            self.check_room(client, &known, plan).map_err(|refusal| (0, refusal))?;
+            plan.set_below(client, Some(known));
+        }
         self.note_seen(now, said, plan);
+        self.plan_report(contact, said, plan);
         Ok(())
     }
 
@@ -201,7 +210,8 @@ impl Engine {
             let why = format!("more than {} clients below this node", self.config.below_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
-        if bytes + known.bytes() > self.config.below_bytes_max {
+        let before = clients.get(&client).map_or(0, Known::bytes);
+        if bytes - before + known.bytes() > self.config.below_bytes_max {
             let why = format!("more than {} bytes of clients below this node", self.config.below_bytes_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
@@ -219,6 +229,7 @@ impl Engine {
     pub(super) fn expire_below(&mut self, now: Time) {
         let mut plan = Plan::default();
         for client in self.below.unheard(|renewed| now.since(renewed) > self.config.lease) {
+            plan.gone.extend(self.as_gone(client).map(|gone| (client, gone)));
             plan.set_below(client, None);
         }
         if !plan.writes.is_empty() {
@@ -245,4 +256,15 @@ impl Engine {
             }
         }
     }
+
+    /// Whoever is registered or reported.
+    pub(super) fn known_clients(&self) -> Vec<ClientGuid> {
+        let here = self.registered.keys().filter(|client| !self.below.clients.contains_key(client));
+        here.chain(self.below.clients.keys()).copied().collect()
+    }
+}
+
+/// Who ends everything, and says nothing else, is not there any more.
+fn is_gone(meanings: &[&Meaning]) -> bool {
+    matches!(meanings, [Meaning::End(ends)] if ends.iter().any(Interest::is_everything))
 }

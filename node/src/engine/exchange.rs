@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use schemas::core::ReplyStatus;
 use schemas::guid::ClientGuid;
+use schemas::names::Spelling;
 
 use super::below::Route;
 use super::plan::Plan;
@@ -27,11 +28,13 @@ pub(super) struct Speaker {
     pub(super) path: Route,
     /// When who speaks did so, as far as the nearest header says.
     pub(super) sent: Option<Time>,
+    /// How the document spells the namespaces.
+    pub(super) spelling: Spelling,
 }
 
 impl Speaker {
-    pub(super) fn new(link: LinkId, client: ClientGuid) -> Self {
-        Self { link, link_client: client, client, path: Route::new(), sent: None }
+    pub(super) fn new(link: LinkId, client: ClientGuid, spelling: Spelling) -> Self {
+        Self { link, link_client: client, client, path: Route::new(), sent: None, spelling }
     }
 
     /// Whether a local server passes on what one below it said.
@@ -55,7 +58,7 @@ impl Engine {
     pub(super) fn carry_out_document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
         // A link that is gone has nobody to answer to; what it sent will be sent again.
         let Some(session) = self.sessions.get(&link) else { return };
-        let speaker = Speaker::new(link, session.client);
+        let speaker = Speaker::new(link, session.client, intake.spelling);
         let mut plan = Plan::default();
         let answer = self.part(now, &speaker, true, &intake.part, &mut plan);
         let reply = ReplyTo {
@@ -155,7 +158,8 @@ impl Engine {
             return Err((index, refusal(ReplyStatus::Failed, why)));
         }
         let repeated = self.repeated(speaker.author(), hop, orders.digest).map_err(|refusal| (0, refusal))?;
-        let said = Said { speaker, hop, digest: orders.digest, meanings: &meanings, repeated };
+        let Orders { digest, bytes, .. } = orders;
+        let said = Said { speaker, hop, digest: *digest, bytes, meanings: &meanings, repeated };
         self.register(now, &said, plan)
     }
 

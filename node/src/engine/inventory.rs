@@ -38,7 +38,7 @@ impl Engine {
         next.into_iter().take(count).map(|client| self.listed(client)).collect()
     }
 
-    fn listed(&self, client: ClientGuid) -> Listed<'_> {
+    pub(super) fn listed(&self, client: ClientGuid) -> Listed<'_> {
         let route = self.route(client).unwrap_or_default();
         match self.below.get(client) {
             Some(known) => {

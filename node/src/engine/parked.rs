@@ -52,7 +52,7 @@ impl Engine {
     ) -> Option<Box<Intake>> {
         let mut asked = Asked::default();
         if let Some(session) = self.sessions.get(&link).filter(|_| self.is_local()) {
-            self.collect(&Speaker::new(link, session.client), true, &intake.part, &mut asked);
+            self.collect(&Speaker::new(link, session.client, intake.spelling), true, &intake.part, &mut asked);
         }
         if asked.interests.is_empty() && !asked.list {
             return Some(intake);

@@ -7,13 +7,14 @@ use schemas::names::Spelling;
 use topology::subscriptions::{Mode, Subscription};
 
 use super::below::Known;
+use super::reports::Report;
 use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
 use crate::answer::Answer;
 use crate::ids::{LinkId, Position, Resume, Ticket, Time};
 use crate::records::ItemRecord;
 use crate::store::Write;
-use crate::uplink;
+use crate::uplink::{self, Gone};
 
 /// Decisions on their way to the store.
 #[derive(Debug, Default)]
@@ -34,6 +35,10 @@ pub(super) struct Plan {
     pub(super) joining: Option<Joining>,
     /// What is known then of clients below; nothing: they are gone.
     pub(super) below: Vec<(ClientGuid, Option<Known>)>,
+    /// What upstreams of the same realm are told then.
+    pub(super) reports: Vec<Report>,
+    /// Who is known neither here nor below then, if nothing comes between.
+    pub(super) gone: Vec<(ClientGuid, Gone)>,
     /// What an upstream is told then.
     pub(super) upward: Option<Upward>,
 }
@@ -90,6 +95,14 @@ impl Engine {
         }
         for (client, known) in plan.below {
             self.below.commit(ticket, client, known);
+        }
+        for report in &plan.reports {
+            self.report(self.now, report);
+        }
+        for (client, gone) in &plan.gone {
+            if self.route(*client).is_none() {
+                self.report_gone(self.now, *client, gone);
+            }
         }
         if let Some(joining) = plan.joining {
             self.join(joining);

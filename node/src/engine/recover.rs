@@ -62,6 +62,7 @@ impl Engine {
             pending: Default::default(),
             broken: None,
             next_sweep: now.after(SWEEP),
+            next_refresh: now,
             actions: Default::default(),
             totals: Totals::default(),
         };
@@ -116,7 +117,12 @@ impl Engine {
             self.store(Plan { writes: strangers, ..Plan::default() });
         }
         let servers: Vec<_> = self.uplinks.keys().copied().collect();
-        servers.into_iter().for_each(|server| self.tell(now, server));
+        for server in servers {
+            self.tell(now, server);
+            if self.uplinks.get(&server).is_some_and(Uplink::starts_telling) {
+                self.report_everything(server);
+            }
+        }
         drop(self.subscriptions.take_want_changes());
         Ok(())
     }

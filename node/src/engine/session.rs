@@ -71,6 +71,9 @@ impl Engine {
         let start = Resume { incarnation: self.incarnation, position: start, digest };
         let (path, full_of_everything) = (self.path(), self.policy.full_of_everything);
         let position = start.position;
+        if self.registered.contains_key(&client) {
+            self.report_presence(self.now, client);
+        }
         let welcome = Welcome { generation, behind, start, path, full_of_everything };
         self.actions.push_back(Action::Welcome(link, welcome));
         self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: position });
@@ -194,7 +197,8 @@ impl Engine {
             }
         }
         if !writes.is_empty() {
-            self.store(Plan { writes, expired, ..Plan::default() });
+            let gone = expired.iter().filter_map(|client| Some((*client, self.as_gone(*client)?))).collect();
+            self.store(Plan { writes, expired, gone, ..Plan::default() });
         }
     }
 

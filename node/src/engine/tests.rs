@@ -6,5 +6,6 @@ mod items;
 mod links;
 mod operations;
 mod reach;
+mod reports;
 mod store;
 mod uplinks;

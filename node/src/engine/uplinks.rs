@@ -18,7 +18,7 @@ use crate::client::Via;
 use crate::ids::{Position, Time};
 use crate::intake::{Body, Hop, Intake, IntakePart, Orders, Refusal};
 use crate::records::{ItemRecord, Origin};
-use crate::uplink::{self, Ask, Effects, Realm, Uplink};
+use crate::uplink::{self, Ask, Effects, Uplink};
 
 impl Engine {
     /// Becomes a client of an upstream, from the next link on.
@@ -29,13 +29,15 @@ impl Engine {
         self.learn_words(&mut uplink);
         self.uplinks.insert(server, uplink);
         self.tell(now, server);
+        self.report_everything(server);
         self.turn(now, server);
     }
 
     /// Ends everything at an upstream, then leaves it.
     pub(super) fn detach(&mut self, now: Time, server: ServerGuid) {
+        let all = self.all_gone(server);
         if let Some(uplink) = self.uplinks.get_mut(&server) {
-            uplink.leave();
+            uplink.leave(all);
             self.turn(now, server);
         }
     }
@@ -53,7 +55,7 @@ impl Engine {
         let delivery = uplink.handle(now, event, &mut effects);
         self.carry_out_effects(now, server, effects);
         if let Some((via, intake)) = delivery {
-            self.from_above(now, server, via, &intake);
+            self.take_from(now, server, via, &intake);
         }
         self.turn(now, server);
         let after = self.path();
@@ -65,17 +67,19 @@ impl Engine {
     /// Takes what was held back, and lets the uplink do the next thing.
     pub(super) fn turn(&mut self, now: Time, server: ServerGuid) {
         while let Some((via, intake)) = self.uplinks.get_mut(&server).and_then(Uplink::release) {
-            self.from_above(now, server, via, &intake);
+            self.take_from(now, server, via, &intake);
         }
+        self.word_reports(now, server);
         let mut effects = Effects::default();
         if let Some(uplink) = self.uplinks.get_mut(&server) {
             uplink.step(now, &mut effects);
         }
         self.carry_out_effects(now, server, effects);
+        self.note_told(server);
     }
 
     fn carry_out_effects(&mut self, now: Time, server: ServerGuid, effects: Effects) {
-        let Effects { actions, writes, ready, tell_again } = effects;
+        let Effects { actions, writes, ready, tell_again, report_again } = effects;
         if !writes.is_empty() && self.broken.is_none() {
             self.store(Plan { writes, ..Plan::default() });
         }
@@ -88,11 +92,14 @@ impl Engine {
         if tell_again {
             self.tell(now, server);
         }
+        if report_again {
+            self.report_everything(server);
+        }
         self.unpark(now, ready);
     }
 
     /// Carries out a Delivery of an upstream; it is answered when it is stored.
-    fn from_above(&mut self, now: Time, server: ServerGuid, via: Via, intake: &Intake) {
+    fn take_from(&mut self, now: Time, server: ServerGuid, via: Via, intake: &Intake) {
         if let Some(why) = &self.broken {
             // An answer would take the item out of the upstream's window, and it would be lost.
             let why = format!("nothing can be stored: {why}");
@@ -374,18 +381,6 @@ impl Engine {
     /// Whether this node has upstreams.
     pub(super) fn is_local(&self) -> bool {
         !self.uplinks.is_empty()
-    }
-
-    /// Parts for upstreams of the same realm.
-    pub(super) fn report(&mut self, now: Time, part: &bytes::Bytes) {
-        let same = self.uplinks.values().filter(|uplink| uplink.config().realm == Realm::Same);
-        let servers: Vec<ServerGuid> = same.map(|uplink| uplink.config().server).collect();
-        for server in servers {
-            if let Some(uplink) = self.uplinks.get_mut(&server) {
-                uplink.report(part.clone());
-            }
-            self.turn(now, server);
-        }
     }
 
     pub(super) fn uplink_timeouts(&mut self, now: Time) {

@@ -25,8 +25,17 @@ impl Uplink {
                 self.held_back.push_back((position, intake));
             }
             Event::Delivery { via, intake } => return Some((via, intake)),
+            Event::Replied { exchange, outcomes } if self.tells(exchange) => self.answered(outcomes),
             Event::Replied { exchange, outcomes } => self.replied(now, exchange, &outcomes, effects),
+            Event::Ended(exchange) if self.tells(exchange) => self.heard(effects),
             Event::Ended(exchange) => self.ended(now, exchange, effects),
+            Event::TooLong(exchange, why) if self.tells(exchange) => {
+                self.answered(vec![(ReplyStatus::Failed, Some(why))]);
+                self.heard(effects);
+            }
+            Event::TooLong(exchange, why) => {
+                self.replied(now, exchange, &[(ReplyStatus::Failed, Some(why))], effects);
+            }
         }
         None
     }
@@ -79,12 +88,15 @@ impl Uplink {
         self.path = path;
         self.lane = Some(start);
         self.running = None;
+        self.stop_telling();
         self.synchronised = continues;
         if !continues {
             // It remembers this node otherwise than this node does: what nobody wants any more must end there, too.
             self.clearing = behind;
             self.forget(now, effects);
+            effects.report_again = true;
         }
+        self.reports.try_again();
         if let Some(policy) = policy
             && self.ask != Ask::Elements
             && !self.may_ask(policy)
@@ -107,6 +119,7 @@ impl Uplink {
         if let Some(Running { step: Step::Refetch(wants), .. }) = self.running.take() {
             self.refetch.extend(wants);
         }
+        self.stop_telling();
         effects.ready.extend(self.waiting.settle_all());
         self.place_all(now);
     }
@@ -146,8 +159,6 @@ impl Uplink {
             .any(|(status, _)| matches!(status, ReplyStatus::MajorNotSupported | ReplyStatus::MinorNotSupported));
         let text = format!("{}: {}", status.as_str(), why.as_deref().unwrap_or("no reason given"));
         match &running.step {
-            // Each part of a report has its own fate, and the sender of a refused one cannot be told any more.
-            Step::Report => {}
             Step::Ask(_) if unsupported && self.ask != Ask::Elements => self.fall_back(effects),
             Step::Ask(_) | Step::Catalog if unsupported => self.halt(now, text, effects),
             // Not to be had once more.
@@ -197,7 +208,7 @@ impl Uplink {
             }
             Step::Clear => self.clearing &= !counts,
             Step::Leave => self.left(effects),
-            Step::Catalog | Step::Ask(_) | Step::End(_) | Step::Report => {
+            Step::Catalog | Step::Ask(_) | Step::End(_) => {
                 if running.accepted {
                     self.place_all(now);
                 }

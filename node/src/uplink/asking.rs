@@ -3,20 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bytes::Bytes;
 use schemas::version::{Major, Minor};
 use topology::key::MatchKey;
 use topology::want::Want;
 
-use super::{Action, Ask, Effects, HOLD_MIN, Kind, ParkedId, REPORT_BYTES_MAX, Realm, Running, Step, Uplink};
+use super::{Action, Ask, Effects, HOLD_MIN, Kind, ParkedId, Realm, Running, Step, Uplink};
 use crate::client::Draft;
 use crate::ids::{ExchangeId, Time};
 
 /// Wants in one Request.
 const WANTS_MAX: usize = 8192;
-/// Parts in one report, and their bytes.
-const REPORT_PARTS: usize = 256;
-const REPORT_BYTES: usize = 1 << 20;
 
 impl Uplink {
     /// Says how a word of what is waited for below is asked for here; nothing: nobody waits for it any more. `at_once`
@@ -123,22 +119,6 @@ impl Uplink {
         at
     }
 
-    /// A part for the upstream of the same realm: what somebody below has said.
-    pub(crate) fn report(&mut self, part: Bytes) {
-        self.report_bytes += part.len();
-        self.reports.push_back(part);
-        while self.report_bytes > REPORT_BYTES_MAX
-            && let Some(dropped) = self.reports.pop_front()
-        {
-            self.report_bytes -= dropped.len();
-        }
-    }
-
-    /// Leaves the upstream in good order.
-    pub(crate) fn leave(&mut self) {
-        self.leaving = true;
-    }
-
     /// Does the next thing that is to be done.
     pub(crate) fn step(&mut self, now: Time, effects: &mut Effects) {
         if !self.connected {
@@ -147,6 +127,7 @@ impl Uplink {
             }
             return;
         }
+        self.tell_next(effects);
         if self.running.is_some() {
             return;
         }
@@ -162,7 +143,7 @@ impl Uplink {
 
     fn next_step(&mut self, now: Time) -> Option<Step> {
         if self.leaving {
-            return Some(Step::Leave);
+            return (!self.is_telling()).then_some(Step::Leave);
         }
         if self.clearing {
             return Some(Step::Clear);
@@ -171,7 +152,7 @@ impl Uplink {
             if self.takes_list() && !self.has_catalog {
                 return Some(Step::Catalog);
             }
-            let ending = self.to_end(now);
+            let ending = self.over(now);
             if !ending.is_empty() {
                 return Some(Step::End(ending));
             }
@@ -184,12 +165,12 @@ impl Uplink {
                 return Some(Step::Refetch(wants.into_iter().collect()));
             }
         }
-        (!self.reports.is_empty()).then_some(Step::Report)
+        None
     }
 
     /// What nobody has wanted for long enough. The End of one must not end another that is wanted: names need not be
     /// spelled alike to be the same.
-    fn to_end(&mut self, now: Time) -> Vec<Want> {
+    fn over(&mut self, now: Time) -> Vec<Want> {
         let over: Vec<Want> = self.ending.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
         if over.is_empty() {
             return Vec::new();
@@ -216,25 +197,10 @@ impl Uplink {
             }
             Step::Refetch(wants) => Action::Open(exchange, vec![draft(Major::Request, None, wants)]),
             Step::End(wants) => Action::Open(exchange, vec![draft(Major::Register, Some(Minor::End), wants)]),
-            Step::Report => Action::Report(exchange, self.take_reports()),
             Step::Clear | Step::Leave => Action::Open(exchange, vec![draft(Major::Register, Some(Minor::End), &[])]),
         };
         self.running = Some(Running { exchange, step, accepted: false });
         effects.actions.push(action);
-    }
-
-    fn take_reports(&mut self) -> Vec<Bytes> {
-        let mut parts = Vec::new();
-        let mut bytes = 0;
-        while let Some(part) = self.reports.front()
-            && parts.len() < REPORT_PARTS
-            && (parts.is_empty() || bytes + part.len() <= REPORT_BYTES)
-        {
-            bytes += part.len();
-            parts.extend(self.reports.pop_front());
-        }
-        self.report_bytes -= bytes;
-        parts
     }
 
     /// Nothing is under way, and nothing is to be asked now: what the lane brought counts as held.

@@ -1,12 +1,15 @@
 //! The client above: what a local server asks one of its upstreams for, and how far it has heard it.
 //!
 //! The engine says what is wanted below ([`Uplink::want`]) and takes what comes; this machine decides what goes over the
-//! link and when: one exchange at a time, so that what is gathered while one is under way goes together in the next.
+//! link and when: one exchange at a time, so that what is gathered while one is under way goes together in the next; and
+//! beside it one that tells of those below.
 //! What an upstream was asked for is durable, and counts only when its answer was stored.
 
 mod answers;
 mod asking;
+mod reports;
 mod rows;
+mod telling;
 mod waiting;
 mod words;
 
@@ -26,9 +29,11 @@ use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
 use crate::store::Write;
 
+pub(crate) use self::reports::{Detail, Due, Gone, Part, Reports};
 pub(crate) use self::rows::server_of;
 pub(crate) use self::waiting::{Kind, ParkedId};
 
+use self::telling::Telling;
 use self::waiting::Waiting;
 use self::words::Words;
 
@@ -77,8 +82,6 @@ pub struct Config {
 pub const HOLD_MIN: Duration = Duration::from_secs(1);
 /// Refused by the upstream in every form: asked again after this.
 const HALT: Duration = Duration::from_secs(24 * 3600);
-/// Reports that wait for the link, in bytes; what does not fit is dropped, oldest first.
-const REPORT_BYTES_MAX: usize = 64 << 20;
 
 /// What happens on the link to an upstream.
 #[derive(Clone, Debug)]
@@ -116,6 +119,8 @@ pub enum Event {
     },
     /// An exchange ended after its reply and all its deliveries.
     Ended(ExchangeId),
+    /// What was to be said in this exchange is longer than the upstream takes: nothing of it was sent.
+    TooLong(ExchangeId, String),
 }
 
 /// What a shell is to do on the link to an upstream.
@@ -123,8 +128,8 @@ pub enum Event {
 pub enum Action {
     /// Open an exchange with these messages in one Payload.
     Open(ExchangeId, Vec<Draft>),
-    /// Open an exchange with these parts, each a `Message_Core` of its own, in one document.
-    Report(ExchangeId, Vec<Bytes>),
+    /// Open an exchange with these parts of one spelling, each a `Message_Core` of its own, in one document.
+    Report(ExchangeId, Spelling, Vec<Bytes>),
     /// Answer a pushed Delivery on the reply lane.
     Answer {
         /// The Delivery's position.
@@ -150,6 +155,8 @@ pub(crate) struct Effects {
     pub(crate) ready: Vec<ParkedId>,
     /// How this upstream is asked has changed: what is wanted of it is to be told anew.
     pub(crate) tell_again: bool,
+    /// The upstream may not know any more what it was told of those below.
+    pub(crate) report_again: bool,
 }
 
 /// See the module.
@@ -192,8 +199,8 @@ pub struct Uplink {
     refetch: BTreeSet<Want>,
     waiting: Waiting,
     words: Words,
-    reports: VecDeque<Bytes>,
-    report_bytes: usize,
+    reports: Reports,
+    telling: Option<Telling>,
     path: Vec<Mark>,
     leaving: bool,
     /// State of the generator of delays.
@@ -218,8 +225,6 @@ enum Step {
     Refetch(Vec<Want>),
     /// Register:End.
     End(Vec<Want>),
-    /// What is registered below.
-    Report,
     /// Register:End of everything, before it is asked for anew.
     Clear,
     /// The same, for good.
@@ -259,8 +264,8 @@ impl Uplink {
             refetch: BTreeSet::new(),
             waiting: Waiting::default(),
             words: Words::default(),
-            reports: VecDeque::new(),
-            report_bytes: 0,
+            reports: Reports::default(),
+            telling: None,
             path: Vec::new(),
             leaving: false,
             entropy,

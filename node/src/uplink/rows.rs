@@ -2,12 +2,12 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use schemas::digest::Digest;
-use schemas::guid::ServerGuid;
+use schemas::guid::{ClientGuid, ServerGuid};
 use topology::want::Want;
 
-use super::{Ask, Uplink};
-use crate::ids::{Position, Resume};
-use crate::records::Damaged;
+use super::{Ask, Gone, Uplink};
+use crate::ids::{Position, Resume, Time};
+use crate::records::{Damaged, client_of};
 use crate::store::{Table, Write};
 
 /// How far the upstream was heard.
@@ -18,6 +18,10 @@ const CATALOG: u8 = 1;
 const FALLEN_BACK: u8 = 2;
 /// A want that it has.
 const ASKED: u8 = 3;
+/// That it was told everything of those below.
+const TOLD: u8 = 4;
+/// A client that is gone, which it was not told yet.
+const GONE: u8 = 5;
 
 /// The upstream that a row belongs to.
 pub(crate) fn server_of(key: &[u8]) -> Result<ServerGuid, Damaged> {
@@ -66,6 +70,28 @@ impl Uplink {
         self.put(FALLEN_BACK, &[], Bytes::new())
     }
 
+    pub(super) fn put_told(&self) -> Write {
+        self.put(TOLD, &[], Bytes::new())
+    }
+
+    pub(super) fn delete_told(&self) -> Write {
+        self.delete(TOLD, &[])
+    }
+
+    pub(crate) fn put_gone(&self, client: ClientGuid, gone: &Gone) -> Write {
+        let mut value = BytesMut::with_capacity(8 + 32 * gone.route.len());
+        value.put_u64(gone.contact.0);
+        for (server, client) in &gone.route {
+            value.put_u128(server.0);
+            value.put_u128(client.0);
+        }
+        self.put(GONE, &client.0.to_be_bytes(), value.freeze())
+    }
+
+    pub(crate) fn delete_gone(&self, client: ClientGuid) -> Write {
+        self.delete(GONE, &client.0.to_be_bytes())
+    }
+
     /// Everything that counts on what the upstream is believed to have: it is to be asked for anew.
     pub(super) fn delete_held(&self) -> Vec<Write> {
         let asked = self.asked.iter().map(|want| self.delete_asked(want));
@@ -74,7 +100,9 @@ impl Uplink {
 
     /// Everything.
     pub(super) fn delete_all(&self) -> Vec<Write> {
-        self.delete_held().into_iter().chain([self.delete(FALLEN_BACK, &[])]).collect()
+        let gone = self.reports.gone().map(|client| self.delete_gone(client));
+        let rest = [self.delete(FALLEN_BACK, &[]), self.delete(TOLD, &[])];
+        self.delete_held().into_iter().chain(rest).chain(gone).collect()
     }
 
     /// Takes a row as the store holds it.
@@ -89,10 +117,27 @@ impl Uplink {
                 let want = Want::decode(rest).map_err(|error| damaged(&error.to_string()))?;
                 self.asked.insert(want);
             }
+            TOLD => self.reports.set_told(true),
+            GONE => {
+                let gone = gone_of(value).ok_or_else(|| damaged("a way of another length"))?;
+                self.reports.set_gone(client_of(rest)?, gone);
+            }
             _ => return Err(damaged("a key of an unknown kind")),
         }
         Ok(())
     }
+}
+
+fn gone_of(value: &[u8]) -> Option<Gone> {
+    let (contact, hops) = value.split_first_chunk::<8>()?;
+    let (hops, rest) = hops.as_chunks::<32>();
+    let hop = |hop: &[u8; 32]| {
+        let (server, client) = hop.split_first_chunk::<16>()?;
+        let client = client.first_chunk::<16>()?;
+        Some((ServerGuid(u128::from_be_bytes(*server)), ClientGuid(u128::from_be_bytes(*client))))
+    };
+    let route = hops.iter().map(hop).collect::<Option<_>>()?;
+    rest.is_empty().then_some(Gone { route, contact: Time(u64::from_be_bytes(*contact)) })
 }
 
 fn resume_of(value: &[u8]) -> Option<Resume> {

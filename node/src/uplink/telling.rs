@@ -1,0 +1,113 @@
+//! What the upstream is told of those below, one exchange at a time beside those that ask: it holds up nothing.
+
+use schemas::core::ReplyStatus;
+use schemas::guid::ClientGuid;
+
+use super::{Action, Effects, Gone, Part, Realm, Reports, Uplink};
+use crate::ids::ExchangeId;
+use crate::store::Write;
+
+/// The exchange that is under way.
+#[derive(Debug)]
+pub(super) struct Telling {
+    exchange: ExchangeId,
+    parts: Vec<Part>,
+    /// What each message of them was answered.
+    outcomes: Option<Vec<(ReplyStatus, Option<String>)>>,
+}
+
+impl Uplink {
+    /// Whether it is told of those below.
+    pub(crate) fn is_told_of_clients(&self) -> bool {
+        self.config.realm == Realm::Same && !self.leaving
+    }
+
+    /// What it is told of them.
+    pub(crate) fn reports_mut(&mut self) -> &mut Reports {
+        &mut self.reports
+    }
+
+    /// Clients below of whom it would not hear.
+    pub fn refused_reports(&self) -> usize {
+        self.reports.refused()
+    }
+
+    /// Leaves the upstream in good order, and takes with it all of whom that was told.
+    pub(crate) fn leave(&mut self, all: Vec<(ClientGuid, Gone)>) {
+        self.leaving = true;
+        self.reports.leave(all);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Something is told now that was not told before.
+    pub(crate) fn tells_more(&mut self) -> Option<Write> {
+        let was_told = self.reports.is_told();
+        self.reports.set_told(false);
+        was_told.then(|| self.delete_told())
+    }
+
+    /// Whether everything is told, which is not written down yet.
+    pub(crate) fn has_told_all(&self) -> bool {
+        self.is_told_of_clients() && !self.reports.is_told() && self.reports.is_done() && self.telling.is_none()
+    }
+
+    /// It is: to be written down.
+    pub(crate) fn told_all(&mut self) -> Write {
+        self.reports.set_told(true);
+        self.put_told()
+    }
+
+    /// Whether everything is to be told that is known.
+    pub(crate) fn starts_telling(&self) -> bool {
+        self.is_told_of_clients() && !self.reports.is_told()
+    }
+
+    pub(super) fn is_telling(&self) -> bool {
+        self.telling.is_some() || self.reports.is_queued()
+    }
+
+    pub(super) fn tell_next(&mut self, effects: &mut Effects) {
+        if self.telling.is_some() || !self.reports.is_queued() {
+            return;
+        }
+        let exchange = ExchangeId(self.next_exchange);
+        self.next_exchange += 1;
+        let parts = self.reports.take();
+        let spelling = parts.first().map(|part| part.spelling).unwrap_or_default();
+        let documents = parts.iter().map(|part| part.bytes.clone()).collect();
+        effects.actions.push(Action::Report(exchange, spelling, documents));
+        self.telling = Some(Telling { exchange, parts, outcomes: None });
+    }
+
+    pub(super) fn tells(&self, exchange: ExchangeId) -> bool {
+        self.telling.as_ref().is_some_and(|telling| telling.exchange == exchange)
+    }
+
+    pub(super) fn answered(&mut self, outcomes: Vec<(ReplyStatus, Option<String>)>) {
+        if let Some(telling) = &mut self.telling {
+            telling.outcomes = Some(outcomes);
+        }
+    }
+
+    pub(super) fn heard(&mut self, effects: &mut Effects) {
+        match self.telling.take() {
+            Some(Telling { parts, outcomes: Some(outcomes), .. }) => {
+                for client in self.reports.settle(parts, &outcomes) {
+                    effects.writes.push(self.delete_gone(client));
+                }
+            }
+            Some(Telling { parts, outcomes: None, .. }) => self.reports.put_back(parts),
+            None => {}
+        }
+    }
+
+    /// Whether it was heard is not known: it is told again.
+    pub(super) fn stop_telling(&mut self) {
+        if let Some(Telling { parts, .. }) = self.telling.take() {
+            self.reports.put_back(parts);
+        }
+    }
+}
