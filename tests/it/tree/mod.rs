@@ -1,7 +1,11 @@
 //! Servers in a tree, each a whole server with a store of its own, over real QUIC.
 
+mod c6;
 mod c8_2_2;
+mod c9_3;
 mod outage;
+mod privacy;
+mod providers;
 mod project;
 mod replay;
 mod several;
