@@ -312,9 +312,12 @@ impl Engine {
         enough.then(|| versions.keys().map(|version| exact(version)).collect())
     }
 
-    /// Upstreams for which it matters which versions clients have.
+    /// Upstreams for which it matters which versions clients have: those that are asked for versions, and those that are
+    /// asked for what concerns somebody.
     fn by_versions(&self) -> impl Iterator<Item = ServerGuid> {
-        let by_version = |uplink: &&Uplink| uplink.uses_words() && uplink.granularity() == Granularity::Version;
+        let by_version = |uplink: &&Uplink| {
+            uplink.uses_words() && matches!(uplink.granularity(), Granularity::Version | Granularity::Element)
+        };
         self.uplinks.values().filter(by_version).map(|uplink| uplink.config().server)
     }
 
@@ -326,7 +329,7 @@ impl Engine {
         self.subscriptions.of(client).iter().flat_map(|subscription| subscription.interest.keys()).collect()
     }
 
-    /// At [`Granularity::Version`] what is under these keys is told anew.
+    /// Where versions matter, what is under these keys is told anew.
     pub(super) fn tell_versions(&mut self, now: Time, keys: &Keys) {
         if keys.is_empty() {
             return;
