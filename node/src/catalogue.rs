@@ -217,6 +217,11 @@ impl Catalogue {
         }
     }
 
+    /// Whether anything was ever trimmed.
+    pub fn is_trimmed(&self) -> bool {
+        self.trimmed_before > Position(0) || !self.trimmed.is_empty()
+    }
+
     /// Whether something that `subscriptions` may have asked for was trimmed after `position`. Errs towards yes.
     pub fn misses(&self, subscriptions: &[Subscription], position: Position) -> bool {
         self.trimmed_before > position
@@ -299,6 +304,11 @@ impl Catalogue {
         self.head
     }
 
+    /// Everything up to here was trimmed, or never there.
+    pub fn floor(&self) -> Position {
+        self.items.keys().next().map_or(self.head, |first| Position(first.0.saturating_sub(1)))
+    }
+
     /// The item at a position, unless it was trimmed.
     pub fn get(&self, position: Position) -> Option<&Item> {
         self.items.get(&position)
@@ -331,6 +341,6 @@ impl Catalogue {
 }
 
 /// Whether it says what an upstream has, which can be fetched from there.
-pub(crate) fn is_announcement(record: &ItemRecord) -> bool {
+fn is_announcement(record: &ItemRecord) -> bool {
     record.is_entry && matches!(record.origin, Origin::Upstream(_))
 }

@@ -49,7 +49,11 @@ impl World {
         let expected = self.expected(device);
         let held: BTreeSet<Digest> = client.holdings().iter().map(|(digest, _)| digest).collect();
         if !expected.is_met_by(&held) {
-            return Err(format!("holds {held:?} instead of {expected:?}"));
+            let named = |digests: &BTreeSet<Digest>| -> Vec<String> {
+                digests.iter().map(|digest| self.describe(device, *digest)).collect()
+            };
+            let (must, may) = (named(&expected.must), named(&expected.may));
+            return Err(format!("holds {:?} instead of {must:?}, at most {may:?} besides", named(&held)));
         }
         let again = Client::recover(device.guid, guid_of(device.server), device.journal.iter().cloned());
         if again.holdings().iter().map(|(digest, _)| digest).ne(held.iter().copied()) {
@@ -98,9 +102,24 @@ impl World {
     }
 
     fn describe(&self, device: &Device, digest: Digest) -> String {
-        let index = self.publications.iter().position(|one| one.digest == digest);
+        let Some(number) = self.publications.iter().position(|one| one.digest == digest) else { return digest.to_string() };
         let place = self.servers[device.server].disk.place_of(digest);
-        format!("publication {index:?} {digest} at {place:?}")
+        let publication = &self.publications[number];
+        format!("{number} ({} for crate{}, at {place:?})", publication.id(), publication.component)
+    }
+
+    /// What a server has on offer now: content by number, entries by advisory and revision.
+    fn on_offer(&self, server: usize) -> String {
+        let Some(engine) = self.servers[server].engine() else { return "down".into() };
+        let (mut content, mut list) = (Vec::new(), Vec::new());
+        for (_, item) in engine.catalogue().iter().filter(|(_, item)| item.current) {
+            let subject = &item.record.subject;
+            match self.publications.iter().position(|one| one.digest == item.record.digest) {
+                Some(number) => content.push(number),
+                None => list.extend(subject.identity.as_ref().map(|one| format!("{}.{}", one.id, subject.revision))),
+            }
+        }
+        format!("content {content:?}, list {list:?}")
     }
 
     /// The servers above one, with how they ask, for the message of a failure.
@@ -108,7 +127,7 @@ impl World {
         let mut text = String::new();
         for server in self.above(server) {
             let Server { rules, upstreams, .. } = &self.servers[server];
-            text.push_str(&format!("server {server}: {rules:?}\n"));
+            text.push_str(&format!("server {server}: {rules:?}, {}\n", self.on_offer(server)));
             for (upper, config) in upstreams {
                 let now = self.uplink(server, *upper).map(|uplink| (uplink.asks(), uplink.asked(), uplink.halted()));
                 text.push_str(&format!("  below {upper}: {config:?}, by now {now:?}\n"));

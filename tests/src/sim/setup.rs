@@ -74,7 +74,7 @@ impl Rules {
             items_max: if trims { 1 + random.below(deliveries as u64) as usize } else { NO_BOUND },
             transit: Duration::ZERO,
             combine: Policy::default().combine,
-            full_of_everything: !random.one_in(8),
+            full_of_everything: options.calm || !random.one_in(8),
             says_policy: !random.one_in(4),
         }
     }

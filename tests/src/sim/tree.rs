@@ -66,16 +66,11 @@ fn nodes(random: &mut Random) -> usize {
     least + random.below(span) as usize
 }
 
-/// How a server asks an upstream.
-pub(super) fn edge(server: usize, upper: usize, calm: Option<&Tree>, random: &mut Random) -> Config {
+/// How a server asks an upstream. In calm trees all ask for the same: who is asked for a component and for an element of
+/// it, one after the other, sends that element twice.
+pub(super) fn edge(server: usize, upper: usize, calm: Option<Ask>, random: &mut Random) -> Config {
     let realm = if random.one_in(3) { Realm::Foreign } else { Realm::Same };
-    let ask = match random.below(5) {
-        // Who is asked for names first and for everything later sends what has those names twice.
-        0 if calm.is_some_and(|tree| upper >= tree.roots) => Ask::Names,
-        0 => Ask::Everything,
-        1 => Ask::Elements,
-        _ => Ask::Names,
-    };
+    let ask = calm.unwrap_or_else(|| ask(random));
     let granularity = match random.below(3) {
         _ if realm == Realm::Same || ask != Ask::Names => Granularity::Product,
         0 => Granularity::Vendor,
@@ -94,5 +89,14 @@ pub(super) fn edge(server: usize, upper: usize, calm: Option<&Tree>, random: &mu
         registrants_min: 1 + random.below(3) as usize,
         delay_max: Duration::from_millis(delay),
         hold: Duration::from_millis(hold),
+    }
+}
+
+/// What an upstream is asked for.
+pub(super) fn ask(random: &mut Random) -> Ask {
+    match random.below(5) {
+        0 => Ask::Everything,
+        1 => Ask::Elements,
+        _ => Ask::Names,
     }
 }

@@ -138,6 +138,7 @@ impl World {
     pub(super) fn shard_action(&mut self, server: usize, shard: usize, action: shard::Action) -> Result<(), String> {
         match action {
             shard::Action::Need { link, after } => self.tell_engine(server, engine::Event::Need { link, after }),
+            shard::Action::Lags { link, after } => self.tell_engine(server, engine::Event::Lags { link, after }),
             shard::Action::Read { link, positions } => {
                 let disk = &self.servers[server].disk;
                 let items = positions.iter().map(|position| (*position, disk.read(position.0))).collect();

@@ -9,7 +9,7 @@ use topology::name::Name;
 use topology::subscriptions::Mode;
 use topology::want::{Granularity, Want};
 
-use super::model::{SOURCE, component_name};
+use super::model::{Publication, SOURCE, component_name};
 use super::server::{client_of, guid_of};
 use super::world::World;
 
@@ -59,27 +59,26 @@ impl World {
         }
     }
 
-    /// Components that somebody below has, as far as the upstream's list names them.
+    /// Components that somebody below waits for, as far as the upstream's list names them.
     fn named(&self, engine: &Engine, upper: usize, below: &BTreeSet<Want>) -> (BTreeSet<Want>, BTreeSet<Want>) {
-        let most: BTreeSet<Want> = self.components_below(below).into_iter().map(component).collect();
+        let most: BTreeSet<Want> = self.wanted_below(below).map(|one| component(one.component)).collect();
         let listed = entries(engine, upper).flat_map(|record| &record.subject.affected);
         let listed = listed.filter_map(|affected| Want::of_affected(affected, Granularity::Product));
         (listed.filter(|want| most.contains(want)).collect(), most)
     }
 
-    /// Elements of the upstream's list that concern somebody below, and those that name what somebody below has.
+    /// Elements of the upstream's list that concern somebody below, and those that may.
     fn elements(&self, engine: &Engine, upper: usize, below: &BTreeSet<Want>) -> (BTreeSet<Want>, BTreeSet<Want>) {
-        let components = self.components_below(below);
-        let named = self.publications.iter().filter(|one| components.contains(&one.component));
         let concerns = entries(engine, upper).filter(|record| engine.subscriptions().wants_content(&record.reach));
-        let listed = concerns.filter_map(|record| record.subject.identity.as_ref());
-        (listed.map(|identity| element(&identity.id)).collect(), named.map(|one| element(&one.id())).collect())
+        let least = concerns.filter_map(|record| record.subject.identity.as_ref()).map(|identity| element(&identity.id));
+        (least.collect(), self.wanted_below(below).map(|one| element(&one.id())).collect())
     }
 
-    fn components_below(&self, below: &BTreeSet<Want>) -> BTreeSet<u64> {
-        let all: BTreeSet<u64> = self.publications.iter().map(|one| one.component).collect();
-        let is_wanted = |one: &u64| below.contains(&Want::Everything) || below.contains(&component(*one));
-        all.into_iter().filter(is_wanted).collect()
+    fn wanted_below(&self, below: &BTreeSet<Want>) -> impl Iterator<Item = &Publication> {
+        self.publications.iter().filter(|one| {
+            let names = [Want::Everything, component(one.component), element(&one.id())];
+            names.iter().any(|name| below.contains(name))
+        })
     }
 }
 

@@ -287,6 +287,7 @@ fn servers(tree: &Tree, scale: Scale, options: Options, random: &mut Random) -> 
         local_servers: (0..tree.above.len()).map(client_of).collect(),
         ..Policy::default()
     };
+    let calm = options.calm.then(|| tree::ask(random));
     let server = |(index, uppers): (usize, &BTreeSet<usize>)| {
         let deliveries = scale.deliveries;
         let rules = match index < tree.roots {
@@ -296,7 +297,7 @@ fn servers(tree: &Tree, scale: Scale, options: Options, random: &mut Random) -> 
         let disk = Disk::new(u128::from(random.next_u64()), options.lies);
         let mut server = Server::new(index, rules, policy.clone(), disk);
         for upper in uppers {
-            server.upstreams.insert(*upper, tree::edge(index, *upper, options.calm.then_some(tree), random));
+            server.upstreams.insert(*upper, tree::edge(index, *upper, calm, random));
         }
         server
     };
