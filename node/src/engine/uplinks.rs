@@ -6,7 +6,7 @@ use schemas::core::ReplyStatus;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::mark::Mark;
 use topology::interest::Interest;
-use topology::key::Keys;
+use topology::key::{Keys, MatchKey};
 use topology::want::{Granularity, Want};
 
 use super::exchange::refusal;
@@ -306,6 +306,11 @@ impl Engine {
         if uplink.granularity() != Granularity::Version {
             return None;
         }
+        // Who waits for everything, or for an identifier, has no version.
+        let by_name = |key: &MatchKey| matches!(key, MatchKey::File(_)) || !self.subscriptions.waits(key);
+        if uplink.words().get(word).is_some_and(|known| !known.keys.iter().all(by_name)) {
+            return None;
+        }
         let versions = self.subscriptions.versions_wanted(name);
         let is_common =
             |version: &str, clients: usize| !version.is_empty() && clients >= uplink.config().registrants_min;
@@ -314,9 +319,12 @@ impl Engine {
         enough.then(|| versions.keys().map(|version| exact(version)).collect())
     }
 
-    /// Upstreams for which it matters which versions clients have.
+    /// Upstreams for which it matters which versions clients have: those that are asked for versions, and those that are
+    /// asked for what concerns somebody.
     fn by_versions(&self) -> impl Iterator<Item = ServerGuid> {
-        let by_version = |uplink: &&Uplink| uplink.uses_words() && uplink.granularity() == Granularity::Version;
+        let by_version = |uplink: &&Uplink| {
+            uplink.uses_words() && matches!(uplink.granularity(), Granularity::Version | Granularity::Element)
+        };
         self.uplinks.values().filter(by_version).map(|uplink| uplink.config().server)
     }
 
@@ -328,7 +336,7 @@ impl Engine {
         self.subscriptions.of(client).iter().flat_map(|subscription| subscription.interest.keys()).collect()
     }
 
-    /// At [`Granularity::Version`] what is under these keys is told anew.
+    /// Where versions matter, what is under these keys is told anew.
     pub(super) fn tell_versions(&mut self, now: Time, keys: &Keys) {
         if keys.is_empty() {
             return;
@@ -361,7 +369,10 @@ impl Engine {
         let covers = |word: &Want| {
             words.get(word).is_some_and(|known| topology::matching::covers(interest, known.reach.affected()))
         };
-        named.into_iter().filter(|word| !is_element || covers(word)).cloned().collect()
+        let words = named.into_iter().filter(|word| !is_element || covers(word));
+        words
+            .flat_map(|word| versions_of(uplink, interest, word).unwrap_or_else(|| BTreeSet::from([word.clone()])))
+            .collect()
     }
 
     /// This node's mark, then those of everything above it.
@@ -411,6 +422,18 @@ fn words_of(uplink: Option<&Uplink>, record: &ItemRecord) -> Vec<(Want, Keys)> {
         Some((Want::of_affected(affected, uplink.granularity())?, affected.keys()))
     };
     record.subject.affected.iter().filter_map(word).collect()
+}
+
+/// The versions of a component that an interest has, where the upstream is asked for versions of it; `None` if it is asked
+/// for any.
+fn versions_of(uplink: &Uplink, interest: &Interest, word: &Want) -> Option<BTreeSet<Want>> {
+    let Want::Component { name, package, .. } = word else { return None };
+    let told = uplink.told_as(word);
+    let is_exact = if told.is_empty() { uplink.config().registrants_min <= 1 } else { !told.contains(word) };
+    let versions = interest.versions_of(name);
+    let exact = |version: &str| Want::component(name, package.as_deref(), Some(version));
+    let by_version = uplink.granularity() == Granularity::Version && is_exact && !versions.contains("");
+    (by_version && !versions.is_empty()).then(|| versions.into_iter().map(exact).collect())
 }
 
 /// Each message keeps its own refusal if it has one.

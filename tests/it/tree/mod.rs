@@ -5,8 +5,8 @@ mod c8_2_2;
 mod c9_3;
 mod outage;
 mod privacy;
-mod providers;
 mod project;
+mod providers;
 mod replay;
 mod several;
 
