@@ -15,7 +15,6 @@ mod received;
 mod recorder;
 mod server;
 pub mod stub;
-mod wire;
 
 use std::time::Duration;
 
@@ -28,7 +27,6 @@ pub use received::{Answered, Got, Leaf, items, leaves};
 pub use recorder::{Kept, Recorder, Way};
 pub use server::{TestServer, page};
 pub use stub::Stub;
-pub use wire::{Carried, Wire};
 
 /// As long as anything in a test may take; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
