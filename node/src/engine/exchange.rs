@@ -80,17 +80,24 @@ impl Engine {
     }
 
     fn part(&mut self, now: Time, speaker: &Speaker, outer: bool, part: &IntakePart, plan: &mut Plan) -> Answer {
-        let body = match self.fits(speaker, outer, &part.hop) {
-            Err(refusal) => AnswerBody::Leaves(refuse_part(part, &refusal)),
-            Ok(speaker) => match &part.body {
-                Body::Bad(why) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), why.clone())]),
-                Body::Parts(parts) => {
-                    AnswerBody::Parts(parts.iter().map(|part| self.part(now, &speaker, false, part, plan)).collect())
-                }
-                Body::Orders(orders) => AnswerBody::Leaves(self.orders(now, &speaker, &part.hop, orders, plan)),
-            },
+        let speaker = match self.fits(speaker, outer, &part.hop) {
+            Ok(speaker) => speaker,
+            Err(refusal) => {
+                let body = AnswerBody::Leaves(refuse_part(part, &refusal));
+                return Answer { server: part.hop.server, client: part.hop.client, body };
+            }
         };
-        Answer { server: part.hop.server, client: part.hop.client, body }
+        if let Some(name) = part.hop.client.filter(|_| speaker.client == speaker.link_client) {
+            self.use_name(speaker.client, name, plan);
+        }
+        let body = match &part.body {
+            Body::Bad(why) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), why.clone())]),
+            Body::Parts(parts) => {
+                AnswerBody::Parts(parts.iter().map(|part| self.part(now, &speaker, false, part, plan)).collect())
+            }
+            Body::Orders(orders) => AnswerBody::Leaves(self.orders(now, &speaker, &part.hop, orders, plan)),
+        };
+        Answer { server: part.hop.server, client: self.name_in_answer(&speaker, outer, &part.hop, plan), body }
     }
 
     /// Whether a header names this hop (outer), or somebody whom the link's client speaks for (inner). 10.1.2.
@@ -118,7 +125,9 @@ impl Engine {
         }
         match hop.client {
             None => Ok(speaker.clone()),
-            Some(client) if client == speaker.link_client => Ok(Speaker { client, ..speaker.clone() }),
+            Some(name) if self.names.fits(speaker.link_client, name) => {
+                Ok(Speaker { client: speaker.link_client, ..speaker.clone() })
+            }
             Some(client) if !outer && below(client.0) => Ok(Speaker { client, ..speaker.clone() }),
             Some(_) => Err(refusal(ReplyStatus::Failed, "Client_GUID is not this link's client, nor delegated to it")),
         }

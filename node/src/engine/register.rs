@@ -58,6 +58,9 @@ impl Engine {
         if repeated || !registers {
             return Ok(());
         }
+        if client == speaker.link_client {
+            self.assign_by_policy(client, plan);
+        }
         if after == before && known {
             // Nothing to store; but a late copy must not undo what comes after it.
             if let Some(id) = &said.hop.message_id {
@@ -71,7 +74,7 @@ impl Engine {
         plan.ended.extend(ended.then_some(client));
         self.is_here(client, plan);
         self.note_seen(now, said, plan);
-        self.plan_report(now, said, plan);
+        self.plan_report(client, now, said, plan);
         Ok(())
     }
 

@@ -37,19 +37,22 @@ impl Engine {
     }
 
     /// What changes something is told when it is stored; until that was heard it does not count as told.
-    pub(super) fn plan_report(&mut self, contact: Time, said: &Said<'_>, plan: &mut Plan) {
-        let kin = self.kin();
-        if kin.is_empty() {
+    pub(super) fn plan_report(&mut self, client: ClientGuid, contact: Time, said: &Said<'_>, plan: &mut Plan) {
+        if self.kin().is_empty() {
             return;
         }
         let speaker = said.speaker;
         let nearest = if speaker.is_below() { speaker.link_client } else { speaker.client };
-        let route = [(self.config.server, nearest)].into_iter().chain(speaker.path.iter().copied()).collect();
-        let (client, spelling, part, messages) = (speaker.client, speaker.spelling, said.bytes, said.meanings.len());
+        let route = [self.own_hop(nearest)].into_iter().chain(speaker.path.iter().copied()).collect();
+        let (spelling, part, messages) = (speaker.spelling, said.bytes, said.meanings.len());
         plan.reports.push(Report { client, route, contact, spelling, part: part.clone(), messages });
-        for server in kin {
-            plan.writes.extend(self.uplinks.get_mut(&server).and_then(Uplink::tells_more));
-        }
+        self.plan_telling(plan);
+    }
+
+    /// Until what comes of this plan was told, not everything was.
+    pub(super) fn plan_telling(&mut self, plan: &mut Plan) {
+        let kin = self.uplinks.values_mut().filter(|uplink| uplink.is_told_of_clients());
+        plan.writes.extend(kin.filter_map(Uplink::tells_more));
     }
 
     /// Stored: it is told as it was said.
@@ -57,8 +60,9 @@ impl Engine {
         let Report { client, route, contact, spelling, part, messages } = report;
         let bytes = wrapped(*spelling, route, *contact, part);
         for server in self.kin() {
-            let part =
-                Part { client: *client, spelling: *spelling, bytes: bytes.clone(), messages: *messages, ends: false };
+            let (client, name) = (*client, route.last().map_or(*client, |(_, name)| *name));
+            let (spelling, bytes, messages) = (*spelling, bytes.clone(), *messages);
+            let part = Part { client, name, spelling, bytes, messages, ends: false };
             if let Some(uplink) = self.uplinks.get_mut(&server) {
                 uplink.reports_mut().push(part);
             }
@@ -92,23 +96,39 @@ impl Engine {
         }
     }
 
-    /// A client was forgotten here.
-    pub(super) fn report_gone(&mut self, now: Time, client: ClientGuid, gone: &Gone) {
+    /// What is known of a client is told anew.
+    pub(super) fn report_state(&mut self, now: Time, client: ClientGuid) {
         for server in self.kin() {
-            let Some(uplink) = self.uplinks.get_mut(&server) else { continue };
-            let row = uplink.put_gone(client, gone);
-            uplink.reports_mut().set_gone(client, gone.clone());
-            self.store(Plan { writes: vec![row], ..Plan::default() });
+            if let Some(uplink) = self.uplinks.get_mut(&server) {
+                uplink.reports_mut().set_due(client, Detail::State);
+            }
+            self.turn(now, server);
+        }
+    }
+
+    /// A client is forgotten here, or is called otherwise: nothing but the row remembers what is to be told.
+    pub(super) fn plan_gone(&mut self, gone: Gone, plan: &mut Plan) {
+        let kin = self.uplinks.values().filter(|uplink| uplink.is_told_of_clients());
+        plan.writes.extend(kin.map(|uplink| uplink.put_gone(&gone)));
+        plan.gone.push(gone);
+    }
+
+    /// Stored.
+    pub(super) fn report_gone(&mut self, now: Time, gone: &Gone) {
+        for server in self.kin() {
+            if let Some(uplink) = self.uplinks.get_mut(&server) {
+                uplink.reports_mut().set_gone(gone.clone());
+            }
             self.turn(now, server);
         }
     }
 
     /// Everybody who is registered here or below, as one who is gone.
-    pub(super) fn all_gone(&self, server: ServerGuid) -> Vec<(ClientGuid, Gone)> {
+    pub(super) fn all_gone(&self, server: ServerGuid) -> Vec<Gone> {
         if self.uplinks.get(&server).is_none_or(|uplink| !uplink.is_told_of_clients()) {
             return Vec::new();
         }
-        self.known_clients().into_iter().filter_map(|client| Some((client, self.as_gone(client)?))).collect()
+        self.known_clients().into_iter().filter_map(|client| self.as_gone(client)).collect()
     }
 
     pub(super) fn as_gone(&self, client: ClientGuid) -> Option<Gone> {
@@ -138,11 +158,13 @@ impl Engine {
             let leaving = uplink.is_leaving();
             let part = match due {
                 Due::Known(client, detail) => self.worded(now, client, detail),
-                Due::Gone(client, _) if !leaving && self.route(client).is_some() => {
-                    self.is_back(server, client);
-                    None
-                }
-                Due::Gone(client, gone) => Some(worded_gone(client, &gone)),
+                Due::Gone(name, gone) => match self.called(name).filter(|_| !leaving) {
+                    Some(client) => {
+                        self.is_back(server, client, name);
+                        None
+                    }
+                    None => Some(worded_gone(name, &gone)),
+                },
             };
             if let (Some(part), Some(uplink)) = (part, self.uplinks.get_mut(&server)) {
                 uplink.reports_mut().push(part);
@@ -150,16 +172,19 @@ impl Engine {
         }
     }
 
-    fn is_back(&mut self, server: ServerGuid, client: ClientGuid) {
+    /// Who was gone is here again, and had nothing when it came.
+    fn is_back(&mut self, server: ServerGuid, client: ClientGuid, name: ClientGuid) {
         let Some(uplink) = self.uplinks.get_mut(&server) else { return };
-        if uplink.reports_mut().forget_gone(client) && self.broken.is_none() {
-            let row = uplink.delete_gone(client);
-            self.store(Plan { writes: vec![row], ..Plan::default() });
+        uplink.reports_mut().set_due(client, Detail::State);
+        uplink.reports_mut().forget_gone(name);
+        let writes = [uplink.delete_gone(name)].into_iter().chain(uplink.tells_more()).collect();
+        if self.broken.is_none() {
+            self.store(Plan { writes, ..Plan::default() });
         }
     }
 
     fn worded(&self, now: Time, client: ClientGuid, detail: Detail) -> Option<Part> {
-        let route = self.route(client)?;
+        let route = self.route_to(client)?;
         let Listed { subscriptions, contact, connected, .. } = self.listed(client);
         let contact = if connected { now } else { contact };
         let infos = |mode: Mode| -> Vec<VersionInfo> {
@@ -182,7 +207,8 @@ impl Engine {
     /// Writes down that everything was told, if so.
     pub(super) fn note_told(&mut self, server: ServerGuid) {
         let Some(uplink) = self.uplinks.get_mut(&server).filter(|uplink| uplink.has_told_all()) else { return };
-        if self.broken.is_some() || self.pending.iter().any(|(_, plan)| !plan.reports.is_empty()) {
+        let tells = |plan: &Plan| !plan.reports.is_empty() || !plan.renamed.is_empty();
+        if self.broken.is_some() || self.pending.iter().any(|(_, plan)| tells(plan)) {
             return;
         }
         let row = uplink.told_all();
@@ -190,8 +216,8 @@ impl Engine {
     }
 }
 
-fn worded_gone(client: ClientGuid, gone: &Gone) -> Part {
-    part(client, &gone.route, gone.contact, &[message(Some(Minor::End), &[])], true)
+fn worded_gone(name: ClientGuid, gone: &Gone) -> Part {
+    part(name, &gone.route, gone.contact, &[message(Some(Minor::End), &[])], true)
 }
 
 fn message(minor: Option<Minor>, infos: &[VersionInfo]) -> MessageDraft<'_> {
@@ -201,7 +227,8 @@ fn message(minor: Option<Minor>, infos: &[VersionInfo]) -> MessageDraft<'_> {
 fn part(client: ClientGuid, route: &Route, contact: Time, messages: &[MessageDraft<'_>], ends: bool) -> Part {
     let own = write::message(Spelling::Double, &HeaderFields::default(), messages);
     let bytes = wrapped(Spelling::Double, route, contact, &own);
-    Part { client, spelling: Spelling::Double, bytes, messages: messages.len(), ends }
+    let name = route.last().map_or(client, |(_, name)| *name);
+    Part { client, name, spelling: Spelling::Double, bytes, messages: messages.len(), ends }
 }
 
 /// The part in a header for each hop; the innermost says when the client was heard, so that old news are known as such.

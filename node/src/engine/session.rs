@@ -127,6 +127,7 @@ impl Engine {
             self.links.remove(&session.client);
         }
         self.tell_shard(link, shard::Event::LinkDown(link));
+        self.answers_end(link);
         self.unreached(link);
     }
 
@@ -165,15 +166,6 @@ impl Engine {
         }
     }
 
-    /// Live links below what was just trimmed.
-    pub(super) fn sessions_behind(&self) -> Vec<LinkId> {
-        let is_behind = |session: &Session| {
-            let cursor = self.cursors.get(&session.client).map_or(Position(0), |cursor| cursor.position());
-            self.catalogue.misses(self.subscriptions.of(session.client), cursor)
-        };
-        self.sessions.iter().filter(|(_, session)| is_behind(session)).map(|(link, _)| *link).collect()
-    }
-
     pub(super) fn put_registration(&self, client: ClientGuid, now: Time) -> Write {
         put_registration(client, now, topology::subscriptions::encode(self.subscriptions_of(client)))
     }
@@ -197,8 +189,11 @@ impl Engine {
             }
         }
         if !writes.is_empty() {
-            let gone = expired.iter().filter_map(|client| Some((*client, self.as_gone(*client)?))).collect();
-            self.store(Plan { writes, expired, gone, ..Plan::default() });
+            let mut plan = Plan { writes, ..Plan::default() };
+            for gone in expired.iter().filter_map(|client| self.as_gone(*client)).collect::<Vec<_>>() {
+                self.plan_gone(gone, &mut plan);
+            }
+            self.store(Plan { expired, ..plan });
         }
     }
 
@@ -208,6 +203,11 @@ impl Engine {
             plan.joining.as_ref().is_some_and(|joining| joining.client == client)
                 || plan.contact.is_some_and(|(contact, _)| contact == client)
         })
+    }
+
+    /// Live links.
+    pub fn connected(&self) -> usize {
+        self.sessions.len()
     }
 
     /// The generation of a live link.

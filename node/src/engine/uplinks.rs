@@ -6,7 +6,7 @@ use schemas::core::ReplyStatus;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::mark::Mark;
 use topology::interest::Interest;
-use topology::key::Keys;
+use topology::key::{Keys, MatchKey};
 use topology::want::{Granularity, Want};
 
 use super::exchange::refusal;
@@ -79,10 +79,12 @@ impl Engine {
     }
 
     fn carry_out_effects(&mut self, now: Time, server: ServerGuid, effects: Effects) {
-        let Effects { actions, writes, ready, tell_again, report_again } = effects;
+        let Effects { actions, writes, ready, tell_again, report_again, renamed, assigned } = effects;
         if !writes.is_empty() && self.broken.is_none() {
-            self.store(Plan { writes, ..Plan::default() });
+            let assigned = assigned.map(|assigned| (server, assigned));
+            self.store(Plan { writes, assigned, ..Plan::default() });
         }
+        renamed.into_iter().for_each(|renamed| self.renamed_above(renamed));
         for action in actions {
             if matches!(action, uplink::Action::Left) {
                 self.uplinks.remove(&server);
@@ -148,12 +150,12 @@ impl Engine {
     }
 
     pub(super) fn fits_from_above(&self, server: ServerGuid, outer: bool, hop: &Hop) -> Result<(), Refusal> {
-        let own = self.uplinks.get(&server).map(|uplink| uplink.config().client);
+        let is_own = |named| self.uplinks.get(&server).is_some_and(|uplink| uplink.is_called(named));
         let failed = |why: &str| Err(refusal(ReplyStatus::Failed, why));
         match (hop.server, hop.client) {
             _ if !hop.is_x1206 => failed("the PID names another protocol"),
             (Some(named), _) if outer && named != server => failed("Server_GUID names another server"),
-            (_, Some(named)) if outer && Some(named) != own => failed("Client_GUID names another client"),
+            (_, Some(named)) if outer && !is_own(named) => failed("Client_GUID names another client"),
             _ => Ok(()),
         }
     }
@@ -304,6 +306,11 @@ impl Engine {
         if uplink.granularity() != Granularity::Version {
             return None;
         }
+        // Who waits for everything, or for an identifier, has no version.
+        let by_name = |key: &MatchKey| matches!(key, MatchKey::File(_)) || !self.subscriptions.waits(key);
+        if uplink.words().get(word).is_some_and(|known| !known.keys.iter().all(by_name)) {
+            return None;
+        }
         let versions = self.subscriptions.versions_wanted(name);
         let is_common =
             |version: &str, clients: usize| !version.is_empty() && clients >= uplink.config().registrants_min;
@@ -312,9 +319,12 @@ impl Engine {
         enough.then(|| versions.keys().map(|version| exact(version)).collect())
     }
 
-    /// Upstreams for which it matters which versions clients have.
+    /// Upstreams for which it matters which versions clients have: those that are asked for versions, and those that are
+    /// asked for what concerns somebody.
     fn by_versions(&self) -> impl Iterator<Item = ServerGuid> {
-        let by_version = |uplink: &&Uplink| uplink.uses_words() && uplink.granularity() == Granularity::Version;
+        let by_version = |uplink: &&Uplink| {
+            uplink.uses_words() && matches!(uplink.granularity(), Granularity::Version | Granularity::Element)
+        };
         self.uplinks.values().filter(by_version).map(|uplink| uplink.config().server)
     }
 
@@ -326,7 +336,7 @@ impl Engine {
         self.subscriptions.of(client).iter().flat_map(|subscription| subscription.interest.keys()).collect()
     }
 
-    /// At [`Granularity::Version`] what is under these keys is told anew.
+    /// Where versions matter, what is under these keys is told anew.
     pub(super) fn tell_versions(&mut self, now: Time, keys: &Keys) {
         if keys.is_empty() {
             return;
@@ -359,7 +369,10 @@ impl Engine {
         let covers = |word: &Want| {
             words.get(word).is_some_and(|known| topology::matching::covers(interest, known.reach.affected()))
         };
-        named.into_iter().filter(|word| !is_element || covers(word)).cloned().collect()
+        let words = named.into_iter().filter(|word| !is_element || covers(word));
+        words
+            .flat_map(|word| versions_of(uplink, interest, word).unwrap_or_else(|| BTreeSet::from([word.clone()])))
+            .collect()
     }
 
     /// This node's mark, then those of everything above it.
@@ -371,6 +384,11 @@ impl Engine {
     /// For the Hello to an upstream: what is durable here.
     pub fn resume_above(&self, server: ServerGuid) -> Option<crate::ids::Resume> {
         self.uplinks.get(&server)?.resume()
+    }
+
+    /// Who this node is there.
+    pub fn client_above(&self, server: ServerGuid) -> Option<ClientGuid> {
+        Some(self.uplinks.get(&server)?.client())
     }
 
     /// The uplinks, for the operator.
@@ -404,6 +422,18 @@ fn words_of(uplink: Option<&Uplink>, record: &ItemRecord) -> Vec<(Want, Keys)> {
         Some((Want::of_affected(affected, uplink.granularity())?, affected.keys()))
     };
     record.subject.affected.iter().filter_map(word).collect()
+}
+
+/// The versions of a component that an interest has, where the upstream is asked for versions of it; `None` if it is asked
+/// for any.
+fn versions_of(uplink: &Uplink, interest: &Interest, word: &Want) -> Option<BTreeSet<Want>> {
+    let Want::Component { name, package, .. } = word else { return None };
+    let told = uplink.told_as(word);
+    let is_exact = if told.is_empty() { uplink.config().registrants_min <= 1 } else { !told.contains(word) };
+    let versions = interest.versions_of(name);
+    let exact = |version: &str| Want::component(name, package.as_deref(), Some(version));
+    let by_version = uplink.granularity() == Granularity::Version && is_exact && !versions.contains("");
+    (by_version && !versions.is_empty()).then(|| versions.into_iter().map(exact).collect())
 }
 
 /// Each message keeps its own refusal if it has one.

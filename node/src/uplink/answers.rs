@@ -5,7 +5,7 @@ use schemas::digest::Digest;
 use schemas::mark::Mark;
 use topology::want::Want;
 
-use super::{Action, Ask, Effects, Event, HALT, Kind, Running, Step, Uplink};
+use super::{Action, Ask, Effects, Event, HALT, Kind, Step, Uplink};
 use crate::client::Via;
 use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
@@ -27,6 +27,9 @@ impl Uplink {
             Event::Delivery { via, intake } => return Some((via, intake)),
             Event::Replied { exchange, outcomes } if self.tells(exchange) => self.answered(outcomes),
             Event::Replied { exchange, outcomes } => self.replied(now, exchange, &outcomes, effects),
+            Event::Named { exchange, clients } if self.tells(exchange) => self.named(clients),
+            Event::Named { .. } => {}
+            Event::Assigned(client) => self.assigned(client, effects),
             Event::Ended(exchange) if self.tells(exchange) => self.heard(effects),
             Event::Ended(exchange) => self.ended(now, exchange, effects),
             Event::TooLong(exchange, why) if self.tells(exchange) => {
@@ -89,12 +92,17 @@ impl Uplink {
         self.lane = Some(start);
         self.running = None;
         self.stop_telling();
+        self.forget_assigned(start.incarnation, effects);
         self.synchronised = continues;
         if !continues {
             // It remembers this node otherwise than this node does: what nobody wants any more must end there, too.
             self.clearing = behind;
             self.forget(now, effects);
             effects.report_again = true;
+        } else {
+            // What was asked for before a restart and is not wanted any more is to end.
+            let asked: Vec<Want> = self.asked.iter().cloned().collect();
+            asked.iter().for_each(|want| self.place(now, want, false));
         }
         self.reports.try_again();
         if let Some(policy) = policy
@@ -116,9 +124,7 @@ impl Uplink {
         self.lane = None;
         self.synchronised = false;
         self.held_back.clear();
-        if let Some(Running { step: Step::Refetch(wants), .. }) = self.running.take() {
-            self.refetch.extend(wants);
-        }
+        self.running = None;
         self.stop_telling();
         effects.ready.extend(self.waiting.settle_all());
         self.place_all(now);
@@ -134,7 +140,7 @@ impl Uplink {
         self.place_all(now);
     }
 
-    fn resynchronise(&mut self, now: Time, effects: &mut Effects) {
+    pub(super) fn resynchronise(&mut self, now: Time, effects: &mut Effects) {
         self.synchronised = false;
         self.again = self.running.is_some();
         self.clearing = true;
@@ -196,6 +202,8 @@ impl Uplink {
             }
             Step::Refetch(wants) => {
                 for want in wants {
+                    self.refetch.remove(&want);
+                    effects.writes.push(self.delete_refetch(&want));
                     effects.ready.extend(self.waiting.settle(Kind::Refetch, &want));
                 }
             }

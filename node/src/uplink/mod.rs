@@ -29,8 +29,9 @@ use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
 use crate::store::Write;
 
-pub(crate) use self::reports::{Detail, Due, Gone, Part, Reports};
+pub(crate) use self::reports::{Detail, Due, Gone, Part, Renamed, Reports};
 pub(crate) use self::rows::server_of;
+pub(crate) use self::telling::Assigned;
 pub(crate) use self::waiting::{Kind, ParkedId};
 
 use self::telling::Telling;
@@ -117,6 +118,15 @@ pub enum Event {
         /// What each message of it was answered, and why.
         outcomes: Vec<(ReplyStatus, Option<String>)>,
     },
+    /// Whom the answer to each message of an exchange names; comes before `Replied`.
+    Named {
+        /// Which exchange.
+        exchange: ExchangeId,
+        /// The client in the nearest header of each answer.
+        clients: Vec<Option<ClientGuid>>,
+    },
+    /// The upstream calls this node otherwise from now on (R-9.3-7).
+    Assigned(ClientGuid),
     /// An exchange ended after its reply and all its deliveries.
     Ended(ExchangeId),
     /// What was to be said in this exchange is longer than the upstream takes: nothing of it was sent.
@@ -157,6 +167,10 @@ pub(crate) struct Effects {
     pub(crate) tell_again: bool,
     /// The upstream may not know any more what it was told of those below.
     pub(crate) report_again: bool,
+    /// Clients below that it calls otherwise.
+    pub(crate) renamed: Vec<Renamed>,
+    /// What it calls this node, when the writes are durable.
+    pub(crate) assigned: Option<Assigned>,
 }
 
 /// See the module.
@@ -171,6 +185,8 @@ pub struct Uplink {
     asked: BTreeSet<Want>,
     /// Durable: whether it has the standing Request:Catalog.
     has_catalog: bool,
+    /// Whether some of its list was trimmed here since.
+    list_cut: bool,
     /// Whether somebody below waits for the list.
     lists: bool,
     /// The upstream refused in every form.
@@ -195,12 +211,14 @@ pub struct Uplink {
     ending: BTreeMap<Want, Time>,
     /// When the names gathered now are asked for.
     batch: Option<Time>,
-    /// To be fetched once more: trimmed here.
+    /// Durable: to be fetched once more, as it was trimmed here.
     refetch: BTreeSet<Want>,
     waiting: Waiting,
     words: Words,
     reports: Reports,
     telling: Option<Telling>,
+    /// Durable.
+    assigned: Option<Assigned>,
     path: Vec<Mark>,
     leaving: bool,
     /// State of the generator of delays.
@@ -246,6 +264,7 @@ impl Uplink {
             resume: None,
             asked: BTreeSet::new(),
             has_catalog: false,
+            list_cut: false,
             lists: false,
             halted: None,
             connected: false,
@@ -266,6 +285,7 @@ impl Uplink {
             words: Words::default(),
             reports: Reports::default(),
             telling: None,
+            assigned: None,
             path: Vec::new(),
             leaving: false,
             entropy,
@@ -342,7 +362,20 @@ impl Uplink {
 
     /// Whether the list that somebody below waits for is here, or not to be had.
     pub(crate) fn has_list(&self) -> bool {
-        self.has_catalog || self.ask == Ask::Everything
+        (self.has_catalog && !self.list_cut) || self.ask == Ask::Everything
+    }
+
+    /// Some of its list was trimmed here.
+    pub(crate) fn cut_list(&mut self) {
+        self.list_cut = true;
+    }
+
+    /// Asks for its list once more if some of it was trimmed here.
+    pub(crate) fn relist(&mut self, writes: &mut Vec<Write>) {
+        if self.has_catalog && self.list_cut {
+            self.has_catalog = false;
+            writes.push(self.delete_catalog());
+        }
     }
 
     /// Says whether somebody below waits for the list.

@@ -24,14 +24,33 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 /// A `Message_Core` for the upstream, in a header for each hop below this node's own.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
-    /// Of whom it speaks.
+    /// Of whom it speaks: by his key here, if he is known, else by his name.
     pub(crate) client: ClientGuid,
+    /// What it calls him.
+    pub(crate) name: ClientGuid,
     pub(crate) spelling: Spelling,
     pub(crate) bytes: Bytes,
     /// Messages in it: so many are answered.
     pub(crate) messages: usize,
     /// Whether it says that the client is gone.
     pub(crate) ends: bool,
+}
+
+/// A client of this node whom the upstream calls otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Renamed {
+    pub(crate) client: ClientGuid,
+    /// As it was told.
+    pub(crate) from: ClientGuid,
+    pub(crate) to: ClientGuid,
+}
+
+/// What came of parts that were told.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// Of these it was told that they are gone.
+    pub(super) gone: Vec<ClientGuid>,
+    pub(super) renamed: Vec<Renamed>,
 }
 
 /// How much is to be said of a client whose own words are not here.
@@ -50,6 +69,13 @@ pub(crate) struct Gone {
     pub(crate) contact: Time,
 }
 
+impl Gone {
+    /// What it was called.
+    pub(crate) fn name(&self) -> ClientGuid {
+        self.route.last().map_or(ClientGuid(0), |(_, client)| *client)
+    }
+}
+
 /// What is to be put into words next.
 #[derive(Debug)]
 pub(crate) enum Due {
@@ -64,7 +90,7 @@ pub(crate) struct Reports {
     bytes: usize,
     /// To be put into words when the queue has room.
     due: BTreeMap<ClientGuid, Detail>,
-    /// Durable.
+    /// Durable, by name.
     gone: BTreeMap<ClientGuid, Gone>,
     /// Of these, who is in the queue.
     said_gone: BTreeSet<ClientGuid>,
@@ -95,17 +121,15 @@ impl Reports {
         *due = detail.max(*due);
     }
 
-    pub(crate) fn set_gone(&mut self, client: ClientGuid, gone: Gone) {
-        self.due.remove(&client);
-        self.refused.remove(&client);
-        self.said_gone.remove(&client);
-        self.gone.insert(client, gone);
+    pub(crate) fn set_gone(&mut self, gone: Gone) {
+        self.said_gone.remove(&gone.name());
+        self.gone.insert(gone.name(), gone);
     }
 
-    /// The client is not gone, or that was told; answers whether it was believed to be.
-    pub(crate) fn forget_gone(&mut self, client: ClientGuid) -> bool {
-        self.said_gone.remove(&client);
-        self.gone.remove(&client).is_some()
+    /// The client of this name is not gone, or that was told; answers whether it was believed to be.
+    pub(crate) fn forget_gone(&mut self, name: ClientGuid) -> bool {
+        self.said_gone.remove(&name);
+        self.gone.remove(&name).is_some()
     }
 
     /// All that the upstream refused is told once more.
@@ -156,22 +180,29 @@ impl Reports {
         }
     }
 
-    /// They were answered; of whom it was told that he is gone comes back.
-    pub(super) fn settle(&mut self, parts: Vec<Part>, outcomes: &[(ReplyStatus, Option<String>)]) -> Vec<ClientGuid> {
+    /// They were answered, each message, and each answer names a client.
+    pub(super) fn settle(
+        &mut self,
+        parts: Vec<Part>,
+        outcomes: &[(ReplyStatus, Option<String>)],
+        names: &[Option<ClientGuid>],
+    ) -> Settled {
         let is_good = |(status, _): &(ReplyStatus, _)| *status == ReplyStatus::Succeeded;
         let each = parts.iter().map(|part| part.messages).sum::<usize>() == outcomes.len();
-        let (mut at, mut told) = (0, Vec::new());
+        let (mut at, mut settled) = (0, Settled::default());
         for part in parts {
             let own = if each { &outcomes[at..at + part.messages] } else { outcomes };
             at += part.messages;
             if part.ends {
                 // Refused or not: more cannot be said of him.
-                told.extend(self.forget_gone(part.client).then_some(part.client));
+                settled.gone.extend(self.forget_gone(part.client).then_some(part.client));
             } else if !own.iter().all(is_good) {
                 self.refused.insert(part.client);
+            } else if let Some(to) = names.get(at - 1).copied().flatten().filter(|to| each && *to != part.name) {
+                settled.renamed.push(Renamed { client: part.client, from: part.name, to });
             }
         }
-        told
+        settled
     }
 
     /// How many clients the upstream would not hear of.
@@ -193,8 +224,9 @@ impl Reports {
     }
 
     /// Nothing is told any more but that all these are gone.
-    pub(super) fn leave(&mut self, all: Vec<(ClientGuid, Gone)>) {
-        *self = Self { told: self.told, gone: all.into_iter().collect(), ..Self::default() };
+    pub(super) fn leave(&mut self, all: Vec<Gone>) {
+        let gone = all.into_iter().map(|gone| (gone.name(), gone)).collect();
+        *self = Self { told: self.told, gone, ..Self::default() };
     }
 
     pub(super) fn gone(&self) -> impl Iterator<Item = ClientGuid> {

@@ -7,6 +7,14 @@ use super::{Action, Effects, Gone, Part, Realm, Reports, Uplink};
 use crate::ids::ExchangeId;
 use crate::store::Write;
 
+/// The GUID that the upstream gave this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Assigned {
+    pub(super) client: ClientGuid,
+    /// In this life of its log.
+    pub(super) incarnation: u128,
+}
+
 /// The exchange that is under way.
 #[derive(Debug)]
 pub(super) struct Telling {
@@ -14,6 +22,8 @@ pub(super) struct Telling {
     parts: Vec<Part>,
     /// What each message of them was answered.
     outcomes: Option<Vec<(ReplyStatus, Option<String>)>>,
+    /// Whom each answer names.
+    names: Vec<Option<ClientGuid>>,
 }
 
 impl Uplink {
@@ -33,7 +43,7 @@ impl Uplink {
     }
 
     /// Leaves the upstream in good order, and takes with it all of whom that was told.
-    pub(crate) fn leave(&mut self, all: Vec<(ClientGuid, Gone)>) {
+    pub(crate) fn leave(&mut self, all: Vec<Gone>) {
         self.leaving = true;
         self.reports.leave(all);
     }
@@ -79,7 +89,7 @@ impl Uplink {
         let spelling = parts.first().map(|part| part.spelling).unwrap_or_default();
         let documents = parts.iter().map(|part| part.bytes.clone()).collect();
         effects.actions.push(Action::Report(exchange, spelling, documents));
-        self.telling = Some(Telling { exchange, parts, outcomes: None });
+        self.telling = Some(Telling { exchange, parts, outcomes: None, names: Vec::new() });
     }
 
     pub(super) fn tells(&self, exchange: ExchangeId) -> bool {
@@ -92,12 +102,48 @@ impl Uplink {
         }
     }
 
+    pub(super) fn named(&mut self, names: Vec<Option<ClientGuid>>) {
+        if let Some(telling) = &mut self.telling {
+            telling.names = names;
+        }
+    }
+
+    /// Who this node is there.
+    pub fn client(&self) -> ClientGuid {
+        self.assigned.map_or(self.config.client, |assigned| assigned.client)
+    }
+
+    /// Whether the upstream may call this node so.
+    pub(crate) fn is_called(&self, client: ClientGuid) -> bool {
+        client == self.config.client || client == self.client()
+    }
+
+    /// The upstream calls this node otherwise from now on: to be written down first.
+    pub(super) fn assigned(&self, client: ClientGuid, effects: &mut Effects) {
+        let Some(lane) = self.lane.filter(|_| client != self.client()) else { return };
+        let assigned = Assigned { client, incarnation: lane.incarnation };
+        effects.writes.push(self.put_assigned(assigned));
+        effects.assigned = Some(assigned);
+    }
+
+    /// It is durable.
+    pub(crate) fn set_assigned(&mut self, assigned: Assigned) {
+        self.assigned = Some(assigned);
+    }
+
+    /// Another life of the upstream's log knows nothing of a name from before.
+    pub(super) fn forget_assigned(&mut self, incarnation: u128, effects: &mut Effects) {
+        if self.assigned.take_if(|assigned| assigned.incarnation != incarnation).is_some() {
+            effects.writes.push(self.delete_assigned());
+        }
+    }
+
     pub(super) fn heard(&mut self, effects: &mut Effects) {
         match self.telling.take() {
-            Some(Telling { parts, outcomes: Some(outcomes), .. }) => {
-                for client in self.reports.settle(parts, &outcomes) {
-                    effects.writes.push(self.delete_gone(client));
-                }
+            Some(Telling { parts, outcomes: Some(outcomes), names, .. }) => {
+                let settled = self.reports.settle(parts, &outcomes, &names);
+                effects.writes.extend(settled.gone.into_iter().map(|name| self.delete_gone(name)));
+                effects.renamed = settled.renamed;
             }
             Some(Telling { parts, outcomes: None, .. }) => self.reports.put_back(parts),
             None => {}

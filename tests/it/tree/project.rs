@@ -92,8 +92,8 @@ fn with_code(id: &str) -> VersionInfo {
 async fn p_10_what_was_saved_is_what_was_counted() {
     let root = root(0xd000).await;
     let provider = TestClient::connect(&root, PROVIDER).await;
-    let wire = Forwarder::to(root.addr()).await;
-    let above = Upstream::with(wire.addr(), root.guid(), foreign());
+    let way = Forwarder::to(root.addr()).await;
+    let above = Upstream::with(way.addr(), root.guid(), foreign());
     let isp = TestServer::start(ServerGuid(0xd100), |config| config.upstream = vec![above]).await;
     isp.snapshot_when(|snapshot| snapshot.uplinks_synchronised == 1).await;
     let mut clients = Vec::new();
@@ -116,7 +116,7 @@ async fn p_10_what_was_saved_is_what_was_counted() {
     let wire_bytes = |page: &BTreeMap<&str, f64>, side: &str, direction: &str| {
         page[format!("distributary_wire_bytes_total{{direction=\"{direction}\",side=\"{side}\"}}").as_str()]
     };
-    let (carried, provided) = (wire.forwarded(), provider.socket_bytes());
+    let (carried, provided) = (way.forwarded(), provider.socket_bytes());
     let sockets: Vec<_> = clients.iter().map(TestClient::socket_bytes).collect();
     let (to, from) = (sockets.iter().map(|of| of.received).sum(), sockets.iter().map(|of| of.sent).sum());
     assert_near("down, out", wire_bytes(&page, "down", "out"), to);

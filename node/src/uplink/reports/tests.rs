@@ -8,11 +8,18 @@ fn client(number: u128) -> ClientGuid {
 }
 
 fn part(number: u128, length: usize, messages: usize) -> Part {
-    Part { client: client(number), spelling: Spelling::Double, bytes: vec![b'x'; length].into(), messages, ends: false }
+    Part {
+        client: client(number),
+        name: client(number),
+        spelling: Spelling::Double,
+        bytes: vec![b'x'; length].into(),
+        messages,
+        ends: false,
+    }
 }
 
-fn gone() -> Gone {
-    Gone { route: Route::new(), contact: Time(1) }
+fn gone(number: u128) -> Gone {
+    Gone { route: vec![(schemas::guid::ServerGuid(9), client(number))], contact: Time(1) }
 }
 
 fn clients(parts: &[Part]) -> Vec<u128> {
@@ -38,7 +45,7 @@ fn a_document_is_bounded_and_of_one_spelling() {
 fn what_is_dropped_is_told_in_other_words() {
     let mut reports = Reports::default();
     reports.push(part(1, 1, 1));
-    reports.set_gone(client(2), gone());
+    reports.set_gone(gone(2));
     assert!(matches!(reports.next_due(), Some(Due::Gone(ClientGuid(2), _))));
     reports.push(Part { ends: true, ..part(2, 1, 1) });
     reports.push(part(3, WAITING_BYTES_MAX, 1));
@@ -64,18 +71,19 @@ fn each_part_has_its_own_fate_and_what_was_refused_is_tried_again() {
     for part in [part(1, 1, 2), part(2, 1, 1), Part { ends: true, ..part(3, 1, 1) }] {
         reports.push(part);
     }
-    reports.set_gone(client(3), gone());
+    reports.set_gone(gone(3));
     let parts = reports.take();
     reports.put_back(parts);
     let parts = reports.take();
     assert_eq!(clients(&parts), [1, 2, 3], "in the same order");
-    assert_eq!(reports.settle(parts, &[GOOD, FAILED, GOOD, FAILED]), [client(3)]);
+    assert_eq!(reports.settle(parts, &[GOOD, FAILED, GOOD, FAILED], &[]).gone, [client(3)]);
     assert!(!reports.is_done(), "somebody is not known above");
     reports.try_again();
     assert!(matches!(reports.next_due(), Some(Due::Known(ClientGuid(1), Detail::State))));
     assert!(reports.is_done());
     reports.push(part(1, 1, 2));
     let parts = reports.take();
-    assert!(reports.settle(parts, &[FAILED]).is_empty(), "refused as a whole");
+    let settled = reports.settle(parts, &[FAILED], &[Some(client(9))]);
+    assert!(settled.gone.is_empty() && settled.renamed.is_empty(), "refused as a whole");
     assert_eq!(reports.refused(), 1);
 }
