@@ -11,17 +11,11 @@ use schemas::version::VersionInfo;
 use tests::harness::draft::{self, component_item};
 use tests::harness::{TestClient, within};
 
-use super::{PROVIDER, clients, foreign, publish, root, same_realm, under, under_all};
+use super::{PROVIDER, answered, clients, foreign, publish, root, same_realm, under, under_all};
 
 /// An asset that contains this.
 fn runs(file: &str) -> VersionInfo {
     draft::asset("Editor", "1", vec![draft::component(file, "1")])
-}
-
-/// How many messages of a Major a server has answered.
-fn answered(snapshot: &Snapshot, major: &str) -> u64 {
-    let of_major = snapshot.engine.answered.iter().filter(|((of, ..), _)| *of == major);
-    of_major.map(|(_, count)| *count).sum()
 }
 
 // R-8.2.2-14, -16 and R-6-5 in small: a thousand ask two tiers for the same at once; one Request leaves each upwards.

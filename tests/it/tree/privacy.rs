@@ -1,6 +1,7 @@
 //! What leaves a realm: every frame that a local server sends upwards in a whole run, searched for what its clients wrote.
 
 use agent::config::AssetSource;
+use link::frame::Kind;
 use link::hello::Hello;
 use node::answer::{Answer, AnswerBody, Leaf};
 use relay::config::{Ask, Asks, Upstream};
@@ -12,10 +13,9 @@ use schemas::names::Spelling;
 use schemas::version::{Container, Info, Major, Minor, VersionInfo};
 use schemas::write::{self, HeaderFields, MessageDraft};
 use tests::harness::draft::{self, component_item};
-use tests::harness::stub;
-use tests::harness::{Capture, Recorder, TestAgent, TestClient, TestServer};
+use tests::harness::{Capture, Recorder, TestAgent, TestClient, TestServer, Way, leaves};
 
-use super::{PROVIDER, foreign, publish, root, same_realm, synchronised, under_all};
+use super::{PROVIDER, foreign, publish, root_of, same_realm, synchronised, under_all};
 
 /// No two clients have a digit in common where it matters, and none is in anything else.
 const CLIENTS: [ClientGuid; 4] = [
@@ -52,10 +52,6 @@ const WRITTEN: [&str; 18] = [
 const ASIDE: [&str; 5] =
     ["quokka program 1.0", "Quokka has no room", "Quokka publishes", "Quokka asks for an analysis", "Quokka dances"];
 
-fn description(text: &str, reference: Option<&str>) -> Description {
-    Description { text: Some(text.into()), reference: reference.map(Into::into), ..Description::default() }
-}
-
 /// An asset with something in each place where a client can write.
 fn asset() -> VersionInfo {
     let known = draft::component("pkg:cargo/serde", WRITTEN[14]);
@@ -68,14 +64,14 @@ fn asset() -> VersionInfo {
         file_name: Some(WRITTEN[9].into()),
         language: Some(WRITTEN[10].into()),
         author_comments: Some(WRITTEN[11].into()),
-        description: Some(description(WRITTEN[5], Some(WRITTEN[6]))),
+        description: Some(Description { reference: Some(WRITTEN[6].into()), ..Description::default() }),
         ..Container::default()
     };
     let info = Info {
         source: Some(WRITTEN[3].into()),
         id: Some(WRITTEN[4].into()),
         date: Some("2026-01-14".into()),
-        description: Some(description(WRITTEN[5], Some(WRITTEN[6]))),
+        description: Some(Description { text: Some(WRITTEN[5].into()), ..Description::default() }),
         container,
         ..Info::default()
     };
@@ -115,7 +111,7 @@ fn notations(client: ClientGuid) -> Vec<Vec<u8>> {
 
 /// A run in which clients write everything that they can write wherever they can write it, and all that leaves.
 async fn a_run(guid: u128, asks: Asks) -> (Recorder, Capture) {
-    let root = root(guid).await;
+    let root = root_of(guid, &[guid + 0x100]).await;
     let provider = TestClient::connect(&root, PROVIDER).await;
     let advisory = |id: &str, name: &str| component_item(id, &format!("pkg:cargo/{name}"), "vers:cargo/<2.0.0");
     publish(&provider, &[advisory("A-1", "serde"), advisory("A-2", "log"), draft::item("A-3", "Public Product")]).await;
@@ -183,9 +179,8 @@ fn refusal(delivery: &Validated) -> bytes::Bytes {
 
 /// What asks for something by this name.
 fn requests_for(recorder: &Recorder, name: &str) -> usize {
-    let documents = recorder.up().into_iter().filter(|kept| kept.kind == link::frame::Kind::Document);
-    let messages = documents.flat_map(|kept| stub::messages(&Validated::new(kept.body, &Limits::default()).unwrap()));
-    messages.filter(|(major, _, infos)| *major == Major::Request && format!("{infos:?}").contains(name)).count()
+    let asked = recorder.asked().into_iter().map(|(_, message)| message);
+    asked.filter(|(major, _, infos)| *major == Major::Request && format!("{infos:?}").contains(name)).count()
 }
 
 // R-8.3-1: nothing of any client, whatever is asked for and however often.
@@ -211,7 +206,12 @@ async fn c8_3_nothing_that_a_client_wrote_leaves_for_a_foreign_realm() {
 // The same search finds all of it where it may go.
 #[tokio::test(flavor = "multi_thread")]
 async fn within_a_realm_everything_is_passed_on() {
-    let (_recorder, capture) = a_run(0xf600, same_realm()).await;
+    let (recorder, capture) = a_run(0xf600, same_realm()).await;
+    let replies = recorder.kept().into_iter().filter(|kept| (kept.way, kept.kind) == (Way::Down, Kind::Reply));
+    for kept in replies {
+        let reply = Validated::new(kept.body, &Limits::default()).unwrap();
+        assert!(leaves(&reply).iter().all(|leaf| leaf.status == ReplyStatus::Succeeded), "{:?}", leaves(&reply));
+    }
     for written in WRITTEN {
         assert!(capture.tells(written), "{written}");
     }

@@ -11,7 +11,7 @@ use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::limits::Limits;
 use schemas::version::{Major, Minor, VersionInfo};
 use tests::harness::draft::{self, component_item};
-use tests::harness::stub::{self, Said, StubLink};
+use tests::harness::stub::{Said, StubLink};
 use tests::harness::{Recorder, Stub, TestClient, TestServer, Way, leaves, within};
 use topology::interest::Interest;
 use topology::want::Want;
@@ -53,8 +53,7 @@ fn elements((major, minor, infos): Said) -> Vec<String> {
 
 /// What has been asked upwards by way of a recorder.
 fn asked(recorder: &Recorder) -> Vec<Said> {
-    let documents = recorder.up().into_iter().filter(|kept| kept.kind == Kind::Document);
-    documents.flat_map(|kept| stub::messages(&Validated::new(kept.body, &Limits::default()).unwrap())).collect()
+    recorder.asked().into_iter().map(|(_, message)| message).collect()
 }
 
 async fn under_stub(stub: &Stub, guid: u128, ask: Ask) -> (TestServer, StubLink) {

@@ -1,4 +1,4 @@
-//! Whether bytes tell something: looked for as it is, behind entities and behind base64, in any case.
+//! Whether bytes tell something: looked for as it is, behind entities, percent signs and base64, in any case.
 
 /// Bytes that were captured, ready to be searched.
 #[derive(Debug)]
@@ -11,12 +11,10 @@ impl Capture {
         for piece in pieces {
             let plain = without_entities(piece.as_ref());
             let decoded = base64_decoded(&plain);
-            views.push(without_entities(&decoded).to_ascii_lowercase());
-            views.push(decoded.to_ascii_lowercase());
-            views.push(plain.to_ascii_lowercase());
-            views.push(piece.as_ref().to_ascii_lowercase());
+            views.extend([without_entities(&decoded), decoded, without_percent(&plain), plain]);
+            views.push(piece.as_ref().to_owned());
         }
-        Self(views)
+        Self(views.into_iter().map(|view| view.to_ascii_lowercase()).collect())
     }
 
     /// Whether it tells this.
@@ -69,6 +67,26 @@ fn entity(after: &[u8]) -> Option<(char, usize)> {
     Some((character, end + 1))
 }
 
+/// As in a URI: a percent sign and two digits are an octet; what is none stays.
+fn without_percent(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(octet) => {
+                plain.push(octet);
+                rest = &after[2..];
+            }
+            None => {
+                plain.push(*first);
+                rest = after;
+            }
+        }
+    }
+    plain
+}
+
 /// Each run of base64's alphabet, line breaks and blanks left out, decoded from each of the four places at which it may
 /// begin. Either alphabet.
 fn base64_decoded(bytes: &[u8]) -> Vec<u8> {
@@ -119,6 +137,7 @@ mod tests {
         check("xYSBTRUNSRVQtaG9zdA==", true);
         check("data:;base64,aXQ6ICYj\nODM7ZWNyZXQtaG9zdA==", true);
         check("U2VjcmV0&#76;Uhvc3Q=", true);
+        check("data:,Secret%2dHost", true);
     }
 
     #[test]
@@ -126,6 +145,7 @@ mod tests {
         check("secret host", false);
         check("&secret;-host &#xZZ; & &#999999999;", false);
         check("U2VjcmV0 <c/> LUhvc3Q=", false);
+        check("Secret%2", false);
         check("", false);
     }
 }

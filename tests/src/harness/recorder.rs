@@ -4,6 +4,7 @@
 //! CA issues and nobody else's would. What it passes on is what `link` reads and writes: all that can cross.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,9 +18,12 @@ use link::hello::Hello;
 use link::lane::{ControlEvent, LaneReceiver};
 use link::limits::LinkLimits;
 use link::pki::Role;
+use schemas::facts::Validated;
 use schemas::guid::ServerGuid;
+use schemas::limits::Limits;
 use tokio::task::JoinSet;
 
+use super::stub::{self, Said};
 use super::{Authority, TestServer};
 
 /// Bytes of frames that it holds at once, and credit that it may grant.
@@ -41,6 +45,8 @@ pub struct Kept {
     pub way: Way,
     /// What it is for.
     pub kind: Kind,
+    /// The exchange that it belongs to, counted from 1; `None` for Hello, lanes and what is said beside them.
+    pub exchange: Option<u64>,
     /// What it carries.
     pub body: Bytes,
 }
@@ -57,6 +63,7 @@ struct Shared {
     guid: ServerGuid,
     target: SocketAddr,
     edit: fn(&mut Hello),
+    exchanges: AtomicU64,
     kept: Mutex<Vec<Kept>>,
 }
 
@@ -77,8 +84,8 @@ impl Recorder {
         let listening = Server::bind(([127, 0, 0, 1], 0).into(), &identity, LinkLimits::trunk(), budget);
         let listening = listening.expect("a socket");
         let addr = listening.local_addr().expect("its address");
-        let kept = Mutex::default();
-        let shared = Arc::new(Shared { guid: server.guid(), target: server.addr(), edit, kept });
+        let (exchanges, kept) = (AtomicU64::new(0), Mutex::default());
+        let shared = Arc::new(Shared { guid: server.guid(), target: server.addr(), edit, exchanges, kept });
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(shared.clone(), listening));
         Self { addr, shared, _tasks: tasks }
@@ -94,6 +101,20 @@ impl Recorder {
         self.shared.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Every message of the documents that have gone to the server, with its exchange, in the order in which they went.
+    ///
+    /// # Panics
+    ///
+    /// If one of them has parts, or a message of another set.
+    pub fn asked(&self) -> Vec<(u64, Said)> {
+        let documents = self.up().into_iter().filter(|kept| kept.kind == Kind::Document);
+        let messages = documents.flat_map(|kept| {
+            let facts = Validated::new(kept.body, &Limits::default()).expect("a document that can be read");
+            stub::messages(&facts).into_iter().map(move |message| (kept.exchange.unwrap_or(0), message))
+        });
+        messages.collect()
+    }
+
     /// What has gone to the server so far.
     pub fn up(&self) -> Vec<Kept> {
         self.kept().into_iter().filter(|kept| kept.way == Way::Up).collect()
@@ -101,9 +122,9 @@ impl Recorder {
 }
 
 impl Shared {
-    fn keep(&self, way: Way, kind: Kind, body: &[u8]) {
+    fn keep(&self, way: Way, kind: Kind, exchange: Option<u64>, body: &[u8]) {
         // A copy: the frame's own memory counts against the link's budget.
-        let kept = Kept { way, kind, body: Bytes::copy_from_slice(body) };
+        let kept = Kept { way, kind, exchange, body: Bytes::copy_from_slice(body) };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     }
 }
@@ -126,13 +147,13 @@ async fn pass_on(shared: Arc<Shared>, pending: Pending) {
     let local = Client::any_local(shared.target);
     let budget = Budget::new(BUDGET_BYTES, BUDGET_BYTES);
     let dialling = Client::bind(local, &identity, LinkLimits::trunk(), budget).expect("a socket");
-    shared.keep(Way::Up, Kind::Hello, &pending.hello().encode().expect("a Hello that was decoded"));
+    shared.keep(Way::Up, Kind::Hello, None, &pending.hello().encode().expect("a Hello that was decoded"));
     let Ok(above) = dialling.connect(shared.target, shared.guid, pending.hello().clone()).await else {
         return pending.refuse(CloseCode::Busy, "the server does not answer");
     };
     let mut hello = above.peer_hello().clone();
     (shared.edit)(&mut hello);
-    shared.keep(Way::Down, Kind::Hello, &hello.encode().expect("a Hello that was decoded"));
+    shared.keep(Way::Down, Kind::Hello, None, &hello.encode().expect("a Hello that was decoded"));
     let Ok(below) = pending.accept(hello).await else { return };
     let mut tasks = JoinSet::new();
     tasks.spawn(exchanges(shared.clone(), Way::Up, below.clone(), above.clone()));
@@ -160,11 +181,12 @@ async fn exchanges(shared: Arc<Shared>, way: Way, from: Link, to: Link) -> Optio
 async fn exchange(shared: Arc<Shared>, way: Way, incoming: Incoming, to: Link) -> Option<()> {
     let mut exchange = incoming.document().await.ok()?;
     let document = exchange.document().body.clone();
-    shared.keep(way, Kind::Document, &document);
+    let number = Some(1 + shared.exchanges.fetch_add(1, Ordering::Relaxed));
+    shared.keep(way, Kind::Document, number, &document);
     let mut answer = to.open_exchange(&[document]).await.ok()?;
     let back = if way == Way::Up { Way::Down } else { Way::Up };
     while let Some(frame) = answer.recv().await.ok()? {
-        shared.keep(back, frame.header.kind, &frame.body);
+        shared.keep(back, frame.header.kind, number, &frame.body);
         match frame.header.kind {
             Kind::Reply => exchange.reply(frame.header.position, &[frame.body]).await.ok()?,
             _ => exchange.deliver(&frame.header, &[frame.body]).await.ok()?,
@@ -184,7 +206,7 @@ async fn lanes(shared: Arc<Shared>, above: Link, below: Link) -> Option<()> {
 async fn lane_of(shared: Arc<Shared>, mut lane: LaneReceiver, below: Link) -> Option<()> {
     let mut sender = below.open_lane(lane.class()).await.ok()?;
     while let Some(frame) = lane.recv().await.ok()? {
-        shared.keep(Way::Down, frame.header.kind, &frame.body);
+        shared.keep(Way::Down, frame.header.kind, None, &frame.body);
         sender.deliver(&frame.header, &[frame.body]).await.ok()?;
     }
     Some(())
@@ -194,7 +216,7 @@ async fn replies(shared: Arc<Shared>, below: Link, above: Link) -> Option<()> {
     let (mut lane, mut sender) = (below.reply_lane()?, above.replies()?);
     loop {
         let frame = lane.recv().await.ok()?;
-        shared.keep(Way::Up, frame.header.kind, &frame.body);
+        shared.keep(Way::Up, frame.header.kind, None, &frame.body);
         sender.reply(&frame.header, &[frame.body]).await.ok()?;
     }
 }
@@ -204,11 +226,11 @@ async fn control(shared: Arc<Shared>, above: Link, below: Link) -> Option<()> {
     loop {
         match control.recv().await.ok()? {
             ControlEvent::Behind { position } => {
-                shared.keep(Way::Down, Kind::Behind, &[]);
+                shared.keep(Way::Down, Kind::Behind, None, &[]);
                 below.behind(position).await.ok()?;
             }
             ControlEvent::Path(marks) => {
-                shared.keep(Way::Down, Kind::Path, &[]);
+                shared.keep(Way::Down, Kind::Path, None, &[]);
                 below.path(&marks).await.ok()?;
             }
         }
