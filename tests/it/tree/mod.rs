@@ -1,6 +1,7 @@
 //! Servers in a tree, each a whole server with a store of its own, over real QUIC.
 
 mod c8_2_2;
+mod fleet;
 mod outage;
 mod project;
 mod replay;
