@@ -4,6 +4,7 @@ mod annex_a;
 mod c6;
 mod c8_2_2;
 mod c9_3;
+mod fleet;
 mod outage;
 mod privacy;
 mod project;

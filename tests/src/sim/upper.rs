@@ -71,10 +71,13 @@ impl World {
             self.servers[index].disk.sync(through);
         }
         while let Some(ticket) = self.servers[index].next_to_report(through) {
-            self.tell_engine(index, match refuses {
-                true => engine::Event::StoreFailed(ticket, "the disk is full".into()),
-                false => engine::Event::Stored(ticket),
-            });
+            self.tell_engine(
+                index,
+                match refuses {
+                    true => engine::Event::StoreFailed(ticket, "the disk is full".into()),
+                    false => engine::Event::Stored(ticket),
+                },
+            );
         }
         let Some(live) = &mut self.servers[index].live else { return };
         let (written, more) = (live.written, live.written > through);
@@ -101,8 +104,7 @@ impl World {
             let count = limits.first(due.iter().map(|due| (due.bytes, due.spelling)));
             let (now, later) = due.split_at(count);
             due = later;
-            let parts: Vec<Bytes> =
-                now.iter().filter_map(|due| self.item(server, due.position, due.form)).collect();
+            let parts: Vec<Bytes> = now.iter().filter_map(|due| self.item(server, due.position, due.form)).collect();
             if !parts.is_empty() {
                 let document = self.document(self.servers[server].guid, None, Spelling::Double, parts);
                 self.send(reply.link, Way::Down, Message::Delivery(reply.exchange, document));
