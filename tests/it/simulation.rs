@@ -49,7 +49,7 @@ fn a_seed_replays_exactly() {
 fn acknowledging_before_sync_is_noticed() {
     let lies = Options { lies: true, ..Options::default() };
     let mut lost = 0;
-    for seed in 0..60 {
+    for seed in 0..120 {
         let Err(why) = sim::run(seed, lies) else { continue };
         // Other things go wrong as well when a server forgets; that a device lacks an item is what must be seen.
         if is_loss(&why) {
@@ -57,8 +57,8 @@ fn acknowledging_before_sync_is_noticed() {
             sim::run(seed, Options::default()).unwrap_or_else(|why| panic!("seed {seed} fails without lies: {why}"));
         }
     }
-    println!("a device lacks something in {lost} of 60 seeds");
-    assert!(lost >= 10, "a server that acknowledges before it syncs lost something in {lost} of 60 seeds only");
+    println!("a device lacks something in {lost} of 120 seeds");
+    assert!(lost >= 10, "a server that acknowledges before it syncs lost something in {lost} of 120 seeds only");
 }
 
 /// `device N: holds {...} instead of {...}`.

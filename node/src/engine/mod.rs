@@ -22,6 +22,7 @@ mod session;
 mod tests;
 mod totals;
 mod uplinks;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
