@@ -1,16 +1,27 @@
-//! The simulated tree: many seeds, each a life of one server, a provider and twelve devices with crashes, cuts and
+//! Many seeds, each a life of one server, a provider and twelve devices, or of a random tree, with crashes, cuts and
 //! partitions, held against a plain model.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tests::sim::{self, Options};
+use tests::sim::{self, Options, Shape};
 
 /// Seeds in CI. `DISTRIBUTARY_SEEDS=FIRST..END` runs others; a failure names its seed.
 const SEEDS: std::ops::Range<u64> = 0..1000;
+/// The same of random trees.
+const TREES: std::ops::Range<u64> = 0..2000;
 
 #[test]
 fn every_device_gets_each_item_once_and_in_order_whatever_crashes() {
-    let seeds = seeds();
+    println!("{}", run_all(seeds(SEEDS), Options::default()));
+}
+
+#[test]
+fn in_random_trees_likewise() {
+    println!("{}", run_all(seeds(TREES), Options { shape: Shape::Tree, ..Options::default() }));
+}
+
+/// Runs these seeds on every core, and says how much happened; the first that fails is named.
+fn run_all(seeds: std::ops::Range<u64>, options: Options) -> String {
     let next = AtomicU64::new(seeds.start);
     let (steps, entries) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -21,7 +32,7 @@ fn every_device_gets_each_item_once_and_in_order_whatever_crashes() {
                     if seed >= seeds.end {
                         break;
                     }
-                    match sim::run(seed, Options::default()) {
+                    match sim::run(seed, options) {
                         Ok(report) => {
                             steps.fetch_add(report.steps, Ordering::Relaxed);
                             entries.fetch_add(report.entries as u64, Ordering::Relaxed);
@@ -32,12 +43,8 @@ fn every_device_gets_each_item_once_and_in_order_whatever_crashes() {
             });
         }
     });
-    println!(
-        "{} seeds, {} events, {} journal entries",
-        seeds.end - seeds.start,
-        steps.into_inner(),
-        entries.into_inner()
-    );
+    let (count, steps, entries) = (seeds.end - seeds.start, steps.into_inner(), entries.into_inner());
+    format!("{count} seeds, {steps} events, {entries} journal entries")
 }
 
 #[test]
@@ -67,8 +74,8 @@ fn is_loss(why: &str) -> bool {
     first.starts_with("device ") && first.contains(": holds ") && first.contains(" instead of ")
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("DISTRIBUTARY_SEEDS") else { return SEEDS };
+fn seeds(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("DISTRIBUTARY_SEEDS") else { return usual };
     let parsed = text.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
     parsed.unwrap_or_else(|| panic!("DISTRIBUTARY_SEEDS={text}: write FIRST..END, such as 7..8"))
 }

@@ -197,9 +197,6 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
-        if std::env::var_os("SIMTRACE").is_some() {
-            self.trace(&happening);
-        }
         match happening {
             Happening::Arrives(link, message) => self.arrives(link, message)?,
             Happening::AtServer(server, life, happening) => {
@@ -305,77 +302,4 @@ fn servers(tree: &Tree, scale: Scale, options: Options, random: &mut Random) -> 
         server
     };
     tree.above.iter().enumerate().map(server).collect()
-}
-
-impl World {
-    fn trace(&self, happening: &Happening) {
-        let only = std::env::var("SIMTRACE").unwrap();
-        let text = match happening {
-            Happening::Arrives(link, message) => {
-                let Some((upper, lower)) = self.network.ends(*link) else { return };
-                let message = match message {
-                    Message::Open(id, doc) | Message::Reply(id, doc) | Message::Delivery(id, doc) => {
-                        format!("{} {id:?} {}", format!("{message:?}").split('(').next().unwrap(), summary(self, doc))
-                    }
-                    Message::LaneReply(p, doc) | Message::Lane(p, doc) => {
-                        format!("{} {p:?} {}", format!("{message:?}").split('(').next().unwrap(), summary(self, doc))
-                    }
-                    other => format!("{other:?}"),
-                };
-                format!("{lower:?} <-> {upper} {link:?}: {message}")
-            }
-            Happening::AtServer(_, _, AtServer::Timer | AtServer::Ready(_) | AtServer::Synced(_))
-            | Happening::DeviceSynced(..) => return,
-            other => format!("{other:?}").chars().take(200).collect(),
-        };
-        if only.is_empty() || only.split('|').any(|o| text.contains(o)) {
-            eprintln!("{} {text}", self.now);
-        }
-    }
-}
-
-fn summary(world: &World, doc: &bytes::Bytes) -> String {
-    let text = String::from_utf8_lossy(doc).into_owned();
-    let mut out = String::new();
-    let facts = schemas::facts::Validated::new(doc.clone(), &Default::default()).unwrap();
-    if let Some(intake) = node::intake::Intake::of(&facts) {
-        for (_, item) in intake.items().into_iter().flatten() {
-            let index = world.publications.iter().position(|p| p.digest == item.digest);
-            out.push_str(&format!(
-                "[{}{:?} {} rev {}{}]",
-                if item.is_entry { "entry " } else { "" },
-                index,
-                item.subject.identity.as_ref().map_or("?", |i| i.id.as_str()),
-                item.subject.revision,
-                if format!("{:?}", item.subject.status) == "Withdrawn" { " W" } else { "" }
-            ));
-        }
-    }
-    if out.is_empty() {
-        let body = text.split("Header>").last().unwrap_or("");
-        let mut inside = false;
-        let mut tag = String::new();
-        for c in body.chars() {
-            match c {
-                '<' => {
-                    inside = true;
-                    tag.clear();
-                }
-                '>' => {
-                    inside = false;
-                    if !tag.starts_with('/') && !tag.contains("Version_Info") && !tag.contains("Payload") {
-                        out.push(' ');
-                        out.push_str(tag.split(':').last().unwrap());
-                        out.push('=');
-                    }
-                }
-                c if inside => tag.push(c),
-                c => out.push(c),
-            }
-        }
-        for noise in ["Info= Container= ", "Message= CID=#h0002 UUID=6b1d3f52-9a7e-4c08-8f21-d15c0b5e7a01 "] {
-            out = out.replace(noise, "");
-        }
-    }
-    out
 }
