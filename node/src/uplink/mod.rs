@@ -1,6 +1,6 @@
 //! The client above: what a local server asks one of its upstreams for, and how far it has heard it.
 //!
-//! The engine says what is wanted below ([`Uplink::want`]) and takes what comes; this machine decides what goes over the
+//! The engine says what is wanted below (`Uplink::want`) and takes what comes; this machine decides what goes over the
 //! link and when: one exchange at a time, so that what is gathered while one is under way goes together in the next; and
 //! beside it one that tells of those below.
 //! What an upstream was asked for is durable, and counts only when its answer was stored.
