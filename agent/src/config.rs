@@ -59,6 +59,9 @@ pub struct Identity {
 pub struct State {
     /// Made with mode 0700 if it is not there; one writing process at a time.
     pub directory: PathBuf,
+    /// Where agents of one host, each with a state directory of its own on the same file system, keep documents together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<PathBuf>,
 }
 
 /// Where an asset is described. Exactly one of the two files.
@@ -130,7 +133,7 @@ impl Default for Identity {
 
 impl Default for State {
     fn default() -> Self {
-        Self { directory: "/var/lib/distributary-agent".into() }
+        Self { directory: "/var/lib/distributary-agent".into(), documents: None }
     }
 }
 

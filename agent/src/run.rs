@@ -102,7 +102,10 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let stamp = Stamp::of(&config.assets);
     let inventory = assets::find(&config.assets)?;
     let mut client = Client::new(hop.client, hop.server);
-    let journal = Journal::open(&config.state.directory, |entry| client.replay(entry))?;
+    let mut journal = Journal::open(&config.state.directory, |entry| client.replay(entry))?;
+    if let Some(documents) = &config.state.documents {
+        journal.share(documents)?;
+    }
     let held = client.holdings().len();
     tracing::info!(client = %hop.client, assets = inventory.len(), items = held, "journal opened");
     let target = Target { addr: config.server.address, server: hop.server };

@@ -2,8 +2,11 @@
 //!
 //! A test that needs it begins with `let Some(data) = data::dir() else { return };`.
 
+use std::collections::BTreeSet;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
 
 /// The variable that names the folder.
 pub const VARIABLE: &str = "DISTRIBUTARY_TEST_DATA";
@@ -45,6 +48,60 @@ pub fn locked_assets(data: &Path) -> Vec<String> {
 /// Where an asset's `Cargo.lock` lies.
 pub fn lock_file(data: &Path, asset: &str) -> PathBuf {
     data.join("assets/rust").join(asset).join("Cargo.lock")
+}
+
+/// One of the 207 states of public projects in the test data.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its `Cargo.lock`.
+    pub lock: String,
+    /// (advisory, component, version): what cargo-audit says of it.
+    pub expected: BTreeSet<(String, String, String)>,
+}
+
+/// A line of `fleet-inventories.jsonl`: name, version and kind of source of each component.
+#[derive(Deserialize)]
+struct Inventory {
+    commit: String,
+    components: Vec<(String, String, String)>,
+}
+
+/// A line of `fleet-truth.jsonl`.
+#[derive(Deserialize)]
+struct Truth {
+    commit: String,
+    vulnerable: Vec<(String, String, String)>,
+    /// The last says of which kind it is.
+    informational: Vec<(String, String, String, String)>,
+}
+
+/// The fleet of the test data.
+///
+/// # Panics
+///
+/// If it cannot be read.
+pub fn fleet(data: &Path) -> Vec<Member> {
+    let read = |file: &str| std::fs::read_to_string(data.join("assets/rust").join(file)).expect("a file of the fleet");
+    let (inventories, truths) = (read("fleet-inventories.jsonl"), read("fleet-truth.jsonl"));
+    let member = |(inventory, truth): (&str, &str)| {
+        let inventory: Inventory = serde_json::from_str(inventory).expect("an inventory");
+        let truth: Truth = serde_json::from_str(truth).expect("a truth");
+        assert_eq!(inventory.commit, truth.commit, "the lines of both files go together");
+        let informational = truth.informational.into_iter().map(|(id, name, version, _)| (id, name, version));
+        let expected = truth.vulnerable.into_iter().chain(informational).collect();
+        Member { lock: inventory.components.iter().map(package).collect(), expected }
+    };
+    inventories.lines().zip(truths.lines()).map(member).collect()
+}
+
+/// As cargo would have written it.
+fn package((name, version, source): &(String, String, String)) -> String {
+    let source = match source.as_str() {
+        "crates.io" => "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n",
+        "git" => "source = \"git+https://git.example/a#0123\"\n",
+        _ => "",
+    };
+    format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n{source}")
 }
 
 /// What `dir` does with the values of the two variables.

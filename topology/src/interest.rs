@@ -4,6 +4,7 @@
 //! before children. Dates, descriptions and comments are not part of an interest, nor is a component's Source.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use schemas::digest::Digest;
 use schemas::version::VersionInfo;
@@ -232,6 +233,13 @@ impl Interest {
 
     pub(crate) fn tops(&self) -> impl Iterator<Item = (u32, &Node)> {
         self.tops.iter().map(|at| (*at, self.node(*at)))
+    }
+
+    /// The versions that it states of this component, as they stand; the empty one for any.
+    pub fn versions_of(&self, name: &Name) -> BTreeSet<&str> {
+        let alike = self.named(name).map(|(_, node)| node);
+        let same = alike.filter(|node| node.name().is_some_and(|own| own.same(name)));
+        same.map(|node| node.versions().as_str()).collect()
     }
 
     /// Nodes whose name folds like this one.

@@ -17,6 +17,16 @@ pub enum JournalError {
     /// Another process writes here.
     #[error("another agent uses the state directory {0}; stop it first, or give this one a directory of its own")]
     InUse(PathBuf),
+    /// No links from one to the other.
+    #[error(
+        "state.documents ({documents}) must lie on the file system of state.directory ({state}): journals link to it"
+    )]
+    Apart {
+        /// The folder of documents.
+        documents: PathBuf,
+        /// The state directory.
+        state: PathBuf,
+    },
     /// There is no journal yet.
     #[error("no journal in {0}: has the agent run with this state directory?")]
     Missing(PathBuf),

@@ -73,12 +73,7 @@ impl Directory {
     /// It cannot be made or written, or another process holds it.
     pub(crate) fn claim(path: &Path) -> Result<Self, JournalError> {
         let fault = |source| JournalError::File { path: path.to_owned(), source };
-        let new = missing(path);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault)?;
-        // Each new name stands in the directory above it: without that, all that follows could be gone with it.
-        for directory in new {
-            sync_directory(parent(directory))?;
-        }
+        make(path)?;
         let mode = std::fs::metadata(path).map_err(fault)?.mode();
         if mode & 0o077 != 0 {
             tracing::warn!(directory = %path.display(), "others can look into the state directory; chmod 700 it");
@@ -104,6 +99,15 @@ impl Directory {
     }
 }
 
+/// Makes a directory with mode 0700 if it is not there, so that it stays.
+pub(super) fn make(path: &Path) -> Result<(), JournalError> {
+    let new = missing(path);
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| JournalError::File { path: path.to_owned(), source })?;
+    // Each new name stands in the directory above it: without that, all that follows could be gone with it.
+    new.into_iter().try_for_each(|directory| sync_directory(parent(directory)))
+}
+
 /// This directory and those above it that are not there yet, the innermost first.
 fn missing(path: &Path) -> Vec<&Path> {
     path.ancestors().take_while(|level| !level.as_os_str().is_empty() && !level.exists()).collect()
@@ -114,7 +118,8 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn sync_directory(path: &Path) -> Result<(), JournalError> {
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(path: &Path) -> Result<(), JournalError> {
     let synced = File::open(path).and_then(|directory| directory.sync_all());
     synced.map_err(|source| JournalError::File { path: path.to_owned(), source })
 }

@@ -42,7 +42,7 @@ pub struct Line {
     /// Why it applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<AssetLine>,
-    /// Where the provider's bytes stand in `documents.bin`.
+    /// Where the provider's bytes stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<Place>,
     /// Name of the asset that was registered or whose registration ended.
@@ -140,20 +140,27 @@ enum ByName {
     Everything,
 }
 
-/// A document's place in `documents.bin`.
+/// A document's place: in `documents.bin`, or in a file of its own, which is called by the item's digest and stands in
+/// the folder `documents`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
-    /// First byte.
-    pub offset: u64,
-    /// Without the newline after it.
+    /// First byte in `documents.bin`; none for a file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// In `documents.bin` without the newline after it.
     pub length: u64,
 }
 
 impl Place {
-    /// One past the newline; `None` for a place that no file can have.
-    pub(super) fn end(self) -> Option<u64> {
-        self.offset.checked_add(self.length)?.checked_add(1)
+    /// Where the place in `documents.bin` after this one begins; `None` for one that no file can have. A file of its own
+    /// takes none there.
+    pub(super) fn next(self, end: u64) -> Option<u64> {
+        match self.offset {
+            Some(offset) if offset == end => offset.checked_add(self.length)?.checked_add(1),
+            Some(_) => None,
+            None => Some(end),
+        }
     }
 }
 

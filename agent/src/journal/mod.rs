@@ -5,13 +5,15 @@
 //! acknowledged to nobody: it is cut, and `documents.bin` to what the lines know. The first line of each batch says so,
 //! because a batch is more than one page of the disk, and any of them may be missing after a power cut: a hole is cut
 //! with what follows it if no other batch does. Damage anywhere else is an error. Each document's digest is checked when
-//! it is read.
+//! it is read. With [`Journal::share`] documents are files of their own instead, which agents of one host share; the order
+//! is the same.
 
 mod error;
 mod files;
 mod info;
 mod line;
 mod read;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +33,7 @@ pub use self::line::{AssetLine, Kind, Line, Place, ReasonLine, ResumeLine};
 pub use self::read::{lines, read};
 
 use self::files::Appender;
+use self::shared::Shared;
 
 /// The file of events, in the state directory.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -42,8 +45,9 @@ pub const DOCUMENTS: &str = "documents.bin";
 pub struct Journal {
     lines: Appender,
     documents: Appender,
+    shared: Option<Shared>,
     broken: bool,
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Journal {
@@ -64,7 +68,16 @@ impl Journal {
         let lines = Appender::open(&directory.path().join(JOURNAL), scanned.lines_end)?;
         let documents = Appender::open(&directory.path().join(DOCUMENTS), scanned.documents_end)?;
         directory.sync()?;
-        Ok(Self { lines, documents, broken: false, _directory: directory })
+        Ok(Self { lines, documents, shared: None, broken: false, directory })
+    }
+
+    /// Keeps documents in a folder of all agents of this host from now on: each once, however many have it.
+    ///
+    /// # Errors
+    /// The folder cannot be used, or lies on another file system than the state directory.
+    pub fn share(&mut self, folder: &Path) -> Result<(), JournalError> {
+        self.shared = Some(Shared::open(folder, self.directory.path())?);
+        Ok(())
     }
 
     /// Appends entries and makes them durable.
@@ -85,9 +98,9 @@ impl Journal {
         let mut has_documents = false;
         for entry in entries {
             let document = document(&entry.event);
-            let place = document.map(|document| self.append_document(document)).transpose()?;
+            let place = document.map(|(digest, document)| self.keep(digest, document)).transpose()?;
             has_documents |= place.is_some();
-            let subject = document.and_then(subject);
+            let subject = document.and_then(|(_, document)| subject(document));
             let line = line::of_entry(entry, place, subject.as_ref());
             lines.push(line.map_err(|why| JournalError::Asset(asset(&entry.event).to_owned(), why))?);
         }
@@ -95,7 +108,7 @@ impl Journal {
             first.begins = true;
         }
         if has_documents {
-            self.documents.sync()?;
+            self.shared.as_ref().map_or_else(|| self.documents.sync(), Shared::sync)?;
         }
         let mut text = String::new();
         for line in &lines {
@@ -108,8 +121,12 @@ impl Journal {
         Ok(lines)
     }
 
-    fn append_document(&mut self, document: &Bytes) -> Result<Place, JournalError> {
-        let place = Place { offset: self.documents.length(), length: document.len() as u64 };
+    fn keep(&mut self, digest: Digest, document: &Bytes) -> Result<Place, JournalError> {
+        let length = document.len() as u64;
+        if let Some(shared) = &self.shared {
+            return shared.keep(digest, document).map(|()| Place { offset: None, length });
+        }
+        let place = Place { offset: Some(self.documents.length()), length };
         self.documents.append(document)?;
         // For people who look into the file.
         self.documents.append(b"\n")?;
@@ -117,11 +134,11 @@ impl Journal {
     }
 }
 
-fn document(event: &Event) -> Option<&Bytes> {
+fn document(event: &Event) -> Option<(Digest, &Bytes)> {
     match event {
-        Event::Gained { document, .. } | Event::Revised { document, .. } | Event::Retracted { document, .. } => {
-            Some(document)
-        }
+        Event::Gained { digest, document, .. }
+        | Event::Revised { digest, document, .. }
+        | Event::Retracted { digest, document, .. } => Some((*digest, document)),
         Event::Rematched { .. }
         | Event::Left { .. }
         | Event::Registered { .. }

@@ -10,6 +10,7 @@ use node::client::journal::Entry;
 use schemas::digest::Digest;
 
 use super::line::{self, Line, Place};
+use super::shared::LINKS;
 use super::{DOCUMENTS, JOURNAL, JournalError, is_whole};
 
 /// Reads the lines of a state directory's journal, with every document checked; see [`read`].
@@ -39,6 +40,7 @@ pub fn read(directory: &Path, take: impl FnMut(Entry)) -> Result<Vec<Line>, Jour
 pub(super) struct Scanned {
     journal: PathBuf,
     documents: Option<File>,
+    links: PathBuf,
     /// Whether there is a journal at all.
     pub(super) is_there: bool,
     /// Whole lines.
@@ -66,9 +68,9 @@ pub(super) fn scan(directory: &Path) -> Result<Scanned, JournalError> {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(source) => return Err(JournalError::File { path, source }),
     };
-    let is_there = text.is_some();
+    let (is_there, links) = (text.is_some(), directory.join(LINKS));
     let mut scanned =
-        Scanned { journal, documents, is_there, lines: Vec::new(), lines_end: 0, torn: 0, documents_end: 0 };
+        Scanned { journal, documents, links, is_there, lines: Vec::new(), lines_end: 0, torn: 0, documents_end: 0 };
     scanned.take(&text.unwrap_or_default())?;
     Ok(scanned)
 }
@@ -105,8 +107,9 @@ impl Scanned {
             return Err(self.damaged(self.lines.len(), format!("it counts {} where {expected} follows", line.n)));
         }
         if let Some(place) = line.document {
-            let end = place.end().filter(|_| place.offset == self.documents_end);
-            let end = end.ok_or_else(|| self.damaged(self.lines.len(), "its document has another's place".into()))?;
+            let end = place
+                .next(self.documents_end)
+                .ok_or_else(|| self.damaged(self.lines.len(), "its document has another's place".into()))?;
             self.documents_end = end;
         }
         self.lines.push(line);
@@ -123,23 +126,41 @@ impl Scanned {
     }
 
     fn document(&self, place: Place, digest: Digest) -> Result<Bytes, String> {
-        let fault = |error: io::Error| format!("its document at byte {} of {DOCUMENTS}: {error}", place.offset);
-        let file = self.documents.as_ref().ok_or_else(|| fault(ErrorKind::NotFound.into()))?;
-        let length = file.metadata().map_err(fault)?.len();
-        // Before memory is spent on a length that nobody wrote.
-        if place.end().is_none_or(|end| end > length) {
-            return Err(fault(ErrorKind::UnexpectedEof.into()));
-        }
-        let mut bytes = vec![0; usize::try_from(place.length).map_err(|error| error.to_string())?];
-        file.read_exact_at(&mut bytes, place.offset).map_err(fault)?;
+        let (stands, bytes) = match place.offset {
+            Some(offset) => {
+                let file = self.documents.as_ref().ok_or_else(|| ErrorKind::NotFound.into());
+                let bytes = file.and_then(|file| part(file, offset, place.length.saturating_add(1)));
+                (format!("at byte {offset} of {DOCUMENTS}"), bytes.map(without_newline))
+            }
+            None => {
+                let file = File::open(self.links.join(digest.to_string()));
+                (format!("{digest} in {LINKS}"), file.and_then(|file| part(&file, 0, place.length)))
+            }
+        };
+        let bytes = bytes.map_err(|error| format!("its document {stands}: {error}"))?;
         if is_whole(&bytes, digest) {
             Ok(bytes.into())
         } else {
-            Err(format!("its document at byte {} of {DOCUMENTS} is not what was written", place.offset))
+            Err(format!("its document {stands} is not what was written"))
         }
     }
 
     fn damaged(&self, index: usize, what: String) -> JournalError {
         JournalError::Damaged { path: self.journal.clone(), line: index + 1, what }
     }
+}
+
+/// Bytes of a file.
+fn part(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    // Before memory is spent on a length that nobody wrote.
+    if offset.checked_add(length).is_none_or(|end| file.metadata().is_ok_and(|metadata| end > metadata.len())) {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, offset).map(|()| bytes)
+}
+
+fn without_newline(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.pop();
+    bytes
 }

@@ -48,7 +48,7 @@ fn reasons() -> Reasons {
 }
 
 /// One entry of each kind.
-fn entries() -> Vec<Entry> {
+pub(super) fn entries() -> Vec<Entry> {
     let ((one, first), (two, second), (three, third)) =
         (item("A-1", "1.0.0"), item("A-1", "1.0.1"), item("A-1", "2.0.0"));
     let resume = |position, digest| Some(Resume { incarnation: 0xfeed, position: Position(position), digest });
@@ -69,7 +69,7 @@ fn entries() -> Vec<Entry> {
 }
 
 /// What is read has the places of its elements; those are of no importance.
-fn assert_same(read: &[Entry], written: &[Entry]) {
+pub(super) fn assert_same(read: &[Entry], written: &[Entry]) {
     assert_eq!(read.len(), written.len());
     for (read, written) in read.iter().zip(written) {
         match (&read.event, &written.event) {
@@ -84,14 +84,14 @@ fn assert_same(read: &[Entry], written: &[Entry]) {
 }
 
 /// Opens a journal, with what is in it.
-fn open(directory: &Path) -> Result<(Journal, Vec<Entry>), JournalError> {
+pub(super) fn open(directory: &Path) -> Result<(Journal, Vec<Entry>), JournalError> {
     let mut entries = Vec::new();
     let journal = Journal::open(directory, |entry| entries.push(entry))?;
     Ok((journal, entries))
 }
 
 /// What is in it for those who only read.
-fn read_entries(directory: &Path) -> Vec<Entry> {
+pub(super) fn read_entries(directory: &Path) -> Vec<Entry> {
     let mut entries = Vec::new();
     read(directory, |entry| entries.push(entry)).unwrap();
     entries

@@ -4,6 +4,7 @@
 //! reply) when its `Stored` comes back. `Stored` events come in the order of the actions, so effects apply in the order
 //! of decisions, live and after a restart alike.
 
+mod behind;
 mod below;
 mod config;
 mod deliver;
@@ -19,7 +20,9 @@ mod reports;
 mod session;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod uplinks;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -41,6 +44,7 @@ use crate::shard;
 use crate::store::Write;
 use crate::uplink::{self, ParkedId, Uplink};
 
+use self::behind::Answers;
 use self::below::Below;
 use self::deliver::Latest;
 use self::names::Names;
@@ -51,6 +55,7 @@ use self::session::Session;
 pub use self::below::Route;
 pub use self::config::{Config, ENVELOPE_BYTES_MAX};
 pub use self::inventory::Listed;
+pub use self::totals::Totals;
 
 /// What happens to an engine.
 #[derive(Clone, Debug)]
@@ -77,6 +82,13 @@ pub enum Event {
         /// What it says.
         intake: Box<Intake>,
     },
+    /// The items of an answer are all out; what is trimmed from now on, it does not lack.
+    AnswerEnded {
+        /// On this link.
+        link: LinkId,
+        /// To this exchange.
+        exchange: ExchangeId,
+    },
     /// The oldest unanswered `Store` is durable.
     Stored(Ticket),
     /// It is not, and nothing of it may be believed.
@@ -85,6 +97,13 @@ pub enum Event {
     StoreLost(String),
     /// A link of a shard is not caught up.
     Need {
+        /// Which.
+        link: LinkId,
+        /// It has everything up to here.
+        after: Position,
+    },
+    /// A link of a shard has not looked at everything that was trimmed.
+    Lags {
         /// Which.
         link: LinkId,
         /// It has everything up to here.
@@ -166,7 +185,8 @@ pub struct ReplyTo {
     pub answer: Answer,
     /// The log as the answer saw it: what is pushed later lies after this.
     pub snapshot: Position,
-    /// What was asked for: to be fetched in stretches by [`Engine::answer_stretch`], up to the snapshot.
+    /// What was asked for: to be fetched in stretches by [`Engine::answer_stretch`], up to the snapshot. If it is
+    /// anything, [`Event::AnswerEnded`] follows.
     pub asks: Arc<[Subscription]>,
 }
 
@@ -177,27 +197,6 @@ pub enum CloseReason {
     Replaced,
     /// The store failed, so that the link's generation could not be kept.
     StoreFailed,
-}
-
-/// Counts for the operator; label sets are bounded by construction.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Leaves answered, by major, minor and status.
-    pub answered: BTreeMap<(&'static str, &'static str, &'static str), u64>,
-    /// Items accepted into the log.
-    pub accepted: u64,
-    /// Items that repeated what was there.
-    pub duplicates: u64,
-    /// Hellos answered with *behind*.
-    pub behind: u64,
-    /// Requests at a local server that were answered from what is here.
-    pub cache_hits: u64,
-    /// Requests for something that upstreams may have more of.
-    pub cache_misses: u64,
-    /// Of these, how many waited for what others had asked for already.
-    pub coalesced: u64,
-    /// Items trimmed from the log.
-    pub trimmed: u64,
 }
 
 /// See the module.
@@ -226,6 +225,8 @@ pub struct Engine {
     uplinks: BTreeMap<ServerGuid, Uplink>,
     /// Whether somebody waits for the list, as the uplinks were told.
     lists: bool,
+    /// Answers whose items are not all out.
+    answers: Answers,
     /// Clients below local servers.
     below: Below,
     names: Names,
@@ -256,10 +257,12 @@ impl Engine {
             Event::Hello { link, client, resume, mark } => self.hello(now, link, client, resume, mark),
             Event::LinkDown(link) => self.link_down(now, link),
             Event::Document { link, exchange, intake } => self.document(now, link, exchange, intake),
+            Event::AnswerEnded { link, exchange } => self.answer_ended(link, exchange),
             Event::Stored(ticket) => self.stored(ticket),
             Event::StoreFailed(ticket, why) => self.store_failed(ticket, why),
             Event::StoreLost(why) => self.store_lost(&why),
             Event::Need { link, after } => self.need(link, after),
+            Event::Lags { link, after } => self.lags(link, after),
             Event::Cursors(reports) => self.cursors(&reports),
             Event::Policy(policy) => self.policy = Policy { epoch: self.policy.epoch + 1, ..policy },
             Event::Uplink(server, event) => self.uplink(now, server, event),
@@ -344,11 +347,6 @@ impl Engine {
     /// Registered clients.
     pub fn registered(&self) -> usize {
         self.registered.len()
-    }
-
-    /// Live links.
-    pub fn connected(&self) -> usize {
-        self.sessions.len()
     }
 
     /// The shard that owns a link.

@@ -72,10 +72,7 @@ impl Engine {
             if self.staged.get(&client).is_some_and(|(newest, _)| *newest == ticket) {
                 self.staged.remove(&client);
             }
-            let mut touched = self.version_keys(client);
-            self.subscriptions.replace(client, list);
-            touched.extend(self.version_keys(client));
-            self.tell_versions(self.now, &touched);
+            self.replace_list(client, list);
         }
         if let Some((client, time)) = plan.contact {
             self.registered.insert(client, time);
@@ -95,7 +92,7 @@ impl Engine {
             }
             self.registered.remove(&client);
             self.cursors.remove(&client);
-            self.subscriptions.end_all(client);
+            self.replace_list(client, Vec::new());
         }
         for (client, known) in plan.below {
             self.below.commit(ticket, client, known);
@@ -121,6 +118,13 @@ impl Engine {
             self.answer_above(upward);
         }
         self.trim();
+    }
+
+    fn replace_list(&mut self, client: ClientGuid, list: Vec<Subscription>) {
+        let mut touched = self.version_keys(client);
+        self.subscriptions.replace(client, list);
+        touched.extend(self.version_keys(client));
+        self.tell_versions(self.now, &touched);
     }
 
     /// The store has it not: every good word is taken back.
@@ -158,6 +162,7 @@ impl Engine {
             let status = status_label(&leaf.status);
             *self.totals.answered.entry((leaf.major, leaf.minor, status)).or_default() += 1;
         }
+        self.answer_begins(&reply);
         self.actions.push_back(Action::Reply(reply));
     }
 
@@ -195,38 +200,6 @@ impl Engine {
             }
         }
         self.announced(self.now, position);
-    }
-
-    /// When the oldest item may go that is over the bound.
-    pub(super) fn trims_at(&self) -> Option<Time> {
-        let (_, oldest) = self.catalogue.iter().next().filter(|_| self.is_over_bound())?;
-        Some(oldest.record.accepted.after(self.config.transit))
-    }
-
-    fn is_over_bound(&self) -> bool {
-        // In steps, so that who is behind is looked up rarely.
-        self.catalogue.len() > self.config.items_max + self.config.items_max / 16
-    }
-
-    pub(super) fn trim(&mut self) {
-        if self.broken.is_some() || self.trims_at().is_none_or(|at| at > self.now) {
-            return;
-        }
-        let (before, through) = (self.catalogue.len(), self.now);
-        let transit = self.config.transit;
-        let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
-        let Some(trimmed) = self.catalogue.trim(self.config.items_max, may_go) else { return };
-        self.totals.trimmed += (before - self.catalogue.len()) as u64;
-        let (catalogue, appending) = (&self.catalogue, &self.appending);
-        self.latest.retain(|_, latest| {
-            catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)
-        });
-        let below = trimmed.0 + 1;
-        let plan = Plan { writes: vec![Write::Trim { below }, super::recover::floor_row(trimmed)], ..Plan::default() };
-        self.store(plan);
-        let behind: Vec<LinkId> = self.sessions_behind();
-        self.totals.behind += behind.len() as u64;
-        self.actions.extend(behind.into_iter().map(|link| Action::Behind(link, trimmed)));
     }
 }
 

@@ -48,6 +48,7 @@ impl Engine {
             forgotten: Default::default(),
             staged: Default::default(),
             sessions: Default::default(),
+            answers: Default::default(),
             links: Default::default(),
             uplinks: Default::default(),
             lists: false,
@@ -108,15 +109,22 @@ impl Engine {
             let entropy = self.next_entropy();
             self.uplinks.insert(config.server, Uplink::new(config, entropy));
         }
-        let mut strangers = Vec::new();
+        let mut writes = Vec::new();
         for (key, value) in rows {
             match self.uplinks.get_mut(&uplink::server_of(&key)?) {
                 Some(uplink) => uplink.recover(&key, &value)?,
-                None => strangers.push(Write::Delete { table: Table::Uplinks, key }),
+                None => writes.push(Write::Delete { table: Table::Uplinks, key }),
             }
         }
-        if !strangers.is_empty() {
-            self.store(Plan { writes: strangers, ..Plan::default() });
+        if self.catalogue.is_trimmed() {
+            // What there is to choose from is read off the log.
+            for uplink in self.uplinks.values_mut() {
+                uplink.cut_list();
+                uplink.relist(&mut writes);
+            }
+        }
+        if !writes.is_empty() {
+            self.store(Plan { writes, ..Plan::default() });
         }
         let servers: Vec<_> = self.uplinks.keys().copied().collect();
         for server in servers {

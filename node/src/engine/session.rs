@@ -127,6 +127,7 @@ impl Engine {
             self.links.remove(&session.client);
         }
         self.tell_shard(link, shard::Event::LinkDown(link));
+        self.answers_end(link);
         self.unreached(link);
     }
 
@@ -163,15 +164,6 @@ impl Engine {
         if !writes.is_empty() {
             self.store(Plan { writes, ..Plan::default() });
         }
-    }
-
-    /// Live links below what was just trimmed.
-    pub(super) fn sessions_behind(&self) -> Vec<LinkId> {
-        let is_behind = |session: &Session| {
-            let cursor = self.cursors.get(&session.client).map_or(Position(0), |cursor| cursor.position());
-            self.catalogue.misses(self.subscriptions.of(session.client), cursor)
-        };
-        self.sessions.iter().filter(|(_, session)| is_behind(session)).map(|(link, _)| *link).collect()
     }
 
     pub(super) fn put_registration(&self, client: ClientGuid, now: Time) -> Write {
@@ -211,6 +203,11 @@ impl Engine {
             plan.joining.as_ref().is_some_and(|joining| joining.client == client)
                 || plan.contact.is_some_and(|(contact, _)| contact == client)
         })
+    }
+
+    /// Live links.
+    pub fn connected(&self) -> usize {
+        self.sessions.len()
     }
 
     /// The generation of a live link.

@@ -5,7 +5,7 @@ use schemas::digest::Digest;
 use schemas::mark::Mark;
 use topology::want::Want;
 
-use super::{Action, Ask, Effects, Event, HALT, Kind, Running, Step, Uplink};
+use super::{Action, Ask, Effects, Event, HALT, Kind, Step, Uplink};
 use crate::client::Via;
 use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
@@ -99,6 +99,10 @@ impl Uplink {
             self.clearing = behind;
             self.forget(now, effects);
             effects.report_again = true;
+        } else {
+            // What was asked for before a restart and is not wanted any more is to end.
+            let asked: Vec<Want> = self.asked.iter().cloned().collect();
+            asked.iter().for_each(|want| self.place(now, want, false));
         }
         self.reports.try_again();
         if let Some(policy) = policy
@@ -120,9 +124,7 @@ impl Uplink {
         self.lane = None;
         self.synchronised = false;
         self.held_back.clear();
-        if let Some(Running { step: Step::Refetch(wants), .. }) = self.running.take() {
-            self.refetch.extend(wants);
-        }
+        self.running = None;
         self.stop_telling();
         effects.ready.extend(self.waiting.settle_all());
         self.place_all(now);
@@ -138,7 +140,7 @@ impl Uplink {
         self.place_all(now);
     }
 
-    fn resynchronise(&mut self, now: Time, effects: &mut Effects) {
+    pub(super) fn resynchronise(&mut self, now: Time, effects: &mut Effects) {
         self.synchronised = false;
         self.again = self.running.is_some();
         self.clearing = true;
@@ -200,6 +202,8 @@ impl Uplink {
             }
             Step::Refetch(wants) => {
                 for want in wants {
+                    self.refetch.remove(&want);
+                    effects.writes.push(self.delete_refetch(&want));
                     effects.ready.extend(self.waiting.settle(Kind::Refetch, &want));
                 }
             }

@@ -10,6 +10,7 @@ use topology::want::Want;
 use super::{Action, Ask, Effects, HOLD_MIN, Kind, ParkedId, Realm, Running, Step, Uplink};
 use crate::client::Draft;
 use crate::ids::{ExchangeId, Time};
+use crate::store::Write;
 
 /// Wants in one Request.
 const WANTS_MAX: usize = 8192;
@@ -43,25 +44,50 @@ impl Uplink {
         }
     }
 
+    /// How a word is asked for; nothing: nobody waits for it.
+    pub(crate) fn told_as(&self, word: &Want) -> &BTreeSet<Want> {
+        static NOTHING: BTreeSet<Want> = BTreeSet::new();
+        self.told.get(word).unwrap_or(&NOTHING)
+    }
+
     /// What was told so far, to be told anew.
     pub(crate) fn told(&self) -> Vec<Want> {
         self.told.keys().cloned().collect()
     }
 
     /// A Request from below waits for this; answers whether nobody else did, and it is not asked for yet.
-    pub(crate) fn await_want(&mut self, now: Time, kind: Kind, want: &Want, id: ParkedId) -> bool {
+    pub(crate) fn await_want(
+        &mut self,
+        now: Time,
+        kind: Kind,
+        want: &Want,
+        id: ParkedId,
+        writes: &mut Vec<Write>,
+    ) -> bool {
         let is_first = self.waiting.add(kind, want, id) && !self.is_under_way(kind, want);
         match kind {
             Kind::Ask => self.place(now, want, false),
-            Kind::Refetch => _ = self.refetch.insert(want.clone()),
-            Kind::List => self.lists = true,
+            Kind::Refetch | Kind::List => self.fetch(kind, want, writes),
         }
         is_first
     }
 
-    /// Content that was here and was trimmed is asked for again; nobody waits for it.
-    pub(crate) fn refetch(&mut self, want: Want) {
-        self.refetch.insert(want);
+    /// What was here and was trimmed is asked for again: durable, as who asked is answered without it, now or when his
+    /// time is over.
+    pub(crate) fn fetch(&mut self, kind: Kind, want: &Want, writes: &mut Vec<Write>) {
+        match kind {
+            // By the subscription of who asks.
+            Kind::Ask => {}
+            Kind::Refetch => {
+                if self.refetch.insert(want.clone()) {
+                    writes.push(self.put_refetch(want));
+                }
+            }
+            Kind::List => {
+                self.lists = true;
+                self.relist(writes);
+            }
+        }
     }
 
     /// When a want would be asked for, if it is not yet.
@@ -91,7 +117,7 @@ impl Uplink {
         } else {
             self.ending.entry(want.clone()).or_insert_with(|| now.after(self.config.hold.max(HOLD_MIN)));
         }
-        if !wanted || asked {
+        if !wanted || self.has(want) {
             self.due.remove(want);
         } else {
             let at = if at_once { now } else { self.gathered_at(now) };
@@ -135,6 +161,10 @@ impl Uplink {
             self.halted = None;
             self.place_all(now);
         }
+        if self.ending.get(&Want::Everything).is_some_and(|at| *at <= now) {
+            // The End of everything ends all that is asked for beside it.
+            self.resynchronise(now, effects);
+        }
         match self.next_step(now) {
             Some(step) => self.open(step, effects),
             None => self.come_to_rest(effects),
@@ -161,8 +191,7 @@ impl Uplink {
                 return Some(Step::Ask(due.into_iter().take(WANTS_MAX).collect()));
             }
             if !self.refetch.is_empty() {
-                let wants = std::mem::take(&mut self.refetch);
-                return Some(Step::Refetch(wants.into_iter().collect()));
+                return Some(Step::Refetch(self.refetch.iter().take(WANTS_MAX).cloned().collect()));
             }
         }
         None
@@ -189,7 +218,10 @@ impl Uplink {
         let exchange = ExchangeId(self.next_exchange);
         self.next_exchange += 1;
         let action = match &step {
-            Step::Catalog => Action::Open(exchange, vec![draft(Major::Request, Some(Minor::Catalog), &[])]),
+            Step::Catalog => {
+                self.list_cut = false;
+                Action::Open(exchange, vec![draft(Major::Request, Some(Minor::Catalog), &[])])
+            }
             Step::Ask(wants) => {
                 wants.iter().for_each(|want| _ = self.due.remove(want));
                 self.batch = None;

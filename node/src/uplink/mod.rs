@@ -1,6 +1,6 @@
 //! The client above: what a local server asks one of its upstreams for, and how far it has heard it.
 //!
-//! The engine says what is wanted below ([`Uplink::want`]) and takes what comes; this machine decides what goes over the
+//! The engine says what is wanted below (`Uplink::want`) and takes what comes; this machine decides what goes over the
 //! link and when: one exchange at a time, so that what is gathered while one is under way goes together in the next; and
 //! beside it one that tells of those below.
 //! What an upstream was asked for is durable, and counts only when its answer was stored.
@@ -185,6 +185,8 @@ pub struct Uplink {
     asked: BTreeSet<Want>,
     /// Durable: whether it has the standing Request:Catalog.
     has_catalog: bool,
+    /// Whether some of its list was trimmed here since.
+    list_cut: bool,
     /// Whether somebody below waits for the list.
     lists: bool,
     /// The upstream refused in every form.
@@ -209,7 +211,7 @@ pub struct Uplink {
     ending: BTreeMap<Want, Time>,
     /// When the names gathered now are asked for.
     batch: Option<Time>,
-    /// To be fetched once more: trimmed here.
+    /// Durable: to be fetched once more, as it was trimmed here.
     refetch: BTreeSet<Want>,
     waiting: Waiting,
     words: Words,
@@ -262,6 +264,7 @@ impl Uplink {
             resume: None,
             asked: BTreeSet::new(),
             has_catalog: false,
+            list_cut: false,
             lists: false,
             halted: None,
             connected: false,
@@ -359,7 +362,20 @@ impl Uplink {
 
     /// Whether the list that somebody below waits for is here, or not to be had.
     pub(crate) fn has_list(&self) -> bool {
-        self.has_catalog || self.ask == Ask::Everything
+        (self.has_catalog && !self.list_cut) || self.ask == Ask::Everything
+    }
+
+    /// Some of its list was trimmed here.
+    pub(crate) fn cut_list(&mut self) {
+        self.list_cut = true;
+    }
+
+    /// Asks for its list once more if some of it was trimmed here.
+    pub(crate) fn relist(&mut self, writes: &mut Vec<Write>) {
+        if self.has_catalog && self.list_cut {
+            self.has_catalog = false;
+            writes.push(self.delete_catalog());
+        }
     }
 
     /// Says whether somebody below waits for the list.

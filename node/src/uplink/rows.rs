@@ -24,6 +24,8 @@ const TOLD: u8 = 4;
 const GONE: u8 = 5;
 /// The GUID that it gave this node, and in which life of its log.
 const ASSIGNED: u8 = 6;
+/// A want to be fetched once more.
+const REFETCH: u8 = 7;
 
 /// The upstream that a row belongs to.
 pub(crate) fn server_of(key: &[u8]) -> Result<ServerGuid, Damaged> {
@@ -62,6 +64,18 @@ impl Uplink {
 
     pub(super) fn delete_asked(&self, want: &Want) -> Write {
         self.delete(ASKED, &want.encode())
+    }
+
+    pub(super) fn put_refetch(&self, want: &Want) -> Write {
+        self.put(REFETCH, &want.encode(), Bytes::new())
+    }
+
+    pub(super) fn delete_refetch(&self, want: &Want) -> Write {
+        self.delete(REFETCH, &want.encode())
+    }
+
+    pub(super) fn delete_catalog(&self) -> Write {
+        self.delete(CATALOG, &[])
     }
 
     pub(super) fn put_catalog(&self) -> Write {
@@ -108,14 +122,15 @@ impl Uplink {
     /// Everything that counts on what the upstream is believed to have: it is to be asked for anew.
     pub(super) fn delete_held(&self) -> Vec<Write> {
         let asked = self.asked.iter().map(|want| self.delete_asked(want));
-        asked.chain([self.delete(RESUME, &[]), self.delete(CATALOG, &[])]).collect()
+        asked.chain([self.delete(RESUME, &[]), self.delete_catalog()]).collect()
     }
 
     /// Everything.
     pub(super) fn delete_all(&self) -> Vec<Write> {
         let gone = self.reports.gone().map(|client| self.delete_gone(client));
+        let refetch = self.refetch.iter().map(|want| self.delete_refetch(want));
         let rest = [FALLEN_BACK, TOLD, ASSIGNED].map(|kind| self.delete(kind, &[]));
-        self.delete_held().into_iter().chain(rest).chain(gone).collect()
+        self.delete_held().into_iter().chain(rest).chain(gone).chain(refetch).collect()
     }
 
     /// Takes a row as the store holds it.
@@ -126,10 +141,7 @@ impl Uplink {
             RESUME => self.resume = Some(resume_of(value).ok_or_else(|| damaged("a position of another length"))?),
             CATALOG => self.has_catalog = true,
             FALLEN_BACK => self.ask = Ask::Elements,
-            ASKED => {
-                let want = Want::decode(rest).map_err(|error| damaged(&error.to_string()))?;
-                self.asked.insert(want);
-            }
+            ASKED => _ = self.asked.insert(want_of(rest)?),
             TOLD => self.reports.set_told(true),
             ASSIGNED => {
                 let assigned = assigned_of(value).ok_or_else(|| damaged("a name of another length"))?;
@@ -138,6 +150,7 @@ impl Uplink {
             GONE => {
                 self.reports.set_gone(gone_of(value).ok_or_else(|| damaged("a way of another length"))?);
             }
+            REFETCH => _ = self.refetch.insert(want_of(rest)?),
             _ => return Err(damaged("a key of an unknown kind")),
         }
         Ok(())
@@ -160,6 +173,10 @@ fn gone_of(value: &[u8]) -> Option<Gone> {
     };
     let route = hops.iter().map(hop).collect::<Option<_>>()?;
     rest.is_empty().then_some(Gone { route, contact: Time(u64::from_be_bytes(*contact)) })
+}
+
+fn want_of(bytes: &[u8]) -> Result<Want, Damaged> {
+    Want::decode(bytes).map_err(|error| Damaged { what: "uplink", reason: error.to_string() })
 }
 
 fn resume_of(value: &[u8]) -> Option<Resume> {

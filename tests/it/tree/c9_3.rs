@@ -1,139 +1,180 @@
-//! Clause 9.3: who is below, by which way, and what it is called.
+//! Clause 9.3: trees of any shape, which change while they are in use.
 
-use relay::config::{Collisions, Guid, Upstream};
+use link::hello::Hello;
+use link::pki::Role;
+use relay::config::Upstream;
 use schemas::core::ReplyStatus;
-use schemas::guid::{ClientGuid, ServerGuid};
-use schemas::names::Spelling;
-use schemas::version::Major;
+use schemas::guid::ClientGuid;
+use schemas::mark::Mark;
+use schemas::version::VersionInfo;
 use schemas::write::{self, HeaderFields, MessageDraft};
-use serde_json::{Value, json};
-use tests::harness::{TestAgent, TestClient, TestServer, draft, within};
+use tests::harness::draft::{self, component_item};
+use tests::harness::{Authority, Capture, Recorder, TestClient, TestServer};
 
-use super::{root, same_realm, synchronised};
-use crate::two_nodes::agents::agent;
+use super::{PROVIDER, publish, root, same_realm, synchronised, under, under_all};
 
-const LEAF: ClientGuid = ClientGuid(0x93_00aa);
-const NAME: ClientGuid = ClientGuid(0x93_00bb);
-
-fn list(version: &str) -> String {
-    format!("[[asset]]\nname = \"Device\"\nversion = \"{version}\"\n")
+fn runs(file: &str) -> VersionInfo {
+    draft::asset("Editor", "1", vec![draft::component(file, "1")])
 }
 
-/// A local server that the one above takes for one.
-async fn local(above: &mut TestServer, guid: u128) -> TestServer {
-    above.restart_with(|config| _ = config.policy.local_servers.insert(Guid(ClientGuid(guid)))).await;
-    let upstream = Upstream::with(above.addr(), above.guid(), same_realm());
-    TestServer::start(ServerGuid(guid), |config| config.upstream = vec![upstream]).await
+fn above(upstream: &TestServer) -> Upstream {
+    Upstream::with(upstream.addr(), upstream.guid(), same_realm())
 }
 
-/// The inventory of a server but for local servers, once it is as expected.
-async fn inventory_when(server: &TestServer, what: &str, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-    let look = async {
-        let mut every = tokio::time::interval(std::time::Duration::from_millis(50));
-        loop {
-            every.tick().await;
-            let (_, inventory) = server.control("GET /inventory", "").await;
-            let all = inventory["clients"].as_array().unwrap().iter();
-            let is_device = |client: &&Value| client["assets"].to_string().contains("Device");
-            let clients: Vec<Value> = all.filter(is_device).cloned().collect();
-            if holds(&clients) {
-                return clients;
-            }
-        }
-    };
-    within(what, look).await
-}
-
-async fn ask(server: &TestServer, client: ClientGuid) -> (u16, Value) {
-    let question = json!({ "client": client.to_string(), "major": "request", "minor": null });
-    server.control("POST /ask", &question.to_string()).await
-}
-
-// R-9.3-4, R-1-2: the root knows the leaf five tiers down, with the way to it, and asks it directly.
-#[tokio::test]
-async fn c9_3_the_root_knows_and_asks_a_leaf_five_tiers_down() {
-    const TOP: u128 = 0x93_0001;
-    let mut chain = vec![root(TOP).await];
-    for guid in TOP + 1..TOP + 5 {
-        let above = chain.last_mut().unwrap();
-        let below = local(above, guid).await;
-        chain.push(below);
+// R-9.3-1: eight servers in a chain: what is asked at the bottom is answered from the top, what is published at the top
+// is pushed to the bottom, and each hop has its answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn c9_3_a_chain_of_eight_carries_items_down_and_answers_up() {
+    let mut chain = vec![root(0x3_0000).await];
+    let provider = TestClient::connect(&chain[0], PROVIDER).await;
+    publish(&provider, &[component_item("present", "a.so", "1")]).await;
+    for number in 1..=8 {
+        let next = under(&chain[number - 1], 0x3_0000 + number as u128, same_realm()).await;
+        chain.push(next);
     }
-    let lowest = chain.last().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let leaf = TestAgent::run(agent((lowest.addr(), lowest.guid()), LEAF, folder.path(), &list("4.1")));
-    let clients = inventory_when(&chain[0], "the leaf in the root's inventory", |clients| clients.len() == 1).await;
-    let hop = |server: u128, client: u128| {
-        json!({ "server": ServerGuid(server).to_string(), "client": ClientGuid(client).to_string() })
-    };
-    let mut way: Vec<Value> = (TOP..TOP + 4).map(|server| hop(server, server + 1)).collect();
-    way.push(hop(TOP + 4, LEAF.0));
-    assert_eq!((&clients[0]["client"], &clients[0]["path"]), (&json!(LEAF.to_string()), &json!(way)));
-    let (status, answer) = ask(&chain[0], LEAF).await;
-    assert_eq!(status, 200, "{answer}");
-    assert_eq!(answer["replies"][0]["status"], "Succeeded", "{answer}");
-    assert_eq!(answer["replies"][0]["reply_id"], answer["message_id"], "R-10.1.6-3");
-    assert!(answer["delivered"].to_string().contains("Device"), "{answer}");
-    leaf.stop().await;
-}
-
-// R-9.3-7, R-9.3-8: the reply gives another GUID; it is used from the next message on, and then the old one is gone.
-#[tokio::test]
-async fn c9_3_an_agent_takes_the_guid_that_its_server_gives_it() {
-    let mut server =
-        TestServer::start(ServerGuid(0x93_0011), |config| config.policy.assign = [(Guid(LEAF), Guid(NAME))].into())
-            .await;
-    let folder = tempfile::tempdir().unwrap();
-    let config =
-        |server: &TestServer, version| agent((server.addr(), server.guid()), LEAF, folder.path(), &list(version));
-    let leaf = TestAgent::run(config(&server, "1"));
-    let assigned =
-        |lines: &[agent::journal::Line]| lines.iter().any(|line| line.event == agent::journal::Kind::Assigned);
-    leaf.lines_when("the GUID in the journal", assigned).await;
-    leaf.stop().await;
-    server.restart_with(|config| config.policy.assign.clear()).await;
-    let leaf = TestAgent::run(config(&server, "2"));
-    let is_second = |clients: &[Value]| clients.len() == 1 && clients[0]["assets"][0]["version"] == "2";
-    let clients = inventory_when(&server, "the new version", is_second).await;
-    assert_eq!(clients[0]["client"], NAME.to_string());
-    assert_eq!(ask(&server, NAME).await.0, 200, "and it is reached by it");
-    leaf.stop().await;
-
-    let client = TestClient::connect(&server, LEAF).await;
-    for (name, status) in [(LEAF, ReplyStatus::Failed), (NAME, ReplyStatus::Succeeded)] {
-        let header = HeaderFields { client_guid: Some(name), ..draft::header() };
-        let presence = MessageDraft { major: Major::Register, minor: None, data: None };
-        assert_eq!(client.ask(write::message(Spelling::Double, &header, &[presence])).await.statuses(), [status]);
+    let client = TestClient::connect(&chain[8], ClientGuid(0x3_0100)).await;
+    let mut got = client.ask(draft::request_full(&[runs("a.so")])).await.succeeded().ids();
+    if got.is_empty() {
+        // The chain took longer than an answer waits.
+        got.extend(client.take_until("present").await.into_iter().map(|item| item.id));
+    }
+    assert_eq!(got, ["present"]);
+    publish(&provider, &[component_item("later", "a.so", "1")]).await;
+    assert_eq!(client.take_until("later").await.len(), 1);
+    for server in &chain {
+        let snapshot = server.snapshot_when(|snapshot| snapshot.shard.taken > 0).await;
+        assert_eq!((snapshot.shard.unanswered, snapshot.shard.refused), (0, 0));
     }
 }
 
-// R-9.3-16: two agents with one GUID below different local servers are two records, and each is reached.
+// R-9.3-2: attached at run time a local server brings everything that is below it, detached it takes it away.
+#[tokio::test(flavor = "multi_thread")]
+async fn c9_3_subtrees_are_attached_and_detached_at_run_time() {
+    let (one, other) = (root(0x3_1000).await, root(0x3_1100).await);
+    let providers = [TestClient::connect(&one, PROVIDER).await, TestClient::connect(&other, PROVIDER).await];
+    publish(&providers[0], &[component_item("of one", "a.so", "1")]).await;
+    publish(&providers[1], &[component_item("of the other", "a.so", "1")]).await;
+    let mut top = root(0x3_1200).await;
+    let below = under(&top, 0x3_1300, same_realm()).await;
+    let client = TestClient::connect(&below, ClientGuid(0x3_1001)).await;
+    assert!(client.ask(draft::request_full(&[runs("a.so")])).await.succeeded().ids().is_empty());
+
+    top.reload(|config| config.upstream = vec![above(&one)]).await;
+    assert_eq!(client.take_until("of one").await.len(), 1);
+    synchronised(&top, 1).await;
+    top.reload(|config| config.upstream = vec![above(&other)]).await;
+    assert_eq!(client.take_until("of the other").await.len(), 1);
+    one.snapshot_when(|snapshot| snapshot.subscriptions == 0 && snapshot.connected == 1).await;
+    publish(&providers[0], &[component_item("too late", "a.so", "1")]).await;
+    publish(&providers[1], &[component_item("in time", "a.so", "1")]).await;
+    assert_eq!(client.take_until("in time").await.len(), 1, "and nothing from where it was");
+}
+
+// R-8-2: a local server registered with five servers; the End at one leaves four.
+#[tokio::test(flavor = "multi_thread")]
+async fn c8_of_five_registrations_one_is_ended_and_four_stay() {
+    let mut servers = Vec::new();
+    for number in 0..5 {
+        let server = root(0x3_2000 + number).await;
+        let provider = TestClient::connect(&server, PROVIDER).await;
+        servers.push((server, provider));
+    }
+    let upstreams: Vec<Upstream> = servers.iter().map(|(server, _)| above(server)).collect();
+    let mut local = under_all(0x3_2100, upstreams, |_| ()).await;
+    let client = TestClient::connect(&local, ClientGuid(0x3_2001)).await;
+    client.ask(draft::request_full(&[runs("a.so")])).await.succeeded();
+    for (server, _) in &servers {
+        server.snapshot_when(|snapshot| snapshot.subscriptions > 0).await;
+    }
+    local.reload(|config| _ = config.upstream.remove(2)).await;
+    servers[2].0.snapshot_when(|snapshot| snapshot.subscriptions == 0).await;
+    for (number, (server, provider)) in servers.iter().enumerate() {
+        publish(provider, &[component_item(&format!("item-{number}"), "a.so", "1")]).await;
+        assert_eq!(server.snapshot().await.subscriptions == 0, number == 2);
+    }
+    let mut got = Vec::new();
+    while got.len() < 4 {
+        got.extend(client.take().await.items().into_iter().map(|item| item.id));
+    }
+    got.sort();
+    assert_eq!(got, ["item-0", "item-1", "item-3", "item-4"]);
+}
+
+// R-9.3-2: a server that would stand below itself: whoever is asked by it answers Failed, it hangs up by itself, and the
+// rest of the tree goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn c9_3_a_cycle_is_refused_and_the_tree_goes_on() {
+    let mut top = root(0x3_3000).await;
+    let provider = TestClient::connect(&top, PROVIDER).await;
+    let middle = under(&top, 0x3_3100, same_realm()).await;
+    let bottom = under(&middle, 0x3_3200, same_realm()).await;
+    let client = TestClient::connect(&bottom, ClientGuid(0x3_3001)).await;
+    client.ask(draft::request_full(&[runs("a.so")])).await.succeeded();
+    synchronised(&bottom, 1).await;
+    let wanted = middle.snapshot().await.subscriptions;
+
+    let hello = Hello { path: Some(vec![Mark::of(top.guid().0)]), ..Hello::default() };
+    let circular = TestClient::connect_with(&bottom, ClientGuid(0x3_3002), hello).await.unwrap();
+    assert!(circular.hello().path.as_ref().unwrap().contains(&Mark::of(top.guid().0)), "it is told what stands above");
+    for document in [draft::register(&[runs("a.so")]), draft::request_full(&[runs("a.so")])] {
+        let leaf = circular.ask(document).await.leaf();
+        assert_eq!(leaf.status, ReplyStatus::Failed);
+        assert!(leaf.why.contains("cycle"), "{}", leaf.why);
+    }
+
+    top.reload(|config| config.upstream = vec![above(&bottom)]).await;
+    publish(&provider, &[component_item("item", "a.so", "1")]).await;
+    assert_eq!(client.take_until("item").await.len(), 1);
+    let snapshot = top.snapshot().await;
+    assert_eq!((snapshot.uplinks_synchronised, snapshot.wants_asked), (0, 0));
+    assert_eq!((bottom.snapshot().await.registered, middle.snapshot().await.subscriptions), (1, wanted));
+}
+
+// R-9.3-6: the GUID that a client brings is kept.
 #[tokio::test]
-async fn c9_3_two_agents_of_one_guid_are_told_apart() {
-    let mut top =
-        TestServer::start(ServerGuid(0x93_0021), |config| config.policy.collisions = Collisions::Assign).await;
-    let left = local(&mut top, 0x93_0022).await;
-    let right = local(&mut top, 0x93_0023).await;
-    // The first upstream's address changed with its restart.
-    let left = {
-        let mut left = left;
-        let upstream = Upstream::with(top.addr(), top.guid(), same_realm());
-        left.restart_with(|config| config.upstream = vec![upstream]).await;
-        left
-    };
-    synchronised(&left, 1).await;
-    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let one = TestAgent::run(agent((left.addr(), left.guid()), LEAF, folders[0].path(), &list("1")));
-    inventory_when(&top, "the first", |clients| clients.len() == 1).await;
-    let other = TestAgent::run(agent((right.addr(), right.guid()), LEAF, folders[1].path(), &list("2")));
-    let clients = inventory_when(&top, "both", |clients| clients.len() == 2).await;
-    let version = |client: &Value| client["assets"][0]["version"].as_str().unwrap().to_owned();
-    let mut versions: Vec<String> = clients.iter().map(version).collect();
-    versions.sort();
-    assert_eq!(versions, ["1", "2"]);
-    let names: Vec<&str> = clients.iter().map(|client| client["client"].as_str().unwrap()).collect();
-    assert!(names.contains(&LEAF.to_string().as_str()), "the first keeps its own: {names:?}");
-    assert_ne!(names[0], names[1]);
-    one.stop().await;
-    other.stop().await;
+async fn c9_3_a_guid_that_a_client_brings_is_kept() {
+    let server = root(0x3_4000).await;
+    let guid = ClientGuid(0x7a11_0000_c0de_4bad_9bad_0000_0000_0001);
+    let client = TestClient::connect(&server, guid).await;
+    let header = HeaderFields { client_guid: Some(guid), server_guid: Some(server.guid()), ..draft::header() };
+    let data = [runs("a.so")];
+    let register = [MessageDraft { major: schemas::version::Major::Register, minor: None, data: Some(&data) }];
+    let answer = client.ask(write::message(schemas::names::Spelling::Double, &header, &register)).await.succeeded();
+    let schemas::core::Root::Reply(reply) = &answer.reply.document().root else { panic!("a reply") };
+    assert_eq!(reply.header.client_guid.as_ref().map(|named| named.value), Some(guid), "and no other assigned");
+    let again = TestClient::connect(&server, guid).await;
+    assert_eq!(server.snapshot_when(|snapshot| snapshot.registered == 1).await.subscriptions, 1);
+    again.ask(draft::end(&data)).await.succeeded();
+    assert_eq!(server.snapshot().await.subscriptions, 0);
+}
+
+// R-9.3-9: towards each server above another GUID; neither hears of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn c9_3_a_client_has_another_guid_at_each_server() {
+    const GUIDS: [u128; 2] = [0x71d4_9c0a_5be8_4f26_83c1_d09e_62b7_a4f5, 0x0e86_f3b2_97d5_4ac1_b64e_21f8_c93d_7a50];
+    let servers = [root(0x3_5000).await, root(0x3_5100).await];
+    let recorders = [Recorder::before(&servers[0]), Recorder::before(&servers[1])];
+    let mut upstreams = Vec::new();
+    for ((server, recorder), guid) in servers.iter().zip(&recorders).zip(GUIDS) {
+        let own = Authority::shared().issue(guid, Role::Client);
+        let upstream = Upstream::with(recorder.addr(), server.guid(), same_realm());
+        upstreams.push(Upstream { certificate: Some(own.certificate), key: Some(own.key), ..upstream });
+    }
+    let local = under_all(0x3_5200, upstreams, |_| ()).await;
+    for (number, server) in servers.iter().enumerate() {
+        let provider = TestClient::connect(server, PROVIDER).await;
+        publish(&provider, &[component_item(&format!("item-{number}"), "a.so", "1")]).await;
+    }
+    let client = TestClient::connect(&local, ClientGuid(0x3_5001)).await;
+    assert_eq!(client.ask(draft::request_full(&[runs("a.so")])).await.succeeded().ids(), ["item-0", "item-1"]);
+    for (number, recorder) in recorders.iter().enumerate() {
+        let capture = Capture::new(recorder.kept().into_iter().map(|kept| kept.body));
+        let tells = |guid: u128| {
+            let hex = format!("{guid:032x}");
+            let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
+            capture.tells(parts) || capture.tells(hex) || capture.tells(guid.to_be_bytes())
+        };
+        assert!(tells(GUIDS[number]), "its own");
+        assert!(!tells(GUIDS[1 - number]), "and not the other");
+    }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use relay::config::{Asks, Upstream};
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::version::{Code, CodeContent, CodeKind, Container, Info, VersionInfo};
-use tests::harness::{TestClient, TestServer, Wire, draft};
+use tests::harness::{Forwarder, TestClient, TestServer, draft};
 use tests::promtool;
 
-use super::{PROVIDER, foreign, root, same_realm, under};
+use super::{PROVIDER, foreign, root, root_of, same_realm, under};
 
 /// Every metric with its labels, and its value.
 fn series(page: &str) -> BTreeMap<&str, f64> {
@@ -34,7 +34,7 @@ async fn come_and_go(server: &TestServer, provider: &TestClient, number: u64) {
 // clients grow.
 #[tokio::test(flavor = "multi_thread")]
 async fn p_9_labels_of_a_tree_do_not_grow_with_clients() {
-    let root = root(0xc000).await;
+    let root = root_of(0xc000, &[0xc100]).await;
     let provider = TestClient::connect(&root, PROVIDER).await;
     // Nothing ends meanwhile, so that what is said upwards is always the same.
     let isp = under(&root, 0xc100, Asks { hold_seconds: 3600, ..same_realm() }).await;
@@ -92,8 +92,8 @@ fn with_code(id: &str) -> VersionInfo {
 async fn p_10_what_was_saved_is_what_was_counted() {
     let root = root(0xd000).await;
     let provider = TestClient::connect(&root, PROVIDER).await;
-    let wire = Wire::to(root.addr()).await;
-    let above = Upstream::with(wire.address(), root.guid(), foreign());
+    let way = Forwarder::to(root.addr()).await;
+    let above = Upstream::with(way.addr(), root.guid(), foreign());
     let isp = TestServer::start(ServerGuid(0xd100), |config| config.upstream = vec![above]).await;
     isp.snapshot_when(|snapshot| snapshot.uplinks_synchronised == 1).await;
     let mut clients = Vec::new();
@@ -116,7 +116,7 @@ async fn p_10_what_was_saved_is_what_was_counted() {
     let wire_bytes = |page: &BTreeMap<&str, f64>, side: &str, direction: &str| {
         page[format!("distributary_wire_bytes_total{{direction=\"{direction}\",side=\"{side}\"}}").as_str()]
     };
-    let (carried, provided) = (wire.carried(), provider.socket_bytes());
+    let (carried, provided) = (way.forwarded(), provider.socket_bytes());
     let sockets: Vec<_> = clients.iter().map(TestClient::socket_bytes).collect();
     let (to, from) = (sockets.iter().map(|of| of.received).sum(), sockets.iter().map(|of| of.sent).sum());
     assert_near("down, out", wire_bytes(&page, "down", "out"), to);

@@ -8,11 +8,13 @@ mod authority;
 mod client;
 pub mod draft;
 mod forwarder;
+mod leaks;
 pub mod memory;
 pub mod raw;
 mod received;
+mod recorder;
 mod server;
-mod wire;
+pub mod stub;
 
 use std::time::Duration;
 
@@ -20,9 +22,11 @@ pub use self::agent::{TestAgent, agent_config};
 pub use authority::Authority;
 pub use client::{Pushed, TestClient};
 pub use forwarder::{Forwarded, Forwarder};
+pub use leaks::Capture;
 pub use received::{Answered, Got, Leaf, items, leaves};
+pub use recorder::{Kept, Recorder, Way};
 pub use server::{TestServer, page};
-pub use wire::{Carried, Wire};
+pub use stub::Stub;
 
 /// As long as anything in a test may take; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -213,6 +213,28 @@ fn c10_1_1_what_is_registered_below_is_known_at_every_node_above() {
 }
 
 #[test]
+fn c10_1_1_what_a_hundred_clients_said_goes_up_in_one_document_and_each_is_known_by_its_own() {
+    let mut chain = Chain::new([Realm::Same, Realm::Same]);
+    for number in 0..100 {
+        let (link, _) = chain.benches[1].connect(client(1, number), None);
+        let own = runs(&format!("crate-{number}"), "1.0.0");
+        chain.benches[1].send(link, &register(1 + number, &[own]));
+    }
+    let (link, _) = chain.benches[0].connect(ClientGuid(GUIDS[1]), None);
+    chain.links[1] = Some(link);
+    chain.tell(1, uplink::Event::Connected { behind: false, start: START, policy: None, path: Vec::new() });
+    let reports: Vec<Bytes> =
+        chain.asked(1).into_iter().filter(|(.., is_report)| *is_report).map(|(_, bytes, _)| bytes).collect();
+    let [report] = &reports[..] else { panic!("{} documents", reports.len()) };
+    let reply = chain.benches[0].send(link, report);
+    assert!(statuses(&reply).iter().all(|status| *status == ReplyStatus::Succeeded));
+    for number in 0..100 {
+        let own = Interest::from_version_info(&runs(&format!("crate-{number}"), "1.0.0"));
+        assert_eq!(chain.known(0, client(1, number)), Some([(Mode::Full, own)].into()));
+    }
+}
+
+#[test]
 fn a_foreign_realm_is_told_of_nobody() {
     let mut chain = Chain::joined([Realm::Foreign, Realm::Same]);
     let (device, _) = chain.benches[2].connect(DEVICE, None);
