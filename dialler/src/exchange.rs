@@ -156,9 +156,9 @@ fn outcomes(reply: &MessageCoreReply, asked: Option<(MessageId, usize)>) -> Resu
     if let Some(other) = other {
         return Err(format!("a reply to {} where one to {message_id} belongs (10.1.6)", other.text));
     }
-    // A document that was refused as a whole has one answer.
-    let is_whole =
-        outcomes.len() == count || matches!(&outcomes[..], [(status, _)] if *status != ReplyStatus::Succeeded);
+    // A document that was refused as a whole has one answer, or one for each thing that is not supported (8.2.2).
+    let is_refused = !outcomes.is_empty() && outcomes.iter().all(|(status, _)| *status != ReplyStatus::Succeeded);
+    let is_whole = outcomes.len() == count || is_refused;
     if is_whole { Ok(outcomes) } else { Err(format!("{} replies to {count} messages (10.1.5)", outcomes.len())) }
 }
 
@@ -195,9 +195,12 @@ mod tests {
 
     #[test]
     fn each_message_has_its_reply() {
-        use ReplyStatus::{Failed, Succeeded};
+        use ReplyStatus::{Failed, MajorNotSupported, MinorNotSupported, Succeeded};
         assert_eq!(heard(&[Succeeded, Failed], Some(5), 2), Ok(vec![Succeeded, Failed]));
         assert_eq!(heard(&[Failed], Some(5), 2), Ok(vec![Failed]), "refused as a whole");
+        let both = [MajorNotSupported, MinorNotSupported];
+        assert_eq!(heard(&both, Some(5), 1), Ok(both.to_vec()), "refused in two ways");
+        assert!(heard(&[Succeeded, Failed], Some(5), 1).is_err(), "more than an answer");
         assert!(heard(&[Succeeded], Some(5), 2).is_err(), "half an answer");
         assert!(heard(&[Succeeded], Some(6), 1).is_err(), "the answer to something else");
         assert_eq!(heard(&[Succeeded, Failed], None, 1), Ok(vec![Succeeded, Failed]), "parts count for themselves");

@@ -64,6 +64,15 @@ pub struct Inserted {
     pub outdated: Option<Position>,
 }
 
+/// What was trimmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Everything up to here.
+    pub floor: Position,
+    /// Those of it that nothing had replaced.
+    pub current: Vec<(Position, ItemRecord)>,
+}
+
 /// How an item goes to a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
@@ -169,9 +178,9 @@ impl Catalogue {
         }
     }
 
-    /// Forgets the oldest items that may go until `keep` are left; answers the new floor if it moved.
-    pub fn trim(&mut self, keep: usize, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Position> {
-        let mut floor = None;
+    /// Forgets the oldest items that may go until `keep` are left; `None` if there is none.
+    pub fn trim(&mut self, keep: usize, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Trimmed> {
+        let (mut floor, mut current) = (None, Vec::new());
         while self.items.len() > keep
             && let Some(oldest) = self.items.first_entry().filter(|oldest| may_go(&oldest.get().record))
         {
@@ -182,9 +191,10 @@ impl Catalogue {
             }
             if item.current {
                 self.forget_current(position, &item.record);
+                current.push((position, item.record));
             }
         }
-        floor
+        Some(Trimmed { floor: floor?, current })
     }
 
     fn forget_current(&mut self, position: Position, record: &ItemRecord) {
@@ -205,6 +215,11 @@ impl Catalogue {
         if let Some(identity) = record.subject.identity.clone() {
             self.slots.remove(&(identity, record.is_entry));
         }
+    }
+
+    /// Whether anything was ever trimmed.
+    pub fn is_trimmed(&self) -> bool {
+        self.trimmed_before > Position(0) || !self.trimmed.is_empty()
     }
 
     /// Whether something that `subscriptions` may have asked for was trimmed after `position`. Errs towards yes.
@@ -287,6 +302,11 @@ impl Catalogue {
     /// The last position that was inserted.
     pub fn head(&self) -> Position {
         self.head
+    }
+
+    /// Everything up to here was trimmed, or never there.
+    pub fn floor(&self) -> Position {
+        self.items.keys().next().map_or(self.head, |first| Position(first.0.saturating_sub(1)))
     }
 
     /// The item at a position, unless it was trimmed.

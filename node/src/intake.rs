@@ -70,6 +70,8 @@ pub enum Body {
 pub struct Orders {
     /// Of the part's intake form; tells a repeated message from another one with the same `Message_ID`.
     pub digest: Digest,
+    /// Self-contained; those of an item are its own, others share the document.
+    pub bytes: Bytes,
     /// In document order, at least one.
     pub orders: Vec<Order>,
     /// The part as an item, if every message in it is a Deliver.
@@ -201,13 +203,14 @@ fn orders(facts: &Validated, core: &MessageCore, messages: &[Message]) -> Orders
     let digest = Digest::of(&bytes);
     let orders: Vec<Order> = messages.iter().map(order).collect();
     let delivered = orders.iter().all(|order| order.meaning == Ok(Meaning::Deliver));
-    let item = delivered.then(|| item(bytes, digest, facts.document().spelling, messages));
-    Orders { digest, orders, item }
+    let item = delivered.then(|| item(&bytes, digest, facts.document().spelling, messages));
+    let bytes = item.as_ref().map_or(bytes, |item| item.bytes.clone());
+    Orders { digest, bytes, orders, item }
 }
 
-fn item(bytes: Bytes, digest: Digest, spelling: Spelling, messages: &[Message]) -> Item {
+fn item(bytes: &Bytes, digest: Digest, spelling: Spelling, messages: &[Message]) -> Item {
     // An item outlives the document it came in, and must not keep that, nor its share of the link's budget.
-    let bytes = Bytes::copy_from_slice(&bytes);
+    let bytes = Bytes::copy_from_slice(bytes);
     let versions = || messages.iter().filter_map(as_version);
     let infos: Vec<VersionInfo> = versions().flat_map(|message| message.data.infos()).cloned().collect();
     let is_entry = versions().all(|message| message.minor == Some(Minor::Catalog));

@@ -21,10 +21,26 @@ pub struct Policy {
     /// Clients that are local servers of this realm: they nest the headers of whatever is below them, and subscribe for
     /// it themselves.
     pub local_servers: BTreeSet<ClientGuid>,
+    /// GUIDs that clients get at registration: GUID of the certificate → GUID at this server (9.3).
+    pub assign: BTreeMap<ClientGuid, ClientGuid>,
+    /// What becomes of a client below that has the GUID of another one.
+    pub collisions: Collisions,
     /// Whether everything may be asked for in full; else a list has to do (8.2.2).
     pub full_of_everything: bool,
     /// How long the answer to a Request waits for upstreams that may have more; zero: it is given at once (R-8.2.2-12).
     pub combine: Duration,
+}
+
+/// When a local server reports a client whose GUID is known by another way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Collisions {
+    /// It is the same client, and has moved (R-9.3-17).
+    #[default]
+    Move,
+    /// It is another client, and gets a GUID of its own (R-9.3-16).
+    Assign,
+    /// It is another client, and is refused.
+    Refuse,
 }
 
 impl Default for Policy {
@@ -34,6 +50,8 @@ impl Default for Policy {
             providers: BTreeSet::new(),
             subtrees: BTreeMap::new(),
             local_servers: BTreeSet::new(),
+            assign: BTreeMap::new(),
+            collisions: Collisions::Move,
             full_of_everything: true,
             combine: Duration::from_secs(2),
         }

@@ -15,13 +15,16 @@ pub enum Table {
     Meta,
     /// (server GUID, kind, want) → what an upstream was asked for, and how far it was heard.
     Uplinks,
+    /// Client GUID → the GUID that it is called by (16 bytes), and that before (16 more) until it has used the new one.
+    Names,
     /// Client GUID → the inventory that a local server reported for it, and the way to it.
     Below,
 }
 
 impl Table {
     /// Every table, in the order of their declaration.
-    pub const ALL: [Self; 6] = [Self::Registrations, Self::Cursors, Self::Seen, Self::Meta, Self::Uplinks, Self::Below];
+    pub const ALL: [Self; 7] =
+        [Self::Registrations, Self::Cursors, Self::Seen, Self::Meta, Self::Uplinks, Self::Names, Self::Below];
 }
 
 /// One change. The writes of one commit become durable together, log before tables.

@@ -279,6 +279,7 @@ impl Config {
             local_servers: set(&self.policy.local_servers),
             full_of_everything: self.policy.full_of_everything,
             combine: Duration::from_millis(self.policy.combine_milliseconds),
+            ..Policy::default()
         }
     }
 

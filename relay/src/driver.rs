@@ -64,6 +64,8 @@ pub(crate) enum Input {
         /// Where the answer goes.
         answer: oneshot::Sender<Stretch>,
     },
+    /// The items of an answer are all out.
+    AnswerEnded(LinkId, ExchangeId),
     /// The operator changed the policy.
     Policy(Policy),
     /// The link to an upstream stands.
@@ -228,6 +230,9 @@ impl Driver {
                 // Whoever asked may be gone with his link.
                 drop(answer.send(self.engine.answer_stretch(&asks, after, snapshot)));
             }
+            Input::AnswerEnded(link, exchange) => {
+                self.engine.handle(now, engine::Event::AnswerEnded { link, exchange });
+            }
             Input::Policy(policy) => self.engine.handle(now, engine::Event::Policy(policy)),
             Input::UplinkUp(server, ends, event) => {
                 if let Some(uplink) = self.uplinks.get_mut(&server) {
@@ -347,6 +352,7 @@ impl Driver {
         let now = clock::now();
         match action {
             shard::Action::Need { link, after } => self.engine.handle(now, engine::Event::Need { link, after }),
+            shard::Action::Lags { link, after } => self.engine.handle(now, engine::Event::Lags { link, after }),
             shard::Action::Read { link, positions } => {
                 let items = positions.into_iter().map(|position| (position, self.reader.read(position.0))).collect();
                 self.shard.handle(now, shard::Event::Data { link, items });

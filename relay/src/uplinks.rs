@@ -15,7 +15,6 @@ use node::ids::Resume;
 use node::uplink::{self, Action, Event};
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::mark::Mark;
-use schemas::names::Spelling;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -157,10 +156,7 @@ fn input(hop: Hop, said: Said) -> Input {
         Said::Replied(exchange, outcomes) => Event::Replied { exchange, outcomes },
         Said::Delivered(exchange, intake) => Event::Delivery { via: Via::Exchange(exchange), intake },
         Said::Ended(exchange) => Event::Ended(exchange),
-        Said::TooLong(exchange, why) => {
-            let outcomes = vec![(schemas::core::ReplyStatus::Failed, Some(why))];
-            Event::Replied { exchange, outcomes }
-        }
+        Said::TooLong(exchange, why) => Event::TooLong(exchange, why),
         Said::Behind(position) => Event::Behind(position),
         Said::Path(path) => Event::Path(path),
         Said::Incoming(incoming) => return Input::Reach(reach::Input::Asked(hop, incoming)),
@@ -194,8 +190,8 @@ impl Handle {
             Action::Open(exchange, drafts) => {
                 self.say(|ends| ends.asks.try_send(Outgoing { exchange, content: Content::Drafts(drafts) }).is_ok())
             }
-            Action::Report(exchange, parts) => {
-                let content = Content::Parts(Spelling::Double, parts);
+            Action::Report(exchange, spelling, parts) => {
+                let content = Content::Parts(spelling, parts);
                 self.say(|ends| ends.asks.try_send(Outgoing { exchange, content }).is_ok())
             }
             Action::Answer { position, spelling, answer } => {

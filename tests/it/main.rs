@@ -8,6 +8,7 @@ mod expected;
 mod kills;
 mod layout;
 mod reach;
+mod reports;
 mod rows;
 mod shapes;
 mod simulation;

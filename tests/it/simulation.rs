@@ -1,16 +1,27 @@
-//! The simulated tree: many seeds, each a life of one server, a provider and twelve devices with crashes, cuts and
+//! Many seeds, each a life of one server, a provider and twelve devices, or of a random tree, with crashes, cuts and
 //! partitions, held against a plain model.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tests::sim::{self, Options};
+use tests::sim::{self, Options, Shape};
 
 /// Seeds in CI. `DISTRIBUTARY_SEEDS=FIRST..END` runs others; a failure names its seed.
 const SEEDS: std::ops::Range<u64> = 0..1000;
+/// The same of random trees.
+const TREES: std::ops::Range<u64> = 0..2000;
 
 #[test]
 fn every_device_gets_each_item_once_and_in_order_whatever_crashes() {
-    let seeds = seeds();
+    println!("{}", run_all(seeds(SEEDS), Options::default()));
+}
+
+#[test]
+fn in_random_trees_likewise() {
+    println!("{}", run_all(seeds(TREES), Options { shape: Shape::Tree, ..Options::default() }));
+}
+
+/// Runs these seeds on every core, and says how much happened; the first that fails is named.
+fn run_all(seeds: std::ops::Range<u64>, options: Options) -> String {
     let next = AtomicU64::new(seeds.start);
     let (steps, entries) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -21,7 +32,7 @@ fn every_device_gets_each_item_once_and_in_order_whatever_crashes() {
                     if seed >= seeds.end {
                         break;
                     }
-                    match sim::run(seed, Options::default()) {
+                    match sim::run(seed, options) {
                         Ok(report) => {
                             steps.fetch_add(report.steps, Ordering::Relaxed);
                             entries.fetch_add(report.entries as u64, Ordering::Relaxed);
@@ -32,12 +43,8 @@ fn every_device_gets_each_item_once_and_in_order_whatever_crashes() {
             });
         }
     });
-    println!(
-        "{} seeds, {} events, {} journal entries",
-        seeds.end - seeds.start,
-        steps.into_inner(),
-        entries.into_inner()
-    );
+    let (count, steps, entries) = (seeds.end - seeds.start, steps.into_inner(), entries.into_inner());
+    format!("{count} seeds, {steps} events, {entries} journal entries")
 }
 
 #[test]
@@ -49,7 +56,7 @@ fn a_seed_replays_exactly() {
 fn acknowledging_before_sync_is_noticed() {
     let lies = Options { lies: true, ..Options::default() };
     let mut lost = 0;
-    for seed in 0..60 {
+    for seed in 0..120 {
         let Err(why) = sim::run(seed, lies) else { continue };
         // Other things go wrong as well when a server forgets; that a device lacks an item is what must be seen.
         if is_loss(&why) {
@@ -57,8 +64,8 @@ fn acknowledging_before_sync_is_noticed() {
             sim::run(seed, Options::default()).unwrap_or_else(|why| panic!("seed {seed} fails without lies: {why}"));
         }
     }
-    println!("a device lacks something in {lost} of 60 seeds");
-    assert!(lost >= 10, "a server that acknowledges before it syncs lost something in {lost} of 60 seeds only");
+    println!("a device lacks something in {lost} of 120 seeds");
+    assert!(lost >= 10, "a server that acknowledges before it syncs lost something in {lost} of 120 seeds only");
 }
 
 /// `device N: holds {...} instead of {...}`.
@@ -67,8 +74,8 @@ fn is_loss(why: &str) -> bool {
     first.starts_with("device ") && first.contains(": holds ") && first.contains(" instead of ")
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("DISTRIBUTARY_SEEDS") else { return SEEDS };
+fn seeds(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("DISTRIBUTARY_SEEDS") else { return usual };
     let parsed = text.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
     parsed.unwrap_or_else(|| panic!("DISTRIBUTARY_SEEDS={text}: write FIRST..END, such as 7..8"))
 }

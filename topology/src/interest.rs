@@ -4,6 +4,7 @@
 //! before children. Dates, descriptions and comments are not part of an interest, nor is a component's Source.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use schemas::digest::Digest;
 use schemas::version::VersionInfo;
@@ -17,6 +18,7 @@ use crate::versions::Versions;
 mod build;
 mod components;
 mod record_form;
+mod restate;
 
 pub(crate) use record_form::InterestRecord;
 
@@ -119,6 +121,11 @@ impl Interest {
         build::flattened(version_info)
     }
 
+    /// A `Version_Info` that says the same: read again it is an equal interest.
+    pub fn to_version_info(&self) -> VersionInfo {
+        restate::restated(self)
+    }
+
     /// Everything: Message_Data without any `Version_Info`.
     pub fn everything() -> Self {
         Self::from_version_info(&VersionInfo::default())
@@ -182,8 +189,22 @@ impl Interest {
                 nodes[parent as usize].has_children = true;
             }
         }
-        let left = Self::new(self.hosts.clone(), nodes);
+        let left = Self::new(self.used_hosts(&mut nodes), nodes);
         (!left.keys().is_empty()).then_some(left)
+    }
+
+    /// The product fields that these nodes stand under, in the order of their first use.
+    fn used_hosts(&self, nodes: &mut [Node]) -> Vec<Host> {
+        let mut places = vec![None; self.hosts.len()];
+        let mut hosts = Vec::new();
+        for node in nodes {
+            let own = node.host as usize;
+            node.host = *places[own].get_or_insert_with(|| {
+                hosts.push(self.hosts[own].clone());
+                index(hosts.len() - 1)
+            });
+        }
+        hosts
     }
 
     fn staying(&self, gone: &[bool]) -> Vec<bool> {
@@ -212,6 +233,13 @@ impl Interest {
 
     pub(crate) fn tops(&self) -> impl Iterator<Item = (u32, &Node)> {
         self.tops.iter().map(|at| (*at, self.node(*at)))
+    }
+
+    /// The versions that it states of this component, as they stand; the empty one for any.
+    pub fn versions_of(&self, name: &Name) -> BTreeSet<&str> {
+        let alike = self.named(name).map(|(_, node)| node);
+        let same = alike.filter(|node| node.name().is_some_and(|own| own.same(name)));
+        same.map(|node| node.versions().as_str()).collect()
     }
 
     /// Nodes whose name folds like this one.

@@ -9,7 +9,6 @@ use rkyv::{Archive, Deserialize, Serialize};
 use schemas::guid::ClientGuid;
 
 use crate::interest::{Interest, InterestRecord};
-use crate::key::MatchKey;
 use crate::matching::covers;
 use crate::record::{self, RecordError};
 use crate::subject::Reach;
@@ -156,11 +155,6 @@ impl Subscriptions {
             waiting.map(|subscription| subscription.mode).min()
         };
         self.index.candidates(&reach.keys()).into_iter().filter_map(|client| Some((client, mode(client)?))).collect()
-    }
-
-    /// Whether anybody waits under this key.
-    pub fn waits(&self, key: &MatchKey) -> bool {
-        self.index.waits(key)
     }
 
     /// Whether anybody waits for the content of an item of this reach.

@@ -9,6 +9,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
 use schemas::guid::{ClientGuid, ServerGuid};
+use topology::interest::Interest;
 use topology::subscriptions::{self, Subscription};
 
 use super::Engine;
@@ -17,8 +18,10 @@ use super::plan::Plan;
 use super::register::{Said, changes};
 use crate::ids::{Ticket, Time};
 use crate::intake::{Hop, Meaning, Refusal};
+use crate::policy::Collisions;
 use crate::records::{BelowRow, Damaged, client_key, client_of};
 use crate::store::{Table, Write};
+use crate::uplink::Gone;
 
 /// The hops to a client, from above: of each, its server and its client.
 pub type Route = Vec<(ServerGuid, ClientGuid)>;
@@ -46,8 +49,10 @@ pub(super) struct Below {
 }
 
 impl Known {
-    fn is_by(&self, speaker: &Speaker) -> bool {
-        self.via == speaker.link_client && self.path == speaker.path
+    /// Whether it was reported by this way; what it is called at its end may have changed.
+    pub(super) fn is_the_way(&self, speaker: &Speaker) -> bool {
+        let but_name = |path: &Route| path.split_last().map(|((server, _), before)| (*server, before.to_vec()));
+        self.via == speaker.link_client && but_name(&self.path) == but_name(&speaker.path)
     }
 
     pub(super) fn list(&self) -> Vec<Subscription> {
@@ -102,7 +107,7 @@ impl Below {
     }
 
     /// What is known of a client, what is on its way to the store included.
-    fn newest<'a>(&'a self, client: ClientGuid, plan: &'a Plan) -> Option<&'a Known> {
+    pub(super) fn newest<'a>(&'a self, client: ClientGuid, plan: &'a Plan) -> Option<&'a Known> {
         let planned = plan.below.iter().rev().find(|(planned, _)| *planned == client).map(|(_, known)| known);
         match planned.or(self.staged.get(&client).map(|(_, known)| known)) {
             Some(known) => known.as_ref(),
@@ -170,38 +175,75 @@ impl Engine {
         plan: &mut Plan,
     ) -> Result<(), (usize, Refusal)> {
         let Said { speaker, meanings, .. } = *said;
-        let client = speaker.client;
         let contact = speaker.sent.map_or(now, |sent| sent.min(now));
-        let known = self.below.newest(client, plan);
-        let moved = known.is_some_and(|known| !known.is_by(speaker));
+        let mut key = self.meant(speaker, plan);
+        let known = self.below.newest(key, plan);
+        let moved = known.is_some_and(|known| !known.is_the_way(speaker));
+        let is_another = self.policy.collisions != Collisions::Move && self.is_taken(key, speaker, plan);
         let is_older = match known {
             Some(known) => moved && contact < known.renewed,
-            None => self.last_here(client).is_some_and(|here| contact < here),
+            None => self.last_here(key).is_some_and(|here| contact < here),
         };
         // Who only says that it is there has what it had; else it starts anew where it is now.
         let stays = meanings.iter().all(|meaning| **meaning == Meaning::Presence);
+        let known = known.filter(|_| !is_another);
         let before = known.filter(|_| !moved || stays).map(Known::list).unwrap_or_default();
         let renewed = known.map_or(contact, |known| known.renewed.max(contact));
-        let (after, _) = self.folded(client, before, meanings)?;
-        if said.repeated || is_older || !meanings.iter().any(|meaning| changes(meaning)) {
+        let (is_new, is_gone) = (known.is_none(), is_gone(meanings));
+        let (after, _) = self.folded(key, before, meanings)?;
+        if said.repeated || !meanings.iter().any(|meaning| changes(meaning)) {
             return Ok(());
+        }
+        // Of one way nothing follows for another.
+        if (is_older && !is_another) || (is_gone && (is_new || moved)) {
+            return Ok(());
+        }
+        if is_another && self.policy.collisions == Collisions::Refuse {
+            let why = "another client of this node has this GUID";
+            return Err((0, refusal(ReplyStatus::Failed, why)));
         }
         let subscriptions = subscriptions::encode(&after).into();
         let known = Known { via: speaker.link_client, path: speaker.path.clone(), renewed, subscriptions };
-        self.check_room(client, &known, plan).map_err(|refusal| (0, refusal))?;
-        plan.set_below(client, Some(known));
+        self.check_room(key, is_new, &known, plan).map_err(|refusal| (0, refusal))?;
+        if is_another {
+            key = self.set_apart(speaker.client, plan);
+        }
+        self.use_name(key, speaker.client, plan);
         self.note_seen(now, said, plan);
+        if is_gone {
+            self.is_lost(key, plan);
+        } else {
+            plan.set_below(key, Some(known));
+            self.plan_report(key, contact, said, plan);
+        }
         Ok(())
     }
 
-    fn check_room(&self, client: ClientGuid, known: &Known, plan: &Plan) -> Result<(), Refusal> {
+    /// A client below is known no more.
+    fn is_lost(&mut self, key: ClientGuid, plan: &mut Plan) {
+        let Some(known) = self.below.newest(key, plan) else { return };
+        let gone = Gone { route: self.route_by(known), contact: known.renewed };
+        self.plan_gone(gone, plan);
+        plan.set_below(key, None);
+        self.forget_name(key, plan);
+    }
+
+    /// Whether somebody else is known by this GUID: by another way, and for something.
+    fn is_taken(&self, key: ClientGuid, speaker: &Speaker, plan: &Plan) -> bool {
+        match self.below.newest(key, plan) {
+            Some(known) => !known.is_the_way(speaker) && !known.list().is_empty(),
+            None => self.last_here(key).is_some(),
+        }
+    }
+
+    fn check_room(&self, client: ClientGuid, is_new: bool, known: &Known, plan: &Plan) -> Result<(), Refusal> {
         let Below { clients, staged, bytes } = &self.below;
-        let is_new = self.below.newest(client, plan).is_none();
         if is_new && clients.len() + staged.len() + plan.below.len() >= self.config.below_max {
             let why = format!("more than {} clients below this node", self.config.below_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
-        if bytes + known.bytes() > self.config.below_bytes_max {
+        let before = clients.get(&client).map_or(0, Known::bytes);
+        if bytes - before + known.bytes() > self.config.below_bytes_max {
             let why = format!("more than {} bytes of clients below this node", self.config.below_bytes_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
@@ -219,7 +261,7 @@ impl Engine {
     pub(super) fn expire_below(&mut self, now: Time) {
         let mut plan = Plan::default();
         for client in self.below.unheard(|renewed| now.since(renewed) > self.config.lease) {
-            plan.set_below(client, None);
+            self.is_lost(client, &mut plan);
         }
         if !plan.writes.is_empty() {
             self.store(plan);
@@ -232,17 +274,30 @@ impl Engine {
         up.max(self.registered.get(&client).copied())
     }
 
-    /// The hops from this node down to a client that is connected, registered or reported: the first is one of this
-    /// node's own links. What was reported of a client is newer than what it was here itself, or it is gone
-    /// (`is_here`): the link of one that has moved may outlast its move.
-    pub fn route(&self, client: ClientGuid) -> Option<Route> {
-        let own = |client| (self.config.server, client);
-        match self.below.clients.get(&client) {
-            Some(known) => Some([own(known.via)].into_iter().chain(known.path.iter().copied()).collect()),
+    /// What was reported of a client is newer than what it was here itself, or it is gone (`is_here`): the link of one that
+    /// has moved may outlast its move.
+    pub(super) fn route_to(&self, key: ClientGuid) -> Option<Route> {
+        match self.below.clients.get(&key) {
+            Some(known) => Some(self.route_by(known)),
             None => {
-                let is_known = self.links.contains_key(&client) || self.registered.contains_key(&client);
-                is_known.then(|| vec![own(client)])
+                let is_known = self.links.contains_key(&key) || self.registered.contains_key(&key);
+                is_known.then(|| vec![self.own_hop(key)])
             }
         }
     }
+
+    fn route_by(&self, known: &Known) -> Route {
+        [self.own_hop(known.via)].into_iter().chain(known.path.iter().copied()).collect()
+    }
+
+    /// Whoever is registered or reported.
+    pub(super) fn known_clients(&self) -> Vec<ClientGuid> {
+        let here = self.registered.keys().filter(|client| !self.below.clients.contains_key(client));
+        here.chain(self.below.clients.keys()).copied().collect()
+    }
+}
+
+/// Who ends everything, and says nothing else, is not there any more.
+fn is_gone(meanings: &[&Meaning]) -> bool {
+    matches!(meanings, [Meaning::End(ends)] if ends.iter().any(Interest::is_everything))
 }

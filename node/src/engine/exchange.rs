@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use schemas::core::ReplyStatus;
 use schemas::guid::ClientGuid;
+use schemas::names::Spelling;
 
 use super::below::Route;
 use super::plan::Plan;
@@ -27,11 +28,13 @@ pub(super) struct Speaker {
     pub(super) path: Route,
     /// When who speaks did so, as far as the nearest header says.
     pub(super) sent: Option<Time>,
+    /// How the document spells the namespaces.
+    pub(super) spelling: Spelling,
 }
 
 impl Speaker {
-    pub(super) fn new(link: LinkId, client: ClientGuid) -> Self {
-        Self { link, link_client: client, client, path: Route::new(), sent: None }
+    pub(super) fn new(link: LinkId, client: ClientGuid, spelling: Spelling) -> Self {
+        Self { link, link_client: client, client, path: Route::new(), sent: None, spelling }
     }
 
     /// Whether a local server passes on what one below it said.
@@ -55,7 +58,7 @@ impl Engine {
     pub(super) fn carry_out_document(&mut self, now: Time, link: LinkId, exchange: ExchangeId, intake: &Intake) {
         // A link that is gone has nobody to answer to; what it sent will be sent again.
         let Some(session) = self.sessions.get(&link) else { return };
-        let speaker = Speaker::new(link, session.client);
+        let speaker = Speaker::new(link, session.client, intake.spelling);
         let mut plan = Plan::default();
         let answer = self.part(now, &speaker, true, &intake.part, &mut plan);
         let reply = ReplyTo {
@@ -77,17 +80,24 @@ impl Engine {
     }
 
     fn part(&mut self, now: Time, speaker: &Speaker, outer: bool, part: &IntakePart, plan: &mut Plan) -> Answer {
-        let body = match self.fits(speaker, outer, &part.hop) {
-            Err(refusal) => AnswerBody::Leaves(refuse_part(part, &refusal)),
-            Ok(speaker) => match &part.body {
-                Body::Bad(why) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), why.clone())]),
-                Body::Parts(parts) => {
-                    AnswerBody::Parts(parts.iter().map(|part| self.part(now, &speaker, false, part, plan)).collect())
-                }
-                Body::Orders(orders) => AnswerBody::Leaves(self.orders(now, &speaker, &part.hop, orders, plan)),
-            },
+        let speaker = match self.fits(speaker, outer, &part.hop) {
+            Ok(speaker) => speaker,
+            Err(refusal) => {
+                let body = AnswerBody::Leaves(refuse_part(part, &refusal));
+                return Answer { server: part.hop.server, client: part.hop.client, body };
+            }
         };
-        Answer { server: part.hop.server, client: part.hop.client, body }
+        if let Some(name) = part.hop.client.filter(|_| speaker.client == speaker.link_client) {
+            self.use_name(speaker.client, name, plan);
+        }
+        let body = match &part.body {
+            Body::Bad(why) => AnswerBody::Leaves(vec![Leaf::failed(reply_id(&part.hop), why.clone())]),
+            Body::Parts(parts) => {
+                AnswerBody::Parts(parts.iter().map(|part| self.part(now, &speaker, false, part, plan)).collect())
+            }
+            Body::Orders(orders) => AnswerBody::Leaves(self.orders(now, &speaker, &part.hop, orders, plan)),
+        };
+        Answer { server: part.hop.server, client: self.name_in_answer(&speaker, outer, &part.hop, plan), body }
     }
 
     /// Whether a header names this hop (outer), or somebody whom the link's client speaks for (inner). 10.1.2.
@@ -115,7 +125,9 @@ impl Engine {
         }
         match hop.client {
             None => Ok(speaker.clone()),
-            Some(client) if client == speaker.link_client => Ok(Speaker { client, ..speaker.clone() }),
+            Some(name) if self.names.fits(speaker.link_client, name) => {
+                Ok(Speaker { client: speaker.link_client, ..speaker.clone() })
+            }
             Some(client) if !outer && below(client.0) => Ok(Speaker { client, ..speaker.clone() }),
             Some(_) => Err(refusal(ReplyStatus::Failed, "Client_GUID is not this link's client, nor delegated to it")),
         }
@@ -155,7 +167,8 @@ impl Engine {
             return Err((index, refusal(ReplyStatus::Failed, why)));
         }
         let repeated = self.repeated(speaker.author(), hop, orders.digest).map_err(|refusal| (0, refusal))?;
-        let said = Said { speaker, hop, digest: orders.digest, meanings: &meanings, repeated };
+        let Orders { digest, bytes, .. } = orders;
+        let said = Said { speaker, hop, digest: *digest, bytes, meanings: &meanings, repeated };
         self.register(now, &said, plan)
     }
 

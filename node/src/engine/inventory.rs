@@ -28,9 +28,10 @@ pub struct Listed<'a> {
 }
 
 impl Engine {
-    /// Of everybody who is connected, registered or reported the next `count` after one, in the order of their GUIDs.
+    /// Of everybody who is connected, registered or reported the next `count` after one, in one order.
     pub fn inventory(&self, after: Option<ClientGuid>, count: usize) -> Vec<Listed<'_>> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        // By keys, which names stand for.
+        let from = after.map_or(Bound::Unbounded, |name| Bound::Excluded(self.key_of(name).unwrap_or(name)));
         let here = self.links.range((from, Bound::Unbounded)).map(|(client, _)| *client).take(count);
         let registered = self.registered.range((from, Bound::Unbounded)).map(|(client, _)| *client).take(count);
         let below = self.below.after(from).map(|(client, _)| *client).take(count);
@@ -38,9 +39,10 @@ impl Engine {
         next.into_iter().take(count).map(|client| self.listed(client)).collect()
     }
 
-    fn listed(&self, client: ClientGuid) -> Listed<'_> {
-        let route = self.route(client).unwrap_or_default();
-        match self.below.get(client) {
+    pub(super) fn listed(&self, client: ClientGuid) -> Listed<'_> {
+        let (key, client) = (client, self.names.shown(client));
+        let route = self.route_to(key).unwrap_or_default();
+        match self.below.get(key) {
             Some(known) => {
                 let subscriptions = Cow::Owned(known.list());
                 Listed { client, route, subscriptions, contact: known.renewed, connected: false }
@@ -48,9 +50,9 @@ impl Engine {
             None => Listed {
                 client,
                 route,
-                subscriptions: Cow::Borrowed(self.subscriptions.of(client)),
-                contact: self.registered.get(&client).copied().unwrap_or(self.now),
-                connected: self.links.contains_key(&client),
+                subscriptions: Cow::Borrowed(self.subscriptions.of(key)),
+                contact: self.registered.get(&key).copied().unwrap_or(self.now),
+                connected: self.links.contains_key(&key),
             },
         }
     }

@@ -4,19 +4,25 @@
 //! reply) when its `Stored` comes back. `Stored` events come in the order of the actions, so effects apply in the order
 //! of decisions, live and after a restart alike.
 
+mod behind;
 mod below;
+mod config;
 mod deliver;
 mod exchange;
 mod inventory;
+mod names;
 mod parked;
 mod plan;
 pub mod reach;
 mod recover;
 mod register;
+mod reports;
 mod session;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod uplinks;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -38,76 +44,18 @@ use crate::shard;
 use crate::store::Write;
 use crate::uplink::{self, ParkedId, Uplink};
 
+use self::behind::Answers;
 use self::below::Below;
 use self::deliver::Latest;
+use self::names::Names;
 use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
 
 pub use self::below::Route;
+pub use self::config::{Config, ENVELOPE_BYTES_MAX};
 pub use self::inventory::Listed;
-
-/// Every bound of an engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// This node's GUID.
-    pub server: ServerGuid,
-    /// How many shards own its links.
-    pub shards: usize,
-    /// Items kept on offer; older ones are trimmed, and who may have missed one is told that it is behind.
-    pub items_max: usize,
-    /// Exchanges remembered to recognise repeated ones.
-    pub seen_max: usize,
-    /// For how long.
-    pub seen_for: Duration,
-    /// How long a registration lasts without contact.
-    pub lease: Duration,
-    /// Subscriptions of one client.
-    pub subscriptions_max: usize,
-    /// Clients below local servers.
-    pub below_max: usize,
-    /// Bytes in memory for them together.
-    pub below_bytes_max: usize,
-    /// Bytes of one item: a document's limit less the envelope that it is passed on in.
-    pub item_bytes_max: usize,
-    /// Items looked up for a link in one step.
-    pub stretch_items: usize,
-    /// How long an item is kept at least, whatever `items_max` says: with a cache of nothing, what passes through must
-    /// reach those whom it is for (R-8.2.2-15).
-    pub transit: Duration,
-    /// How others see this node on the way to the top.
-    pub mark: Mark,
-    /// Random, for delays.
-    pub entropy: u64,
-    /// The upstreams of a local server.
-    pub upstreams: Vec<uplink::Config>,
-}
-
-/// Room for the envelope around one item: header and namespaces, with a margin.
-pub const ENVELOPE_BYTES_MAX: usize = 4 << 10;
-
-impl Config {
-    /// The defaults of design.md for this server.
-    pub fn new(server: ServerGuid) -> Self {
-        Self {
-            server,
-            shards: 1,
-            items_max: 1_000_000,
-            seen_max: 1_000_000,
-            seen_for: Duration::from_secs(24 * 3600),
-            lease: Duration::from_secs(90 * 24 * 3600),
-            subscriptions_max: 1024,
-            below_max: 1_000_000,
-            below_bytes_max: 1 << 30,
-            item_bytes_max: (64 << 20) - ENVELOPE_BYTES_MAX,
-            stretch_items: 256,
-            transit: Duration::ZERO,
-            mark: Mark::of(server.0),
-            entropy: 0,
-            upstreams: Vec::new(),
-        }
-    }
-}
+pub use self::totals::Totals;
 
 /// What happens to an engine.
 #[derive(Clone, Debug)]
@@ -134,6 +82,13 @@ pub enum Event {
         /// What it says.
         intake: Box<Intake>,
     },
+    /// The items of an answer are all out; what is trimmed from now on, it does not lack.
+    AnswerEnded {
+        /// On this link.
+        link: LinkId,
+        /// To this exchange.
+        exchange: ExchangeId,
+    },
     /// The oldest unanswered `Store` is durable.
     Stored(Ticket),
     /// It is not, and nothing of it may be believed.
@@ -142,6 +97,13 @@ pub enum Event {
     StoreLost(String),
     /// A link of a shard is not caught up.
     Need {
+        /// Which.
+        link: LinkId,
+        /// It has everything up to here.
+        after: Position,
+    },
+    /// A link of a shard has not looked at everything that was trimmed.
+    Lags {
         /// Which.
         link: LinkId,
         /// It has everything up to here.
@@ -223,7 +185,8 @@ pub struct ReplyTo {
     pub answer: Answer,
     /// The log as the answer saw it: what is pushed later lies after this.
     pub snapshot: Position,
-    /// What was asked for: to be fetched in stretches by [`Engine::answer_stretch`], up to the snapshot.
+    /// What was asked for: to be fetched in stretches by [`Engine::answer_stretch`], up to the snapshot. If it is
+    /// anything, [`Event::AnswerEnded`] follows.
     pub asks: Arc<[Subscription]>,
 }
 
@@ -234,27 +197,6 @@ pub enum CloseReason {
     Replaced,
     /// The store failed, so that the link's generation could not be kept.
     StoreFailed,
-}
-
-/// Counts for the operator; label sets are bounded by construction.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Leaves answered, by major, minor and status.
-    pub answered: BTreeMap<(&'static str, &'static str, &'static str), u64>,
-    /// Items accepted into the log.
-    pub accepted: u64,
-    /// Items that repeated what was there.
-    pub duplicates: u64,
-    /// Hellos answered with *behind*.
-    pub behind: u64,
-    /// Requests at a local server that were answered from what is here.
-    pub cache_hits: u64,
-    /// Requests for something that upstreams may have more of.
-    pub cache_misses: u64,
-    /// Of these, how many waited for what others had asked for already.
-    pub coalesced: u64,
-    /// Items trimmed from the log.
-    pub trimmed: u64,
 }
 
 /// See the module.
@@ -283,8 +225,11 @@ pub struct Engine {
     uplinks: BTreeMap<ServerGuid, Uplink>,
     /// Whether somebody waits for the list, as the uplinks were told.
     lists: bool,
+    /// Answers whose items are not all out.
+    answers: Answers,
     /// Clients below local servers.
     below: Below,
+    names: Names,
     /// Documents whose answer waits for upstreams.
     parked: BTreeMap<ParkedId, Parked>,
     deadlines: BTreeSet<(Time, ParkedId)>,
@@ -297,6 +242,7 @@ pub struct Engine {
     /// A store that failed once is not trusted again: nothing more is accepted until a restart.
     broken: Option<String>,
     next_sweep: Time,
+    next_refresh: Time,
     actions: VecDeque<Action>,
     totals: Totals,
 }
@@ -311,10 +257,12 @@ impl Engine {
             Event::Hello { link, client, resume, mark } => self.hello(now, link, client, resume, mark),
             Event::LinkDown(link) => self.link_down(now, link),
             Event::Document { link, exchange, intake } => self.document(now, link, exchange, intake),
+            Event::AnswerEnded { link, exchange } => self.answer_ended(link, exchange),
             Event::Stored(ticket) => self.stored(ticket),
             Event::StoreFailed(ticket, why) => self.store_failed(ticket, why),
             Event::StoreLost(why) => self.store_lost(&why),
             Event::Need { link, after } => self.need(link, after),
+            Event::Lags { link, after } => self.lags(link, after),
             Event::Cursors(reports) => self.cursors(&reports),
             Event::Policy(policy) => self.policy = Policy { epoch: self.policy.epoch + 1, ..policy },
             Event::Uplink(server, event) => self.uplink(now, server, event),
@@ -335,6 +283,7 @@ impl Engine {
             self.next_sweep = now.after(SWEEP);
             self.expire_leases(now);
             self.expire_below(now);
+            self.refresh_reports(now);
             self.expire_seen(now);
         }
         self.tell_changes(now);

@@ -10,10 +10,10 @@ use topology::want::Want;
 
 use super::Engine;
 use super::exchange::Speaker;
-use super::plan::ask;
+use super::plan::{Plan, ask};
 use crate::ids::{ExchangeId, LinkId, Position, Time};
 use crate::intake::{Body, Intake, IntakePart, Meaning};
-use crate::uplink::{Kind, ParkedId, Uplink};
+use crate::uplink::{Ask, Kind, ParkedId, Realm, Uplink};
 
 /// A document that is carried out when upstreams have answered, or when its time is over.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Engine {
     ) -> Option<Box<Intake>> {
         let mut asked = Asked::default();
         if let Some(session) = self.sessions.get(&link).filter(|_| self.is_local()) {
-            self.collect(&Speaker::new(link, session.client), true, &intake.part, &mut asked);
+            self.collect(&Speaker::new(link, session.client, intake.spelling), true, &intake.part, &mut asked);
         }
         if asked.interests.is_empty() && !asked.list {
             return Some(intake);
@@ -66,7 +66,7 @@ impl Engine {
             return Some(intake);
         }
         let waits = !wait.is_zero() && self.parked.len() < PARKED_MAX;
-        let left = if waits { self.wait_for(now, &missing, until) } else { self.fetch_again(&missing) };
+        let left = self.fetch(now, &missing, waits.then_some(until));
         if left > 0 {
             let id = self.next_parked;
             self.parked.insert(id, Parked { link, exchange, intake, until, left });
@@ -87,9 +87,14 @@ impl Engine {
     /// What is asked for and not here, by upstream that may have it.
     fn missing(&self, asked: &Asked) -> Vec<(ServerGuid, Kind, Want)> {
         let mut missing = Vec::new();
-        let live = |uplink: &&Uplink| uplink.is_connected() && uplink.halted().is_none();
+        let live = |uplink: &&Uplink| uplink.halted().is_none();
         let lists = self.uplinks.values().filter(live).filter(|uplink| asked.list && !uplink.has_list());
         missing.extend(lists.map(|uplink| (uplink.config().server, Kind::List, Want::Everything)));
+        if asked.list && self.catalogue.is_trimmed() {
+            // A mirror makes the list of the content.
+            let mirrors = self.uplinks.values().filter(live).filter(|uplink| uplink.asks() == Ask::Everything);
+            missing.extend(mirrors.map(|uplink| (uplink.config().server, Kind::Refetch, Want::Everything)));
+        }
         for interest in &asked.interests {
             let trimmed = std::cell::OnceCell::new();
             let was_trimmed = || {
@@ -100,12 +105,14 @@ impl Engine {
             };
             for uplink in self.uplinks.values().filter(live) {
                 let server = uplink.config().server;
-                for want in self.needs(uplink, interest) {
-                    if !uplink.has(&want) {
-                        missing.push((server, Kind::Ask, want));
-                    } else if was_trimmed() {
-                        missing.push((server, Kind::Refetch, want));
-                    }
+                let needs = self.needs(uplink, interest);
+                let (had, lacking): (Vec<Want>, Vec<Want>) = needs.into_iter().partition(|want| uplink.has(want));
+                missing.extend(lacking.into_iter().map(|want| (server, Kind::Ask, want)));
+                if !had.is_empty() && was_trimmed() {
+                    // Of a mirror's everything no more than this is fetched again, unless that would tell another realm.
+                    let names_it = uplink.asks() == Ask::Everything && uplink.config().realm == Realm::Same;
+                    let again = if names_it { Want::of_interest(interest).into_iter().collect() } else { had };
+                    missing.extend(again.into_iter().map(|want| (server, Kind::Refetch, want)));
                 }
             }
         }
@@ -114,30 +121,25 @@ impl Engine {
         missing
     }
 
-    /// How many answers the next parked document waits for.
-    fn wait_for(&mut self, now: Time, missing: &[(ServerGuid, Kind, Want)], until: Time) -> usize {
-        let (mut left, mut is_first) = (0, false);
+    /// Asks for what is missing; answers how many answers the next parked document waits for.
+    fn fetch(&mut self, now: Time, missing: &[(ServerGuid, Kind, Want)], until: Option<Time>) -> usize {
+        let (mut left, mut is_first, mut writes) = (0, false, Vec::new());
         for (server, kind, want) in missing {
             let Some(uplink) = self.uplinks.get_mut(server) else { continue };
-            // What a foreign realm is asked for much later is not waited for.
-            if *kind == Kind::Ask && uplink.asked_at(now) > until {
-                continue;
+            // Nor is waited for what a foreign realm is asked for much later.
+            let waits = until.is_some_and(|until| *kind != Kind::Ask || uplink.asked_at(now) <= until);
+            if waits && uplink.is_connected() {
+                is_first |= uplink.await_want(now, *kind, want, self.next_parked, &mut writes);
+                left += 1;
+            } else {
+                uplink.fetch(*kind, want, &mut writes);
             }
-            is_first |= uplink.await_want(now, *kind, want, self.next_parked);
-            left += 1;
         }
         self.totals.coalesced += u64::from(left > 0 && !is_first);
-        left
-    }
-
-    /// Nobody waits: what was trimmed here comes by the subscription of who asks.
-    fn fetch_again(&mut self, missing: &[(ServerGuid, Kind, Want)]) -> usize {
-        for (server, kind, want) in missing {
-            if let (Kind::Refetch, Some(uplink)) = (kind, self.uplinks.get_mut(server)) {
-                uplink.refetch(want.clone());
-            }
+        if !writes.is_empty() && self.broken.is_none() {
+            self.store(Plan { writes, ..Plan::default() });
         }
-        0
+        left
     }
 
     fn turn_all(&mut self, now: Time, missing: &[(ServerGuid, Kind, Want)]) {

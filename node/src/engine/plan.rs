@@ -7,13 +7,14 @@ use schemas::names::Spelling;
 use topology::subscriptions::{Mode, Subscription};
 
 use super::below::Known;
+use super::reports::Report;
 use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
 use crate::answer::Answer;
 use crate::ids::{LinkId, Position, Resume, Ticket, Time};
 use crate::records::ItemRecord;
 use crate::store::Write;
-use crate::uplink;
+use crate::uplink::{self, Assigned, Gone};
 
 /// Decisions on their way to the store.
 #[derive(Debug, Default)]
@@ -34,6 +35,14 @@ pub(super) struct Plan {
     pub(super) joining: Option<Joining>,
     /// What is known then of clients below; nothing: they are gone.
     pub(super) below: Vec<(ClientGuid, Option<Known>)>,
+    /// What upstreams of the same realm are told then.
+    pub(super) reports: Vec<Report>,
+    /// Who is known neither here nor below then, if nothing comes between.
+    pub(super) gone: Vec<Gone>,
+    /// Clients that are called otherwise then.
+    pub(super) renamed: Vec<ClientGuid>,
+    /// What an upstream calls this node then.
+    pub(super) assigned: Option<(ServerGuid, Assigned)>,
     /// What an upstream is told then.
     pub(super) upward: Option<Upward>,
 }
@@ -63,10 +72,7 @@ impl Engine {
             if self.staged.get(&client).is_some_and(|(newest, _)| *newest == ticket) {
                 self.staged.remove(&client);
             }
-            let mut touched = self.version_keys(client);
-            self.subscriptions.replace(client, list);
-            touched.extend(self.version_keys(client));
-            self.tell_versions(self.now, &touched);
+            self.replace_list(client, list);
         }
         if let Some((client, time)) = plan.contact {
             self.registered.insert(client, time);
@@ -86,11 +92,21 @@ impl Engine {
             }
             self.registered.remove(&client);
             self.cursors.remove(&client);
-            self.subscriptions.end_all(client);
+            self.replace_list(client, Vec::new());
         }
         for (client, known) in plan.below {
             self.below.commit(ticket, client, known);
         }
+        for report in &plan.reports {
+            self.report(self.now, report);
+        }
+        if let Some((server, assigned)) = plan.assigned
+            && let Some(uplink) = self.uplinks.get_mut(&server)
+        {
+            uplink.set_assigned(assigned);
+        }
+        plan.gone.iter().for_each(|gone| self.report_gone(self.now, gone));
+        plan.renamed.into_iter().for_each(|client| self.report_state(self.now, client));
         if let Some(joining) = plan.joining {
             self.join(joining);
         }
@@ -102,6 +118,13 @@ impl Engine {
             self.answer_above(upward);
         }
         self.trim();
+    }
+
+    fn replace_list(&mut self, client: ClientGuid, list: Vec<Subscription>) {
+        let mut touched = self.version_keys(client);
+        self.subscriptions.replace(client, list);
+        touched.extend(self.version_keys(client));
+        self.tell_versions(self.now, &touched);
     }
 
     /// The store has it not: every good word is taken back.
@@ -139,6 +162,7 @@ impl Engine {
             let status = status_label(&leaf.status);
             *self.totals.answered.entry((leaf.major, leaf.minor, status)).or_default() += 1;
         }
+        self.answer_begins(&reply);
         self.actions.push_back(Action::Reply(reply));
     }
 
@@ -176,38 +200,6 @@ impl Engine {
             }
         }
         self.announced(self.now, position);
-    }
-
-    /// When the oldest item may go that is over the bound.
-    pub(super) fn trims_at(&self) -> Option<Time> {
-        let (_, oldest) = self.catalogue.iter().next().filter(|_| self.is_over_bound())?;
-        Some(oldest.record.accepted.after(self.config.transit))
-    }
-
-    fn is_over_bound(&self) -> bool {
-        // In steps, so that who is behind is looked up rarely.
-        self.catalogue.len() > self.config.items_max + self.config.items_max / 16
-    }
-
-    pub(super) fn trim(&mut self) {
-        if self.broken.is_some() || self.trims_at().is_none_or(|at| at > self.now) {
-            return;
-        }
-        let (before, through) = (self.catalogue.len(), self.now);
-        let transit = self.config.transit;
-        let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
-        let Some(trimmed) = self.catalogue.trim(self.config.items_max, may_go) else { return };
-        self.totals.trimmed += (before - self.catalogue.len()) as u64;
-        let (catalogue, appending) = (&self.catalogue, &self.appending);
-        self.latest.retain(|_, latest| {
-            catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)
-        });
-        let below = trimmed.0 + 1;
-        let plan = Plan { writes: vec![Write::Trim { below }, super::recover::floor_row(trimmed)], ..Plan::default() };
-        self.store(plan);
-        let behind: Vec<LinkId> = self.sessions_behind();
-        self.totals.behind += behind.len() as u64;
-        self.actions.extend(behind.into_iter().map(|link| Action::Behind(link, trimmed)));
     }
 }
 

@@ -225,7 +225,7 @@ impl Engine {
     }
 
     fn way_to(&self, client: ClientGuid) -> Result<LinkId, String> {
-        let link = self.links.get(&client).copied().ok_or(NOT_CONNECTED)?;
+        let link = self.key_of(client).and_then(|key| self.links.get(&key).copied()).ok_or(NOT_CONNECTED)?;
         if self.reach.open.len() >= OPEN_MAX {
             return Err("busy: as many clients are asked as can be at once".to_owned());
         }

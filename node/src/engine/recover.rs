@@ -48,10 +48,12 @@ impl Engine {
             forgotten: Default::default(),
             staged: Default::default(),
             sessions: Default::default(),
+            answers: Default::default(),
             links: Default::default(),
             uplinks: Default::default(),
             lists: false,
             below: Default::default(),
+            names: Default::default(),
             parked: Default::default(),
             deadlines: Default::default(),
             reach: Default::default(),
@@ -62,6 +64,7 @@ impl Engine {
             pending: Default::default(),
             broken: None,
             next_sweep: now.after(SWEEP),
+            next_refresh: now,
             actions: Default::default(),
             totals: Totals::default(),
         };
@@ -80,6 +83,7 @@ impl Engine {
                 Table::Meta if key == FLOOR => engine.catalogue = Catalogue::new(floor_of(&value)?),
                 Table::Meta => {}
                 Table::Uplinks => uplink_rows.push((key, value)),
+                Table::Names => engine.names.recover(&key, &value)?,
                 Table::Below => engine.below.recover(&key, &value)?,
             }
         }
@@ -105,18 +109,30 @@ impl Engine {
             let entropy = self.next_entropy();
             self.uplinks.insert(config.server, Uplink::new(config, entropy));
         }
-        let mut strangers = Vec::new();
+        let mut writes = Vec::new();
         for (key, value) in rows {
             match self.uplinks.get_mut(&uplink::server_of(&key)?) {
                 Some(uplink) => uplink.recover(&key, &value)?,
-                None => strangers.push(Write::Delete { table: Table::Uplinks, key }),
+                None => writes.push(Write::Delete { table: Table::Uplinks, key }),
             }
         }
-        if !strangers.is_empty() {
-            self.store(Plan { writes: strangers, ..Plan::default() });
+        if self.catalogue.is_trimmed() {
+            // What there is to choose from is read off the log.
+            for uplink in self.uplinks.values_mut() {
+                uplink.cut_list();
+                uplink.relist(&mut writes);
+            }
+        }
+        if !writes.is_empty() {
+            self.store(Plan { writes, ..Plan::default() });
         }
         let servers: Vec<_> = self.uplinks.keys().copied().collect();
-        servers.into_iter().for_each(|server| self.tell(now, server));
+        for server in servers {
+            self.tell(now, server);
+            if self.uplinks.get(&server).is_some_and(Uplink::starts_telling) {
+                self.report_everything(server);
+            }
+        }
         drop(self.subscriptions.take_want_changes());
         Ok(())
     }

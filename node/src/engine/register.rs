@@ -1,5 +1,6 @@
 //! Register and Request: what a client wants, and what it gets at once.
 
+use bytes::Bytes;
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId};
@@ -24,6 +25,8 @@ pub(super) struct Said<'a> {
     pub(super) speaker: &'a Speaker,
     pub(super) hop: &'a Hop,
     pub(super) digest: Digest,
+    /// The part as it came.
+    pub(super) bytes: &'a Bytes,
     pub(super) meanings: &'a [&'a Meaning],
     /// Carried out before.
     pub(super) repeated: bool,
@@ -55,6 +58,9 @@ impl Engine {
         if repeated || !registers {
             return Ok(());
         }
+        if client == speaker.link_client {
+            self.assign_by_policy(client, plan);
+        }
         if after == before && known {
             // Nothing to store; but a late copy must not undo what comes after it.
             if let Some(id) = &said.hop.message_id {
@@ -68,6 +74,7 @@ impl Engine {
         plan.ended.extend(ended.then_some(client));
         self.is_here(client, plan);
         self.note_seen(now, said, plan);
+        self.plan_report(client, now, said, plan);
         Ok(())
     }
 

@@ -71,6 +71,9 @@ impl Engine {
         let start = Resume { incarnation: self.incarnation, position: start, digest };
         let (path, full_of_everything) = (self.path(), self.policy.full_of_everything);
         let position = start.position;
+        if self.registered.contains_key(&client) {
+            self.report_presence(self.now, client);
+        }
         let welcome = Welcome { generation, behind, start, path, full_of_everything };
         self.actions.push_back(Action::Welcome(link, welcome));
         self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: position });
@@ -124,6 +127,7 @@ impl Engine {
             self.links.remove(&session.client);
         }
         self.tell_shard(link, shard::Event::LinkDown(link));
+        self.answers_end(link);
         self.unreached(link);
     }
 
@@ -162,15 +166,6 @@ impl Engine {
         }
     }
 
-    /// Live links below what was just trimmed.
-    pub(super) fn sessions_behind(&self) -> Vec<LinkId> {
-        let is_behind = |session: &Session| {
-            let cursor = self.cursors.get(&session.client).map_or(Position(0), |cursor| cursor.position());
-            self.catalogue.misses(self.subscriptions.of(session.client), cursor)
-        };
-        self.sessions.iter().filter(|(_, session)| is_behind(session)).map(|(link, _)| *link).collect()
-    }
-
     pub(super) fn put_registration(&self, client: ClientGuid, now: Time) -> Write {
         put_registration(client, now, topology::subscriptions::encode(self.subscriptions_of(client)))
     }
@@ -194,7 +189,11 @@ impl Engine {
             }
         }
         if !writes.is_empty() {
-            self.store(Plan { writes, expired, ..Plan::default() });
+            let mut plan = Plan { writes, ..Plan::default() };
+            for gone in expired.iter().filter_map(|client| self.as_gone(*client)).collect::<Vec<_>>() {
+                self.plan_gone(gone, &mut plan);
+            }
+            self.store(Plan { expired, ..plan });
         }
     }
 

@@ -173,12 +173,19 @@ impl Lane {
 
     /// Subscriptions changed: what is queued is looked up again.
     pub(super) fn recheck(&mut self) {
+        self.looked = self.queue.front().map_or(self.looked, |queued| before(queued.position));
         self.queue.clear();
         self.queue_bytes = 0;
-        self.looked = self.sent;
         self.caught_up = false;
         self.reading = false;
         self.stale = self.asked;
+    }
+
+    /// Whether something up to `floor`, which was trimmed, is still to be looked up or read; after which position.
+    pub(super) fn lags(&self, floor: Position) -> Option<Position> {
+        let unread = self.queue.iter().find(|queued| queued.bytes.is_none()).map(|queued| before(queued.position));
+        let after = unread.or((!self.caught_up).then_some(self.looked))?;
+        (after < floor).then_some(after)
     }
 
     /// Whether the engine is to be asked for the next stretch, and after which position.
@@ -276,7 +283,7 @@ impl Lane {
     /// Below the oldest item that is not answered.
     pub(super) fn cursor(&self) -> Position {
         let oldest = self.window.front().map(|sent| sent.first).or(self.queue.front().map(|queued| queued.position));
-        oldest.map_or(self.looked, |oldest| Position(oldest.0.saturating_sub(1)))
+        oldest.map_or(self.looked, before)
     }
 
     pub(super) fn report(&self) -> CursorReport {
@@ -294,4 +301,8 @@ impl Lane {
     pub(super) fn keeps_up(&self) -> bool {
         self.caught_up
     }
+}
+
+fn before(position: Position) -> Position {
+    Position(position.0.saturating_sub(1))
 }

@@ -113,6 +113,8 @@ pub enum Event {
     Recheck(LinkId),
     /// This item is outdated, and what takes its place is still to come: it is not sent any more.
     Outdated(Position),
+    /// Everything up to here was trimmed.
+    Trimmed(Position),
     /// The transport took the last bundle, and takes another.
     Ready(LinkId),
     /// The client answered the bundle that ends at `position`.
@@ -131,6 +133,13 @@ pub enum Event {
 pub enum Action {
     /// Ask the engine what this link is to get next.
     Need {
+        /// Which link.
+        link: LinkId,
+        /// It has everything up to here.
+        after: Position,
+    },
+    /// Ask the engine whether this link is behind: what was trimmed, it had not looked at.
+    Lags {
         /// Which link.
         link: LinkId,
         /// It has everything up to here.
@@ -226,6 +235,10 @@ impl Shard {
             Event::Data { link, items } => self.with(now, link, |lane, _| lane.data(items)),
             Event::Recheck(link) => self.with(now, link, |lane, _| lane.recheck()),
             Event::Outdated(position) => self.lanes.values_mut().for_each(|lane| lane.unqueue(position)),
+            Event::Trimmed(floor) => {
+                let lagging = self.lanes.iter().filter_map(|(link, lane)| Some((*link, lane.lags(floor)?)));
+                self.actions.extend(lagging.map(|(link, after)| Action::Lags { link, after }));
+            }
             Event::Ready(link) => self.with(now, link, |lane, _| lane.ready = true),
             Event::Answered { link, position, outcomes } => self.answered(now, link, position, &outcomes),
         }

@@ -121,7 +121,7 @@ fn who_lags_is_read_from_the_log_and_loses_nothing() {
                     shard.handle(NOW, Event::Data { link, items });
                 }
                 Action::Send { link, position, parts, .. } => got.push((link, position.0, parts.len())),
-                Action::Cursors(_) | Action::Breach(..) => {}
+                Action::Lags { .. } | Action::Cursors(_) | Action::Breach(..) => {}
             }
         }
     }

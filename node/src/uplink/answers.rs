@@ -5,7 +5,7 @@ use schemas::digest::Digest;
 use schemas::mark::Mark;
 use topology::want::Want;
 
-use super::{Action, Ask, Effects, Event, HALT, Kind, Running, Step, Uplink};
+use super::{Action, Ask, Effects, Event, HALT, Kind, Step, Uplink};
 use crate::client::Via;
 use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
@@ -25,8 +25,20 @@ impl Uplink {
                 self.held_back.push_back((position, intake));
             }
             Event::Delivery { via, intake } => return Some((via, intake)),
+            Event::Replied { exchange, outcomes } if self.tells(exchange) => self.answered(outcomes),
             Event::Replied { exchange, outcomes } => self.replied(now, exchange, &outcomes, effects),
+            Event::Named { exchange, clients } if self.tells(exchange) => self.named(clients),
+            Event::Named { .. } => {}
+            Event::Assigned(client) => self.assigned(client, effects),
+            Event::Ended(exchange) if self.tells(exchange) => self.heard(effects),
             Event::Ended(exchange) => self.ended(now, exchange, effects),
+            Event::TooLong(exchange, why) if self.tells(exchange) => {
+                self.answered(vec![(ReplyStatus::Failed, Some(why))]);
+                self.heard(effects);
+            }
+            Event::TooLong(exchange, why) => {
+                self.replied(now, exchange, &[(ReplyStatus::Failed, Some(why))], effects);
+            }
         }
         None
     }
@@ -79,12 +91,20 @@ impl Uplink {
         self.path = path;
         self.lane = Some(start);
         self.running = None;
+        self.stop_telling();
+        self.forget_assigned(start.incarnation, effects);
         self.synchronised = continues;
         if !continues {
             // It remembers this node otherwise than this node does: what nobody wants any more must end there, too.
             self.clearing = behind;
             self.forget(now, effects);
+            effects.report_again = true;
+        } else {
+            // What was asked for before a restart and is not wanted any more is to end.
+            let asked: Vec<Want> = self.asked.iter().cloned().collect();
+            asked.iter().for_each(|want| self.place(now, want, false));
         }
+        self.reports.try_again();
         if let Some(policy) = policy
             && self.ask != Ask::Elements
             && !self.may_ask(policy)
@@ -104,9 +124,8 @@ impl Uplink {
         self.lane = None;
         self.synchronised = false;
         self.held_back.clear();
-        if let Some(Running { step: Step::Refetch(wants), .. }) = self.running.take() {
-            self.refetch.extend(wants);
-        }
+        self.running = None;
+        self.stop_telling();
         effects.ready.extend(self.waiting.settle_all());
         self.place_all(now);
     }
@@ -121,7 +140,7 @@ impl Uplink {
         self.place_all(now);
     }
 
-    fn resynchronise(&mut self, now: Time, effects: &mut Effects) {
+    pub(super) fn resynchronise(&mut self, now: Time, effects: &mut Effects) {
         self.synchronised = false;
         self.again = self.running.is_some();
         self.clearing = true;
@@ -146,8 +165,6 @@ impl Uplink {
             .any(|(status, _)| matches!(status, ReplyStatus::MajorNotSupported | ReplyStatus::MinorNotSupported));
         let text = format!("{}: {}", status.as_str(), why.as_deref().unwrap_or("no reason given"));
         match &running.step {
-            // Each part of a report has its own fate, and the sender of a refused one cannot be told any more.
-            Step::Report => {}
             Step::Ask(_) if unsupported && self.ask != Ask::Elements => self.fall_back(effects),
             Step::Ask(_) | Step::Catalog if unsupported => self.halt(now, text, effects),
             // Not to be had once more.
@@ -185,6 +202,8 @@ impl Uplink {
             }
             Step::Refetch(wants) => {
                 for want in wants {
+                    self.refetch.remove(&want);
+                    effects.writes.push(self.delete_refetch(&want));
                     effects.ready.extend(self.waiting.settle(Kind::Refetch, &want));
                 }
             }
@@ -197,7 +216,7 @@ impl Uplink {
             }
             Step::Clear => self.clearing &= !counts,
             Step::Leave => self.left(effects),
-            Step::Catalog | Step::Ask(_) | Step::End(_) | Step::Report => {
+            Step::Catalog | Step::Ask(_) | Step::End(_) => {
                 if running.accepted {
                     self.place_all(now);
                 }

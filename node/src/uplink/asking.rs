@@ -3,20 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bytes::Bytes;
 use schemas::version::{Major, Minor};
 use topology::key::MatchKey;
 use topology::want::Want;
 
-use super::{Action, Ask, Effects, HOLD_MIN, Kind, ParkedId, REPORT_BYTES_MAX, Realm, Running, Step, Uplink};
+use super::{Action, Ask, Effects, HOLD_MIN, Kind, ParkedId, Realm, Running, Step, Uplink};
 use crate::client::Draft;
 use crate::ids::{ExchangeId, Time};
+use crate::store::Write;
 
 /// Wants in one Request.
 const WANTS_MAX: usize = 8192;
-/// Parts in one report, and their bytes.
-const REPORT_PARTS: usize = 256;
-const REPORT_BYTES: usize = 1 << 20;
 
 impl Uplink {
     /// Says how a word of what is waited for below is asked for here; nothing: nobody waits for it any more. `at_once`
@@ -47,25 +44,50 @@ impl Uplink {
         }
     }
 
+    /// How a word is asked for; nothing: nobody waits for it.
+    pub(crate) fn told_as(&self, word: &Want) -> &BTreeSet<Want> {
+        static NOTHING: BTreeSet<Want> = BTreeSet::new();
+        self.told.get(word).unwrap_or(&NOTHING)
+    }
+
     /// What was told so far, to be told anew.
     pub(crate) fn told(&self) -> Vec<Want> {
         self.told.keys().cloned().collect()
     }
 
     /// A Request from below waits for this; answers whether nobody else did, and it is not asked for yet.
-    pub(crate) fn await_want(&mut self, now: Time, kind: Kind, want: &Want, id: ParkedId) -> bool {
+    pub(crate) fn await_want(
+        &mut self,
+        now: Time,
+        kind: Kind,
+        want: &Want,
+        id: ParkedId,
+        writes: &mut Vec<Write>,
+    ) -> bool {
         let is_first = self.waiting.add(kind, want, id) && !self.is_under_way(kind, want);
         match kind {
             Kind::Ask => self.place(now, want, false),
-            Kind::Refetch => _ = self.refetch.insert(want.clone()),
-            Kind::List => self.lists = true,
+            Kind::Refetch | Kind::List => self.fetch(kind, want, writes),
         }
         is_first
     }
 
-    /// Content that was here and was trimmed is asked for again; nobody waits for it.
-    pub(crate) fn refetch(&mut self, want: Want) {
-        self.refetch.insert(want);
+    /// What was here and was trimmed is asked for again: durable, as who asked is answered without it, now or when his
+    /// time is over.
+    pub(crate) fn fetch(&mut self, kind: Kind, want: &Want, writes: &mut Vec<Write>) {
+        match kind {
+            // By the subscription of who asks.
+            Kind::Ask => {}
+            Kind::Refetch => {
+                if self.refetch.insert(want.clone()) {
+                    writes.push(self.put_refetch(want));
+                }
+            }
+            Kind::List => {
+                self.lists = true;
+                self.relist(writes);
+            }
+        }
     }
 
     /// When a want would be asked for, if it is not yet.
@@ -95,7 +117,7 @@ impl Uplink {
         } else {
             self.ending.entry(want.clone()).or_insert_with(|| now.after(self.config.hold.max(HOLD_MIN)));
         }
-        if !wanted || asked {
+        if !wanted || self.has(want) {
             self.due.remove(want);
         } else {
             let at = if at_once { now } else { self.gathered_at(now) };
@@ -123,22 +145,6 @@ impl Uplink {
         at
     }
 
-    /// A part for the upstream of the same realm: what somebody below has said.
-    pub(crate) fn report(&mut self, part: Bytes) {
-        self.report_bytes += part.len();
-        self.reports.push_back(part);
-        while self.report_bytes > REPORT_BYTES_MAX
-            && let Some(dropped) = self.reports.pop_front()
-        {
-            self.report_bytes -= dropped.len();
-        }
-    }
-
-    /// Leaves the upstream in good order.
-    pub(crate) fn leave(&mut self) {
-        self.leaving = true;
-    }
-
     /// Does the next thing that is to be done.
     pub(crate) fn step(&mut self, now: Time, effects: &mut Effects) {
         if !self.connected {
@@ -147,12 +153,17 @@ impl Uplink {
             }
             return;
         }
+        self.tell_next(effects);
         if self.running.is_some() {
             return;
         }
         if self.halted.as_ref().is_some_and(|(until, _)| *until <= now) {
             self.halted = None;
             self.place_all(now);
+        }
+        if self.ending.get(&Want::Everything).is_some_and(|at| *at <= now) {
+            // The End of everything ends all that is asked for beside it.
+            self.resynchronise(now, effects);
         }
         match self.next_step(now) {
             Some(step) => self.open(step, effects),
@@ -162,7 +173,7 @@ impl Uplink {
 
     fn next_step(&mut self, now: Time) -> Option<Step> {
         if self.leaving {
-            return Some(Step::Leave);
+            return (!self.is_telling()).then_some(Step::Leave);
         }
         if self.clearing {
             return Some(Step::Clear);
@@ -171,7 +182,7 @@ impl Uplink {
             if self.takes_list() && !self.has_catalog {
                 return Some(Step::Catalog);
             }
-            let ending = self.to_end(now);
+            let ending = self.over(now);
             if !ending.is_empty() {
                 return Some(Step::End(ending));
             }
@@ -180,16 +191,15 @@ impl Uplink {
                 return Some(Step::Ask(due.into_iter().take(WANTS_MAX).collect()));
             }
             if !self.refetch.is_empty() {
-                let wants = std::mem::take(&mut self.refetch);
-                return Some(Step::Refetch(wants.into_iter().collect()));
+                return Some(Step::Refetch(self.refetch.iter().take(WANTS_MAX).cloned().collect()));
             }
         }
-        (!self.reports.is_empty()).then_some(Step::Report)
+        None
     }
 
     /// What nobody has wanted for long enough. The End of one must not end another that is wanted: names need not be
     /// spelled alike to be the same.
-    fn to_end(&mut self, now: Time) -> Vec<Want> {
+    fn over(&mut self, now: Time) -> Vec<Want> {
         let over: Vec<Want> = self.ending.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
         if over.is_empty() {
             return Vec::new();
@@ -208,7 +218,10 @@ impl Uplink {
         let exchange = ExchangeId(self.next_exchange);
         self.next_exchange += 1;
         let action = match &step {
-            Step::Catalog => Action::Open(exchange, vec![draft(Major::Request, Some(Minor::Catalog), &[])]),
+            Step::Catalog => {
+                self.list_cut = false;
+                Action::Open(exchange, vec![draft(Major::Request, Some(Minor::Catalog), &[])])
+            }
             Step::Ask(wants) => {
                 wants.iter().for_each(|want| _ = self.due.remove(want));
                 self.batch = None;
@@ -216,25 +229,10 @@ impl Uplink {
             }
             Step::Refetch(wants) => Action::Open(exchange, vec![draft(Major::Request, None, wants)]),
             Step::End(wants) => Action::Open(exchange, vec![draft(Major::Register, Some(Minor::End), wants)]),
-            Step::Report => Action::Report(exchange, self.take_reports()),
             Step::Clear | Step::Leave => Action::Open(exchange, vec![draft(Major::Register, Some(Minor::End), &[])]),
         };
         self.running = Some(Running { exchange, step, accepted: false });
         effects.actions.push(action);
-    }
-
-    fn take_reports(&mut self) -> Vec<Bytes> {
-        let mut parts = Vec::new();
-        let mut bytes = 0;
-        while let Some(part) = self.reports.front()
-            && parts.len() < REPORT_PARTS
-            && (parts.is_empty() || bytes + part.len() <= REPORT_BYTES)
-        {
-            bytes += part.len();
-            parts.extend(self.reports.pop_front());
-        }
-        self.report_bytes -= bytes;
-        parts
     }
 
     /// Nothing is under way, and nothing is to be asked now: what the lane brought counts as held.

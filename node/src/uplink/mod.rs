@@ -1,12 +1,15 @@
 //! The client above: what a local server asks one of its upstreams for, and how far it has heard it.
 //!
-//! The engine says what is wanted below ([`Uplink::want`]) and takes what comes; this machine decides what goes over the
-//! link and when: one exchange at a time, so that what is gathered while one is under way goes together in the next.
+//! The engine says what is wanted below (`Uplink::want`) and takes what comes; this machine decides what goes over the
+//! link and when: one exchange at a time, so that what is gathered while one is under way goes together in the next; and
+//! beside it one that tells of those below.
 //! What an upstream was asked for is durable, and counts only when its answer was stored.
 
 mod answers;
 mod asking;
+mod reports;
 mod rows;
+mod telling;
 mod waiting;
 mod words;
 
@@ -26,9 +29,12 @@ use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
 use crate::store::Write;
 
+pub(crate) use self::reports::{Detail, Due, Gone, Part, Renamed, Reports};
 pub(crate) use self::rows::server_of;
+pub(crate) use self::telling::Assigned;
 pub(crate) use self::waiting::{Kind, ParkedId};
 
+use self::telling::Telling;
 use self::waiting::Waiting;
 use self::words::Words;
 
@@ -77,8 +83,6 @@ pub struct Config {
 pub const HOLD_MIN: Duration = Duration::from_secs(1);
 /// Refused by the upstream in every form: asked again after this.
 const HALT: Duration = Duration::from_secs(24 * 3600);
-/// Reports that wait for the link, in bytes; what does not fit is dropped, oldest first.
-const REPORT_BYTES_MAX: usize = 64 << 20;
 
 /// What happens on the link to an upstream.
 #[derive(Clone, Debug)]
@@ -114,8 +118,19 @@ pub enum Event {
         /// What each message of it was answered, and why.
         outcomes: Vec<(ReplyStatus, Option<String>)>,
     },
+    /// Whom the answer to each message of an exchange names; comes before `Replied`.
+    Named {
+        /// Which exchange.
+        exchange: ExchangeId,
+        /// The client in the nearest header of each answer.
+        clients: Vec<Option<ClientGuid>>,
+    },
+    /// The upstream calls this node otherwise from now on (R-9.3-7).
+    Assigned(ClientGuid),
     /// An exchange ended after its reply and all its deliveries.
     Ended(ExchangeId),
+    /// What was to be said in this exchange is longer than the upstream takes: nothing of it was sent.
+    TooLong(ExchangeId, String),
 }
 
 /// What a shell is to do on the link to an upstream.
@@ -123,8 +138,8 @@ pub enum Event {
 pub enum Action {
     /// Open an exchange with these messages in one Payload.
     Open(ExchangeId, Vec<Draft>),
-    /// Open an exchange with these parts, each a `Message_Core` of its own, in one document.
-    Report(ExchangeId, Vec<Bytes>),
+    /// Open an exchange with these parts of one spelling, each a `Message_Core` of its own, in one document.
+    Report(ExchangeId, Spelling, Vec<Bytes>),
     /// Answer a pushed Delivery on the reply lane.
     Answer {
         /// The Delivery's position.
@@ -150,6 +165,12 @@ pub(crate) struct Effects {
     pub(crate) ready: Vec<ParkedId>,
     /// How this upstream is asked has changed: what is wanted of it is to be told anew.
     pub(crate) tell_again: bool,
+    /// The upstream may not know any more what it was told of those below.
+    pub(crate) report_again: bool,
+    /// Clients below that it calls otherwise.
+    pub(crate) renamed: Vec<Renamed>,
+    /// What it calls this node, when the writes are durable.
+    pub(crate) assigned: Option<Assigned>,
 }
 
 /// See the module.
@@ -164,6 +185,8 @@ pub struct Uplink {
     asked: BTreeSet<Want>,
     /// Durable: whether it has the standing Request:Catalog.
     has_catalog: bool,
+    /// Whether some of its list was trimmed here since.
+    list_cut: bool,
     /// Whether somebody below waits for the list.
     lists: bool,
     /// The upstream refused in every form.
@@ -188,12 +211,14 @@ pub struct Uplink {
     ending: BTreeMap<Want, Time>,
     /// When the names gathered now are asked for.
     batch: Option<Time>,
-    /// To be fetched once more: trimmed here.
+    /// Durable: to be fetched once more, as it was trimmed here.
     refetch: BTreeSet<Want>,
     waiting: Waiting,
     words: Words,
-    reports: VecDeque<Bytes>,
-    report_bytes: usize,
+    reports: Reports,
+    telling: Option<Telling>,
+    /// Durable.
+    assigned: Option<Assigned>,
     path: Vec<Mark>,
     leaving: bool,
     /// State of the generator of delays.
@@ -218,8 +243,6 @@ enum Step {
     Refetch(Vec<Want>),
     /// Register:End.
     End(Vec<Want>),
-    /// What is registered below.
-    Report,
     /// Register:End of everything, before it is asked for anew.
     Clear,
     /// The same, for good.
@@ -241,6 +264,7 @@ impl Uplink {
             resume: None,
             asked: BTreeSet::new(),
             has_catalog: false,
+            list_cut: false,
             lists: false,
             halted: None,
             connected: false,
@@ -259,8 +283,9 @@ impl Uplink {
             refetch: BTreeSet::new(),
             waiting: Waiting::default(),
             words: Words::default(),
-            reports: VecDeque::new(),
-            report_bytes: 0,
+            reports: Reports::default(),
+            telling: None,
+            assigned: None,
             path: Vec::new(),
             leaving: false,
             entropy,
@@ -337,7 +362,20 @@ impl Uplink {
 
     /// Whether the list that somebody below waits for is here, or not to be had.
     pub(crate) fn has_list(&self) -> bool {
-        self.has_catalog || self.ask == Ask::Everything
+        (self.has_catalog && !self.list_cut) || self.ask == Ask::Everything
+    }
+
+    /// Some of its list was trimmed here.
+    pub(crate) fn cut_list(&mut self) {
+        self.list_cut = true;
+    }
+
+    /// Asks for its list once more if some of it was trimmed here.
+    pub(crate) fn relist(&mut self, writes: &mut Vec<Write>) {
+        if self.has_catalog && self.list_cut {
+            self.has_catalog = false;
+            writes.push(self.delete_catalog());
+        }
     }
 
     /// Says whether somebody below waits for the list.

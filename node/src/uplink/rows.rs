@@ -2,11 +2,11 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use schemas::digest::Digest;
-use schemas::guid::ServerGuid;
+use schemas::guid::{ClientGuid, ServerGuid};
 use topology::want::Want;
 
-use super::{Ask, Uplink};
-use crate::ids::{Position, Resume};
+use super::{Ask, Assigned, Gone, Uplink};
+use crate::ids::{Position, Resume, Time};
 use crate::records::Damaged;
 use crate::store::{Table, Write};
 
@@ -18,6 +18,14 @@ const CATALOG: u8 = 1;
 const FALLEN_BACK: u8 = 2;
 /// A want that it has.
 const ASKED: u8 = 3;
+/// That it was told everything of those below.
+const TOLD: u8 = 4;
+/// A client that is gone, which it was not told yet.
+const GONE: u8 = 5;
+/// The GUID that it gave this node, and in which life of its log.
+const ASSIGNED: u8 = 6;
+/// A want to be fetched once more.
+const REFETCH: u8 = 7;
 
 /// The upstream that a row belongs to.
 pub(crate) fn server_of(key: &[u8]) -> Result<ServerGuid, Damaged> {
@@ -58,6 +66,18 @@ impl Uplink {
         self.delete(ASKED, &want.encode())
     }
 
+    pub(super) fn put_refetch(&self, want: &Want) -> Write {
+        self.put(REFETCH, &want.encode(), Bytes::new())
+    }
+
+    pub(super) fn delete_refetch(&self, want: &Want) -> Write {
+        self.delete(REFETCH, &want.encode())
+    }
+
+    pub(super) fn delete_catalog(&self) -> Write {
+        self.delete(CATALOG, &[])
+    }
+
     pub(super) fn put_catalog(&self) -> Write {
         self.put(CATALOG, &[], Bytes::new())
     }
@@ -66,15 +86,51 @@ impl Uplink {
         self.put(FALLEN_BACK, &[], Bytes::new())
     }
 
+    pub(super) fn put_told(&self) -> Write {
+        self.put(TOLD, &[], Bytes::new())
+    }
+
+    pub(super) fn delete_told(&self) -> Write {
+        self.delete(TOLD, &[])
+    }
+
+    pub(super) fn put_assigned(&self, assigned: Assigned) -> Write {
+        let mut value = BytesMut::with_capacity(32);
+        value.put_u128(assigned.client.0);
+        value.put_u128(assigned.incarnation);
+        self.put(ASSIGNED, &[], value.freeze())
+    }
+
+    pub(super) fn delete_assigned(&self) -> Write {
+        self.delete(ASSIGNED, &[])
+    }
+
+    pub(crate) fn put_gone(&self, gone: &Gone) -> Write {
+        let mut value = BytesMut::with_capacity(8 + 32 * gone.route.len());
+        value.put_u64(gone.contact.0);
+        for (server, client) in &gone.route {
+            value.put_u128(server.0);
+            value.put_u128(client.0);
+        }
+        self.put(GONE, &gone.name().0.to_be_bytes(), value.freeze())
+    }
+
+    pub(crate) fn delete_gone(&self, name: ClientGuid) -> Write {
+        self.delete(GONE, &name.0.to_be_bytes())
+    }
+
     /// Everything that counts on what the upstream is believed to have: it is to be asked for anew.
     pub(super) fn delete_held(&self) -> Vec<Write> {
         let asked = self.asked.iter().map(|want| self.delete_asked(want));
-        asked.chain([self.delete(RESUME, &[]), self.delete(CATALOG, &[])]).collect()
+        asked.chain([self.delete(RESUME, &[]), self.delete_catalog()]).collect()
     }
 
     /// Everything.
     pub(super) fn delete_all(&self) -> Vec<Write> {
-        self.delete_held().into_iter().chain([self.delete(FALLEN_BACK, &[])]).collect()
+        let gone = self.reports.gone().map(|client| self.delete_gone(client));
+        let refetch = self.refetch.iter().map(|want| self.delete_refetch(want));
+        let rest = [FALLEN_BACK, TOLD, ASSIGNED].map(|kind| self.delete(kind, &[]));
+        self.delete_held().into_iter().chain(rest).chain(gone).chain(refetch).collect()
     }
 
     /// Takes a row as the store holds it.
@@ -85,14 +141,42 @@ impl Uplink {
             RESUME => self.resume = Some(resume_of(value).ok_or_else(|| damaged("a position of another length"))?),
             CATALOG => self.has_catalog = true,
             FALLEN_BACK => self.ask = Ask::Elements,
-            ASKED => {
-                let want = Want::decode(rest).map_err(|error| damaged(&error.to_string()))?;
-                self.asked.insert(want);
+            ASKED => _ = self.asked.insert(want_of(rest)?),
+            TOLD => self.reports.set_told(true),
+            ASSIGNED => {
+                let assigned = assigned_of(value).ok_or_else(|| damaged("a name of another length"))?;
+                self.assigned = Some(assigned);
             }
+            GONE => {
+                self.reports.set_gone(gone_of(value).ok_or_else(|| damaged("a way of another length"))?);
+            }
+            REFETCH => _ = self.refetch.insert(want_of(rest)?),
             _ => return Err(damaged("a key of an unknown kind")),
         }
         Ok(())
     }
+}
+
+fn assigned_of(value: &[u8]) -> Option<Assigned> {
+    let ([client, incarnation], []) = value.as_chunks::<16>() else { return None };
+    let client = ClientGuid(u128::from_be_bytes(*client));
+    Some(Assigned { client, incarnation: u128::from_be_bytes(*incarnation) })
+}
+
+fn gone_of(value: &[u8]) -> Option<Gone> {
+    let (contact, hops) = value.split_first_chunk::<8>()?;
+    let (hops, rest) = hops.as_chunks::<32>();
+    let hop = |hop: &[u8; 32]| {
+        let (server, client) = hop.split_first_chunk::<16>()?;
+        let client = client.first_chunk::<16>()?;
+        Some((ServerGuid(u128::from_be_bytes(*server)), ClientGuid(u128::from_be_bytes(*client))))
+    };
+    let route = hops.iter().map(hop).collect::<Option<_>>()?;
+    rest.is_empty().then_some(Gone { route, contact: Time(u64::from_be_bytes(*contact)) })
+}
+
+fn want_of(bytes: &[u8]) -> Result<Want, Damaged> {
+    Want::decode(bytes).map_err(|error| Damaged { what: "uplink", reason: error.to_string() })
 }
 
 fn resume_of(value: &[u8]) -> Option<Resume> {

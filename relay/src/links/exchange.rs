@@ -96,16 +96,25 @@ async fn answer(
         exchange.abandon(CloseCode::Drained);
         return Ok(());
     };
+    let done = answer_with(context, &mut exchange, &reply).await;
+    if !reply.asks.is_empty() {
+        // The driver is gone only when this link is.
+        drop(context.inputs.send(Input::AnswerEnded(link, id)).await);
+    }
+    done?;
+    exchange.end().await
+}
+
+async fn answer_with(context: &Context, exchange: &mut Exchange, reply: &ReplyTo) -> Result<(), SendError> {
     let text = reply.answer.render(reply.spelling, clock::message_id(), &clock::text(clock::now()));
     exchange.reply(reply.snapshot.0, &[text]).await?;
-    deliver(context, &mut exchange, &reply).await?;
-    exchange.end().await
+    if reply.asks.is_empty() { Ok(()) } else { deliver(context, exchange, reply).await }
 }
 
 /// What was asked for, in stretches and bundles; waits for the asker, never for anybody else.
 async fn deliver(context: &Context, exchange: &mut Exchange, reply: &ReplyTo) -> Result<(), SendError> {
     let mut after = Position(0);
-    while !reply.asks.is_empty() {
+    loop {
         let (answer, stretch) = oneshot::channel();
         let (asks, snapshot) = (reply.asks.clone(), reply.snapshot);
         let input = Input::Stretch { asks, after, snapshot, answer };

@@ -178,6 +178,7 @@ fn definition(table: Table) -> Rows {
         Table::Seen => "seen",
         Table::Meta => "meta",
         Table::Uplinks => "uplinks",
+        Table::Names => "names",
         Table::Below => "below",
     })
 }

@@ -1,13 +1,19 @@
 //! Servers in a tree, each a whole server with a store of its own, over real QUIC.
 
+mod annex_a;
+mod c6;
 mod c8_2_2;
+mod c9_3;
 mod fleet;
 mod outage;
+mod privacy;
 mod project;
+mod providers;
 mod replay;
 mod several;
 
 use relay::config::{Asks, Config, Upstream};
+use relay::driver::Snapshot;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::version::VersionInfo;
 use tests::harness::{TestClient, TestServer, draft};
@@ -17,8 +23,14 @@ const PROVIDER: ClientGuid = ClientGuid(0x9001);
 
 /// A server without upstream that takes this provider's items.
 async fn root(guid: u128) -> TestServer {
+    root_of(guid, &[]).await
+}
+
+/// The same, to which these local servers may speak for those below them.
+async fn root_of(guid: u128, local_servers: &[u128]) -> TestServer {
     TestServer::start(ServerGuid(guid), |config| {
         config.policy.providers = [relay::config::Guid(PROVIDER)].into();
+        config.policy.local_servers = local_servers.iter().map(|guid| relay::config::Guid(ClientGuid(*guid))).collect();
     })
     .await
 }
@@ -45,6 +57,12 @@ async fn under_all(guid: u128, upstreams: Vec<Upstream>, change: impl FnOnce(&mu
 /// Waits until so many links to upstreams stand and have brought what was asked for.
 async fn synchronised(server: &TestServer, uplinks: usize) {
     server.snapshot_when(|snapshot| snapshot.uplinks_synchronised == uplinks).await;
+}
+
+/// How many messages of a Major a server has answered.
+fn answered(snapshot: &Snapshot, major: &str) -> u64 {
+    let of_major = snapshot.engine.answered.iter().filter(|((of, ..), _)| *of == major);
+    of_major.map(|(_, count)| *count).sum()
 }
 
 /// Delivers items, each in a document of its own.

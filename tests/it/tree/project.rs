@@ -8,7 +8,7 @@ use schemas::version::{Code, CodeContent, CodeKind, Container, Info, VersionInfo
 use tests::harness::{Forwarder, TestClient, TestServer, draft};
 use tests::promtool;
 
-use super::{PROVIDER, foreign, root, same_realm, under};
+use super::{PROVIDER, foreign, root, root_of, same_realm, under};
 
 /// Every metric with its labels, and its value.
 fn series(page: &str) -> BTreeMap<&str, f64> {
@@ -34,7 +34,7 @@ async fn come_and_go(server: &TestServer, provider: &TestClient, number: u64) {
 // clients grow.
 #[tokio::test(flavor = "multi_thread")]
 async fn p_9_labels_of_a_tree_do_not_grow_with_clients() {
-    let root = root(0xc000).await;
+    let root = root_of(0xc000, &[0xc100]).await;
     let provider = TestClient::connect(&root, PROVIDER).await;
     // Nothing ends meanwhile, so that what is said upwards is always the same.
     let isp = under(&root, 0xc100, Asks { hold_seconds: 3600, ..same_realm() }).await;

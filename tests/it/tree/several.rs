@@ -77,8 +77,8 @@ async fn both_ways(guid: u128, asks: Asks) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_that_comes_both_ways_takes_effect_once() {
-    both_ways(0xe000, same_realm()).await;
-    both_ways(0xe400, foreign()).await;
+    Box::pin(both_ways(0xe000, same_realm())).await;
+    Box::pin(both_ways(0xe400, foreign())).await;
 }
 
 // R-9.3-15: one of two servers above is gone; what the other has comes as ever, and the first catches up when it is

@@ -9,10 +9,13 @@ mod client;
 pub mod draft;
 mod files;
 mod forwarder;
+mod leaks;
 pub mod memory;
 pub mod raw;
 mod received;
+mod recorder;
 mod server;
+pub mod stub;
 
 use std::time::Duration;
 
@@ -21,8 +24,11 @@ pub use authority::Authority;
 pub use client::{Pushed, TestClient};
 pub use files::open_files;
 pub use forwarder::{Forwarded, Forwarder};
+pub use leaks::Capture;
 pub use received::{Answered, Got, Leaf, items, leaves};
+pub use recorder::{Kept, Recorder, Way};
 pub use server::{TestServer, page};
+pub use stub::Stub;
 
 /// As long as anything in a test may take; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -89,6 +89,17 @@ impl TestServer {
         self.restart_with(|_| ()).await;
     }
 
+    /// Changes its configuration while it runs, as SIGHUP does: policy and upstreams.
+    ///
+    /// # Panics
+    ///
+    /// If it does not run, or does not take it.
+    pub async fn reload(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        let running = self.running.as_mut().expect("a server that runs");
+        within("a server to take its configuration", running.reload(&self.config)).await.expect("a good one");
+    }
+
     /// Who it is.
     pub fn guid(&self) -> ServerGuid {
         self.guid

@@ -9,7 +9,7 @@ use agent::journal::{self, Line};
 use anyhow::{Context, ensure};
 use link::pki::{self, Role, Subject};
 use relay::config::Realm;
-use schemas::guid::ServerGuid;
+use schemas::guid::{ClientGuid, ServerGuid};
 use serde_json::json;
 
 use super::ServerFaults;
@@ -101,12 +101,14 @@ impl World {
             let (address, guid) = (self.servers[*above].quic, server_guid(*above).to_string());
             json!({ "address": address, "guid": guid, "realm": realm, "delay_seconds": 0 })
         };
+        let local_servers: Vec<String> =
+            (1..self.servers.len()).map(|index| ClientGuid(server_guid(index).0).to_string()).collect();
         json!({
             "listen": { "quic": quic, "admin": admin },
             "identity": self.identity(&server_name(index)),
             // Small segments, so that several are sealed and mapped.
             "store": { "directory": self.path(&format!("{}-store", server_name(index))), "segment_bytes": 65536 },
-            "policy": { "providers": [schemas::guid::ClientGuid(PROVIDER).to_string()] },
+            "policy": { "providers": [ClientGuid(PROVIDER).to_string()], "local_servers": local_servers },
             "log": { "filter": "warn" },
             "upstream": above.iter().map(upstream).collect::<Vec<_>>(),
         })

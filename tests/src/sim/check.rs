@@ -1,68 +1,140 @@
 //! What must be true when everything has come to rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use node::client::Client;
 use node::client::journal::{Entry, Event};
 use schemas::digest::Digest;
 
-use super::model::{self, Expected};
-use super::server::Live;
+use super::device::Device;
+use super::journal::{came_and_went, check_entries};
+use super::model::Expected;
+use super::server::{Server, guid_of};
 use super::world::{BEGIN, Report, World};
 
 impl World {
     /// Everything is at rest: what must be true now?
-    pub(super) fn check(mut self) -> Result<Report, String> {
-        if !self.provider.is_done() {
-            return Err("the provider has unanswered publications".into());
+    pub(super) fn check(&self) -> Result<Report, String> {
+        if let Some(index) = self.providers.iter().position(|provider| !provider.is_done()) {
+            return Err(format!("provider {index} has unanswered publications"));
         }
-        let Some(Live { engine, .. }) = self.server.live.take() else { return Err("the server is down".into()) };
-        let catalogue = engine.catalogue();
+        if let Some(index) = self.servers.iter().position(|server| server.live.is_none()) {
+            return Err(format!("server {index} is down"));
+        }
         let mut entries = 0;
         for (index, device) in self.devices.iter().enumerate() {
-            let client = device.client.as_ref().ok_or_else(|| format!("device {index} is down"))?;
-            let wrong =
-                |what: String| format!("device {index}: {what}\n{:?}\n{}", self.setup, self.told(&device.journal));
-            if !client.is_synchronised() {
-                return Err(wrong("is not synchronised".into()));
-            }
-            let on_offer = |digest| catalogue.position_of(digest).is_some();
-            let expected = Expected::new(&self.publications, &self.trimmed, on_offer, &device.components);
-            let held: BTreeSet<Digest> = client.holdings().iter().map(|(digest, _)| digest).collect();
-            if !expected.is_met_by(&held) {
-                return Err(wrong(format!("holds {held:?} instead of {expected:?}")));
-            }
-            let again = Client::recover(device.guid, self.server.guid, device.journal.iter().cloned());
-            if again.holdings().iter().map(|(digest, _)| digest).ne(held.iter().copied()) {
-                return Err(wrong("the journal gives another state than the memory".into()));
-            }
-            let place_of = |digest| self.server.disk.place_of(digest);
-            let was_gone = |digest, at| self.gone.get(&digest).is_some_and(|gone| *gone <= at);
-            model::check_journal(&device.journal, place_of, was_gone, device.inventory_changed).map_err(wrong)?;
+            self.check_device(device).map_err(|what| {
+                let shape = self.told_above(device.server);
+                format!("device {index}: {what}\n{shape}{}", self.told(device))
+            })?;
             entries += device.journal.len();
         }
-        Ok(Report { steps: self.steps, elapsed: self.now, entries })
+        for server in 0..self.servers.len() {
+            self.check_uplinks(server)
+                .map_err(|what| format!("server {server}: {what}\n{}", self.told_above(server)))?;
+        }
+        self.traffic.check(self.setup.calm)?;
+        let nodes = self.servers.len() + self.devices.len();
+        Ok(Report { nodes, steps: self.steps, elapsed: self.now, entries })
     }
 
-    /// A journal for the message of a failure: when, what, which item, and its place in the log.
-    fn told(&self, journal: &[Entry]) -> String {
-        let mut text = String::new();
-        for Entry { number, at, event, resume } in journal {
-            let (what, digest) = match event {
-                Event::Gained { digest, .. } => ("gained", Some(digest)),
-                Event::Revised { digest, .. } => ("revised", Some(digest)),
-                Event::Retracted { digest, .. } => ("retracted", Some(digest)),
-                Event::Rematched { digest, .. } => ("rematched", Some(digest)),
-                Event::Left { digest } => ("left", Some(digest)),
-                Event::Registered { .. } => ("registered", None),
-                Event::Ended { .. } => ("ended", None),
-                Event::Noted => ("noted", None),
+    fn check_device(&self, device: &Device) -> Result<(), String> {
+        check_entries(&device.journal, device.changed)?;
+        self.check_order(device)?;
+        let Some(client) = &device.client else {
+            return if device.left { Ok(()) } else { Err("is down".into()) };
+        };
+        if !client.is_synchronised() {
+            return Err("is not synchronised".into());
+        }
+        let expected = self.expected(device);
+        let held: BTreeSet<Digest> = client.holdings().iter().map(|(digest, _)| digest).collect();
+        if !expected.is_met_by(&held) {
+            let named = |digests: &BTreeSet<Digest>| -> Vec<String> {
+                digests.iter().map(|digest| self.describe(device, *digest)).collect()
             };
-            let place = digest.and_then(|digest| self.server.disk.place_of(*digest));
-            let (digest, resume) =
-                (digest.copied().map(|digest| digest.to_string()), resume.map(|resume| resume.position));
+            let (must, may) = (named(&expected.must), named(&expected.may));
+            return Err(format!("holds {:?} instead of {must:?}, at most {may:?} besides", named(&held)));
+        }
+        let again = Client::recover(device.guid, guid_of(device.server), device.journal.iter().cloned());
+        if again.holdings().iter().map(|(digest, _)| digest).ne(held.iter().copied()) {
+            return Err("the journal gives another state than the memory".into());
+        }
+        Ok(())
+    }
+
+    fn expected(&self, device: &Device) -> Expected {
+        let above = self.above(device.server);
+        let offers = |server: &usize, digest| {
+            self.servers[*server].engine().is_some_and(|engine| engine.catalogue().position_of(digest).is_some())
+        };
+        let on_offer = |digest| above.iter().any(|server| offers(server, digest));
+        let mut trimmed: BTreeMap<u64, usize> = BTreeMap::new();
+        for root in above.iter().filter(|server| **server < self.providers.len()) {
+            for (advisory, index) in &self.servers[*root].trimmed {
+                let newest = trimmed.entry(*advisory).or_default();
+                *newest = (*newest).max(*index);
+            }
+        }
+        Expected::new(&self.publications, &trimmed, on_offer, &above, &device.inventory)
+    }
+
+    /// A journal for the message of a failure: when, what, which item, and its place in the server's log.
+    fn told(&self, device: &Device) -> String {
+        let mut text = format!("{:?} {:?}\n", self.setup, device.inventory);
+        for Entry { number, at, event, resume } in &device.journal {
+            let what = match event {
+                Event::Gained { .. } => "gained",
+                Event::Revised { .. } => "revised",
+                Event::Retracted { .. } => "retracted",
+                Event::Rematched { .. } => "rematched",
+                Event::Left { .. } => "left",
+                Event::Registered { .. } => "registered",
+                Event::Ended { .. } => "ended",
+                Event::Noted => "noted",
+            };
+            let (came, went) = came_and_went(event);
+            let (came, went) = (came.map(|one| self.describe(device, one)), went.map(|one| self.describe(device, one)));
+            let resume = resume.map(|resume| resume.position);
             let time = at.0 - BEGIN;
-            text.push_str(&format!("{number} at {time} {what} {digest:?} place {place:?} resume {resume:?}\n"));
+            text.push_str(&format!("{number} at {time} {what} {came:?} for {went:?} resume {resume:?}\n"));
+        }
+        text
+    }
+
+    fn describe(&self, device: &Device, digest: Digest) -> String {
+        let Some(number) = self.publications.iter().position(|one| one.digest == digest) else {
+            return digest.to_string();
+        };
+        let place = self.servers[device.server].disk.place_of(digest);
+        let publication = &self.publications[number];
+        format!("{number} ({} for crate{}, at {place:?})", publication.id(), publication.component)
+    }
+
+    /// What a server has on offer now: content by number, entries by advisory and revision.
+    fn on_offer(&self, server: usize) -> String {
+        let Some(engine) = self.servers[server].engine() else { return "down".into() };
+        let (mut content, mut list) = (Vec::new(), Vec::new());
+        for (_, item) in engine.catalogue().iter().filter(|(_, item)| item.current) {
+            let subject = &item.record.subject;
+            match self.publications.iter().position(|one| one.digest == item.record.digest) {
+                Some(number) => content.push(number),
+                None => list.extend(subject.identity.as_ref().map(|one| format!("{}.{}", one.id, subject.revision))),
+            }
+        }
+        format!("content {content:?}, list {list:?}")
+    }
+
+    /// The servers above one, with how they ask, for the message of a failure.
+    fn told_above(&self, server: usize) -> String {
+        let mut text = String::new();
+        for server in self.above(server) {
+            let Server { rules, upstreams, .. } = &self.servers[server];
+            text.push_str(&format!("server {server}: {rules:?}, {}\n", self.on_offer(server)));
+            for (upper, config) in upstreams {
+                let now = self.uplink(server, *upper).map(|uplink| (uplink.asks(), uplink.asked(), uplink.halted()));
+                text.push_str(&format!("  below {upper}: {config:?}, by now {now:?}\n"));
+            }
         }
         text
     }

@@ -3,21 +3,31 @@
 use std::collections::VecDeque;
 
 use node::client::journal::Entry;
-use node::client::{Action, Client, Event};
+use node::client::{Action, Asset, Client, Event};
 use node::ids::{LinkId, Ticket, Time};
-use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::guid::ClientGuid;
 
-use super::model::{self, Components};
+use super::model::{self, Inventory};
+use super::server::guid_of;
 use crate::faults::Random;
+
+/// High half of every device's GUID: to be found again in what leaves a server.
+pub(super) const GUID_MARKER: u64 = 0x7ac3_91d5_e06b_4f28;
+/// Beginning of every device's name, likewise.
+pub(super) const NAME_MARKER: &str = "zinnia";
 
 /// One device.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) guid: ClientGuid,
-    server: ServerGuid,
+    /// The place of the server that it dials.
+    pub(super) server: usize,
     name: String,
-    pub(super) components: Components,
-    pub(super) inventory_changed: bool,
+    pub(super) inventory: Inventory,
+    /// Whether what it runs, or whom it dials, was ever another.
+    pub(super) changed: bool,
+    /// Whether it was switched off for good.
+    pub(super) left: bool,
     /// `None` while it is down.
     pub(super) client: Option<Client>,
     pub(super) link: Option<LinkId>,
@@ -29,13 +39,14 @@ pub(super) struct Device {
 }
 
 impl Device {
-    pub(super) fn new(index: usize, server: ServerGuid, random: &mut Random) -> Self {
+    pub(super) fn new(index: usize, server: usize, inventory: Inventory) -> Self {
         Self {
-            guid: ClientGuid(0xde00 + index as u128),
+            guid: ClientGuid((u128::from(GUID_MARKER) << 64) + index as u128),
             server,
-            name: format!("device-{index}"),
-            components: model::components(random),
-            inventory_changed: false,
+            name: format!("{NAME_MARKER}-{index}"),
+            inventory,
+            changed: false,
+            left: false,
             client: None,
             link: None,
             journal: Vec::new(),
@@ -44,11 +55,18 @@ impl Device {
         }
     }
 
+    fn assets(&self) -> Vec<Asset> {
+        match &self.inventory {
+            Inventory::Plain(components) if components.is_empty() => Vec::new(),
+            Inventory::Plain(components) => vec![model::asset(&self.name, components)],
+        }
+    }
+
     /// Starts, or starts again, from the journal.
     pub(super) fn start(&mut self, now: Time) {
         self.life += 1;
-        let mut client = Client::recover(self.guid, self.server, self.journal.iter().cloned());
-        client.handle(now, Event::Assets(vec![model::asset(&self.name, &self.components)]));
+        let mut client = Client::recover(self.guid, guid_of(self.server), self.journal.iter().cloned());
+        client.handle(now, Event::Assets(self.assets()));
         self.client = Some(client);
     }
 
@@ -72,11 +90,12 @@ impl Device {
         self.handle(now, Event::Stored(ticket));
     }
 
-    pub(super) fn change_inventory(&mut self, now: Time, random: &mut Random) {
-        self.components = model::components(random);
-        self.inventory_changed = true;
-        let asset = model::asset(&self.name, &self.components);
-        self.handle(now, Event::Assets(vec![asset]));
+    /// Runs something else from now on.
+    pub(super) fn change_inventory(&mut self, now: Time, inventory: Inventory) {
+        self.inventory = inventory;
+        self.changed = true;
+        let assets = self.assets();
+        self.handle(now, Event::Assets(assets));
     }
 
     pub(super) fn handle(&mut self, now: Time, event: Event) {

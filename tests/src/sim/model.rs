@@ -1,53 +1,95 @@
-//! The plain model: small numbers for versions, lists for tables, and what every journal must look like.
+//! The plain model: small numbers for versions, lists for tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use node::client::Asset;
-use node::client::journal::{Entry, Event};
-use node::ids::Time;
 use schemas::digest::Digest;
 use schemas::guid::MessageId;
 use schemas::names::Spelling;
 use schemas::version::{Container, Info, Major, Minor, VersionInfo};
 use schemas::write::{self, HeaderFields, MessageDraft};
 
+use super::{Options, Shape};
 use crate::faults::Random;
 
-/// Component names that devices and advisories share.
-const CRATES: u64 = 7;
-/// Advisories that are revised.
-const ADVISORIES: u64 = 14;
+/// Who speaks in every advisory.
+pub(super) const SOURCE: &str = "Simulated";
+
+/// How much there is to run and to publish.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    /// Component names that devices and advisories share.
+    crates: u64,
+    /// A device has one of so many of them.
+    rarity: u64,
+    /// Advisories that are revised.
+    advisories: u64,
+    /// Deliveries of all advisories together.
+    pub(super) deliveries: usize,
+}
+
+impl Scale {
+    pub(super) fn draw(options: Options, random: &mut Random) -> Self {
+        match options.shape {
+            Shape::One => Self { crates: 7, rarity: 3, advisories: 14, deliveries: 40 },
+            Shape::Tree => {
+                let crates = 3 + random.below(12);
+                let deliveries = 10 + random.below(25) as usize;
+                Self { crates, rarity: 2 + random.below(6), advisories: crates * 2, deliveries }
+            }
+        }
+    }
+}
 
 /// What a device runs: component → version.
 pub(super) type Components = BTreeMap<u64, u64>;
 
+/// What a device runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Inventory {
+    /// Of the plain model.
+    Plain(Components),
+}
+
 /// One publication.
 #[derive(Clone, Debug)]
 pub(super) struct Publication {
+    /// What it is a revision of.
     pub(super) advisory: u64,
-    component: u64,
+    pub(super) component: u64,
     /// Affected: versions below this; zero for a withdrawn one.
     below: u64,
+    /// By place, the servers at which it is published.
+    pub(super) roots: BTreeSet<usize>,
     pub(super) digest: Digest,
     pub(super) document: Bytes,
 }
 
 impl Publication {
-    pub(super) fn applies(&self, components: &Components) -> bool {
-        components.get(&self.component).is_some_and(|version| *version < self.below)
+    /// The identifier of its advisory.
+    pub(super) fn id(&self) -> String {
+        format!("SIM-{}", self.advisory)
+    }
+
+    pub(super) fn applies(&self, inventory: &Inventory) -> bool {
+        match inventory {
+            Inventory::Plain(components) => {
+                components.get(&self.component).is_some_and(|version| *version < self.below)
+            }
+        }
     }
 }
 
 /// What a device may run.
-pub(super) fn components(random: &mut Random) -> Components {
+pub(super) fn inventory(scale: Scale, random: &mut Random) -> Inventory {
     let mut components = Components::new();
-    for component in 0..CRATES {
-        if random.one_in(3) {
+    for component in 0..scale.crates {
+        if random.one_in(scale.rarity) {
             components.insert(component, random.below(10));
         }
     }
-    components
+    Inventory::Plain(components)
 }
 
 /// The same as an asset.
@@ -70,37 +112,56 @@ pub(super) fn asset(name: &str, components: &Components) -> Asset {
     Asset::new(name, info)
 }
 
+/// A component's name in documents.
+pub(super) fn component_name(component: u64) -> String {
+    format!("pkg:cargo/crate{component}")
+}
+
 fn component_info(component: u64, version: String) -> Info {
     let container = Container {
         package: Some("cargo".into()),
         version: version.into(),
-        file_name: Some(format!("pkg:cargo/crate{component}").into()),
+        file_name: Some(component_name(component).into()),
         ..Container::default()
     };
     Info { container, ..Info::default() }
 }
 
-/// What a provider publishes, in order: revisions of a few advisories, some of them withdrawn at last.
-pub(super) fn publications(count: usize, random: &mut Random) -> Vec<Publication> {
+/// What providers publish, in order: revisions of a few advisories, some of them withdrawn at last. Of two providers
+/// each has some advisories for itself, and both have the rest.
+pub(super) fn publications(scale: Scale, roots: usize, random: &mut Random) -> Vec<Publication> {
     let mut revisions: BTreeMap<u64, u64> = BTreeMap::new();
-    (0..count)
+    (0..scale.deliveries)
         .map(|number| {
-            let advisory = random.below(ADVISORIES);
+            let advisory = random.below(scale.advisories);
             let revision = revisions.entry(advisory).or_default();
             *revision += 1;
-            // An advisory keeps its component, as RustSec's do.
-            let component = advisory % CRATES;
             let below = if *revision > 1 && random.one_in(4) { 0 } else { 1 + random.below(10) };
-            publication(number as u64, advisory, *revision, component, below)
+            let roots = match (roots, advisory % 3) {
+                (1, _) | (_, 0) => BTreeSet::from([0]),
+                (_, 1) => BTreeSet::from([1]),
+                _ => BTreeSet::from([0, 1]),
+            };
+            // An advisory keeps its component, as RustSec's do.
+            let component = advisory % scale.crates;
+            publication(number as u64, Revised { advisory, revision: *revision, component, below }, roots)
         })
         .collect()
 }
 
-fn publication(number: u64, advisory: u64, revision: u64, component: u64, below: u64) -> Publication {
+struct Revised {
+    advisory: u64,
+    revision: u64,
+    component: u64,
+    below: u64,
+}
+
+fn publication(number: u64, revised: Revised, roots: BTreeSet<usize>) -> Publication {
+    let Revised { advisory, revision, component, below } = revised;
     let range = if below == 0 { "vers:cargo/*".to_owned() } else { format!("vers:cargo/<{below}.0.0") };
     let mut info = component_info(component, range);
     let withdrawn = if below == 0 { "\nStatus: withdrawn" } else { "" };
-    info.source = Some("Simulated".into());
+    info.source = Some(SOURCE.into());
     info.id = Some(format!("SIM-{advisory}").into());
     info.container.author_comments = Some(format!("A hole.\nRevision: {revision}{withdrawn}").into());
     let infos = [VersionInfo { info: vec![info], ..VersionInfo::default() }];
@@ -108,11 +169,11 @@ fn publication(number: u64, advisory: u64, revision: u64, component: u64, below:
         HeaderFields { message_id: Some(MessageId(0xadd0_0000 + u128::from(number))), ..HeaderFields::default() };
     let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: Some(&infos) };
     let document = write::message(Spelling::Double, &header, &[draft]);
-    Publication { advisory, component, below, digest: Digest::of(&document), document }
+    Publication { advisory, component, below, roots, digest: Digest::of(&document), document }
 }
 
 /// What a device holds when everything has come to rest: of each advisory the last revision, if it applies. Of what was
-/// `trimmed` it may hold what it got in time.
+/// trimmed, or is not to be had any more where the device is now, it may hold what it got in time.
 #[derive(Debug, Default)]
 pub(super) struct Expected {
     pub(super) must: BTreeSet<Digest>,
@@ -120,11 +181,14 @@ pub(super) struct Expected {
 }
 
 impl Expected {
+    /// `trimmed` is of each advisory the newest publication that was trimmed above the device while nothing had replaced
+    /// it; `above` are the servers that it hears of.
     pub(super) fn new(
         publications: &[Publication],
         trimmed: &BTreeMap<u64, usize>,
         on_offer: impl Fn(Digest) -> bool,
-        components: &Components,
+        above: &BTreeSet<usize>,
+        inventory: &Inventory,
     ) -> Self {
         let mut last: BTreeMap<u64, &Publication> = BTreeMap::new();
         for publication in publications {
@@ -132,12 +196,18 @@ impl Expected {
         }
         let mut expected = Self::default();
         for (advisory, last) in last {
-            if last.applies(components) && on_offer(last.digest) {
+            let until = if last.roots.is_disjoint(above) {
+                // Nobody speaks of it here.
+                Some(publications.len() - 1)
+            } else if last.applies(inventory) && on_offer(last.digest) {
                 expected.must.insert(last.digest);
-            } else if let Some(trimmed) = trimmed.get(&advisory) {
-                let may = publications[..=*trimmed].iter().filter(|one| one.advisory == advisory);
-                expected.may.extend(may.filter(|one| one.applies(components)).map(|one| one.digest));
-            }
+                None
+            } else {
+                trimmed.get(&advisory).copied()
+            };
+            let Some(until) = until else { continue };
+            let may = publications[..=until].iter().filter(|one| one.advisory == advisory && one.applies(inventory));
+            expected.may.extend(may.map(|one| one.digest));
         }
         expected
     }
@@ -145,45 +215,4 @@ impl Expected {
     pub(super) fn is_met_by(&self, held: &BTreeSet<Digest>) -> bool {
         self.must.is_subset(held) && held.iter().all(|one| self.must.contains(one) || self.may.contains(one))
     }
-}
-
-/// Checks one device's journal: numbered without a gap, nothing twice, and in the order of the log unless the inventory
-/// changed in between. What is pushed while an answer is under way waits for its end. If it is replaced or trimmed
-/// meanwhile, the answer lacks it, and it comes after newer items of the answer: `was_gone` says so.
-pub(super) fn check_journal(
-    entries: &[Entry],
-    place_of: impl Fn(Digest) -> Option<u64>,
-    was_gone: impl Fn(Digest, Time) -> bool,
-    inventory_changed: bool,
-) -> Result<(), String> {
-    let mut held = BTreeSet::new();
-    let mut ever = BTreeSet::new();
-    let mut last = 0;
-    for (index, entry) in entries.iter().enumerate() {
-        if entry.number != index as u64 + 1 {
-            return Err(format!("entry {} has number {}", index + 1, entry.number));
-        }
-        let (came, went) = match &entry.event {
-            Event::Gained { digest, .. } => (Some(*digest), None),
-            Event::Revised { digest, replaced, .. } => (Some(*digest), Some(*replaced)),
-            Event::Retracted { replaced, .. } => (None, Some(*replaced)),
-            Event::Left { digest } => (None, Some(*digest)),
-            Event::Rematched { .. } | Event::Registered { .. } | Event::Ended { .. } | Event::Noted => continue,
-        };
-        if let Some(went) = went
-            && !held.remove(&went)
-        {
-            return Err(format!("entry {}: {went} went without having come", entry.number));
-        }
-        let Some(came) = came else { continue };
-        if !held.insert(came) || (!ever.insert(came) && !inventory_changed) {
-            return Err(format!("entry {}: {came} came twice", entry.number));
-        }
-        let position = place_of(came).ok_or_else(|| format!("{came} is not in the log"))?;
-        if position < last && !inventory_changed && !was_gone(came, entry.at) {
-            return Err(format!("entry {}: position {position} came after {last}", entry.number));
-        }
-        last = last.max(position);
-    }
-    Ok(())
 }

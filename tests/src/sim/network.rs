@@ -1,17 +1,30 @@
 //! Links: streams that keep their order, delays that do not keep anybody else's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use node::engine::Welcome;
 use node::ids::{ExchangeId, LinkId, Position, Resume};
+use schemas::mark::Mark;
 
 use crate::faults::Random;
+
+/// Whoever dials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Party {
+    Device(usize),
+    Provider(usize),
+    /// The end of a local server that looks upwards: whose, and towards which server.
+    Uplink {
+        of: usize,
+        to: usize,
+    },
+}
 
 /// What crosses a link.
 #[derive(Clone, Debug)]
 pub(super) enum Message {
-    Hello(Option<Resume>),
+    Hello(Option<Resume>, Option<Mark>),
     Open(ExchangeId, Bytes),
     LaneReply(Position, Bytes),
     Welcome(Welcome),
@@ -20,6 +33,19 @@ pub(super) enum Message {
     End(ExchangeId),
     Lane(Position, Bytes),
     Behind(Position),
+    Path(Vec<Mark>),
+}
+
+impl Message {
+    fn stream(&self) -> Stream {
+        match self {
+            Self::Hello(..) | Self::Welcome(_) | Self::LaneReply(..) | Self::Behind(_) | Self::Path(_) => {
+                Stream::Control
+            }
+            Self::Lane(..) => Stream::Lane,
+            Self::Open(id, _) | Self::Reply(id, _) | Self::Delivery(id, _) | Self::End(id) => Stream::Exchange(id.0),
+        }
+    }
 }
 
 /// The order of a stream is kept; streams overtake each other.
@@ -37,51 +63,71 @@ pub(super) enum Way {
     Down,
 }
 
-/// The live links, and when the last message of each stream arrives.
+/// A live link.
+#[derive(Debug)]
+struct Link {
+    upper: usize,
+    lower: Party,
+    /// When the last message of each stream arrives.
+    last: BTreeMap<(Way, Stream), u64>,
+    /// When the Hello's answer arrives: whoever dialled reads nothing else before it.
+    welcome: Option<u64>,
+}
+
+/// Every live link.
 #[derive(Debug, Default)]
 pub(super) struct Network {
-    live: BTreeMap<LinkId, usize>,
-    last: BTreeMap<(LinkId, Way, Stream), u64>,
-    /// When the Hello's answer arrives: a client reads nothing else before it.
-    welcome: BTreeMap<LinkId, u64>,
-    /// Parties that nothing reaches now.
-    partitioned: BTreeSet<usize>,
+    links: BTreeMap<LinkId, Link>,
+    /// Whose links nothing crosses now, and for how many reasons.
+    blocked: BTreeMap<Party, u32>,
     next: u64,
 }
 
 impl Network {
-    /// A new link of a party.
-    pub(super) fn connect(&mut self, party: usize) -> LinkId {
+    /// A new link of a party to a server.
+    pub(super) fn connect(&mut self, upper: usize, lower: Party) -> LinkId {
         self.next += 1;
-        self.live.insert(LinkId(self.next), party);
+        let link = Link { upper, lower, last: BTreeMap::new(), welcome: None };
+        self.links.insert(LinkId(self.next), link);
         LinkId(self.next)
     }
 
-    pub(super) fn is_partitioned(&self, party: usize) -> bool {
-        self.partitioned.contains(&party)
+    pub(super) fn is_blocked(&self, party: Party) -> bool {
+        self.blocked.contains_key(&party)
     }
 
-    pub(super) fn partition(&mut self, party: usize) {
-        self.partitioned.insert(party);
+    pub(super) fn block(&mut self, party: Party) {
+        *self.blocked.entry(party).or_default() += 1;
     }
 
-    pub(super) fn heal(&mut self, party: usize) {
-        self.partitioned.remove(&party);
+    pub(super) fn heal(&mut self, party: Party) {
+        if let Some(reasons) = self.blocked.get_mut(&party) {
+            *reasons -= 1;
+            if *reasons == 0 {
+                self.blocked.remove(&party);
+            }
+        }
     }
 
-    /// Whose link it is, if it lives.
-    pub(super) fn party(&self, link: LinkId) -> Option<usize> {
-        self.live.get(&link).copied()
+    /// Between whom a link is, if it lives.
+    pub(super) fn ends(&self, link: LinkId) -> Option<(usize, Party)> {
+        self.links.get(&link).map(|link| (link.upper, link.lower))
     }
 
     /// Everything on the way is lost.
-    pub(super) fn cut(&mut self, link: LinkId) -> Option<usize> {
-        self.last.retain(|(of, _, _), _| *of != link);
-        self.live.remove(&link)
+    pub(super) fn cut(&mut self, link: LinkId) -> Option<(usize, Party)> {
+        self.links.remove(&link).map(|link| (link.upper, link.lower))
     }
 
-    pub(super) fn links(&self) -> Vec<LinkId> {
-        self.live.keys().copied().collect()
+    /// Live links between whom `is_meant` says.
+    pub(super) fn links(&self, is_meant: impl Fn(usize, Party) -> bool) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, link)| is_meant(link.upper, link.lower)).map(|(id, _)| *id).collect()
+    }
+
+    /// Live links of a server's clients that it has welcomed.
+    pub(super) fn welcomed(&self, upper: usize) -> Vec<LinkId> {
+        let welcomed = |link: &Link| link.upper == upper && link.welcome.is_some();
+        self.links.iter().filter(|(_, link)| welcomed(link)).map(|(id, _)| *id).collect()
     }
 
     /// When a message that is sent now arrives; `None` if its link is dead.
@@ -93,21 +139,15 @@ impl Network {
         message: &Message,
         random: &mut Random,
     ) -> Option<u64> {
-        self.live.get(&link)?;
-        let stream = match message {
-            Message::Hello(_) | Message::Welcome(_) | Message::LaneReply(..) | Message::Behind(_) => Stream::Control,
-            Message::Lane(..) => Stream::Lane,
-            Message::Open(id, _) | Message::Reply(id, _) | Message::Delivery(id, _) | Message::End(id) => {
-                Stream::Exchange(id.0)
-            }
-        };
+        let link = self.links.get_mut(&link)?;
         let delay = 1 + if random.one_in(8) { random.below(400) } else { random.below(30) };
-        let earliest = self.welcome.get(&link).copied().unwrap_or_default();
-        let last = self.last.entry((link, way, stream)).or_default();
+        let earliest = link.welcome.unwrap_or_default();
+        let last = link.last.entry((way, message.stream())).or_default();
         *last = (*last).max(now + delay).max(earliest);
+        let at = *last;
         if matches!(message, Message::Welcome(_)) {
-            self.welcome.insert(link, *last);
+            link.welcome = Some(at);
         }
-        Some(*last)
+        Some(at)
     }
 }

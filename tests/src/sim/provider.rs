@@ -1,4 +1,4 @@
-//! The provider: publishes in order, a few at a time, and repeats what was not answered.
+//! A provider: publishes in order, a few at a time, and repeats what was not answered.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,16 @@ const AT_ONCE: usize = 3;
 /// How a server says that its store failed.
 pub(super) const NOT_STORED: &str = "not stored";
 
+/// Who the provider of the server at this place is.
+pub(super) fn guid_of(server: usize) -> ClientGuid {
+    ClientGuid(0xf00d_0000 + server as u128)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Provider {
-    pub(super) guid: ClientGuid,
+    /// The place of the server that it dials.
+    pub(super) server: usize,
     pub(super) link: Option<LinkId>,
     /// Whether the server has answered the Hello.
     pub(super) welcome: bool,
@@ -33,10 +39,11 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    pub(super) fn new(publications: Vec<Publication>) -> Self {
+    /// The provider of the server at this place.
+    pub(super) fn new(server: usize, publications: Vec<Publication>) -> Self {
         let answered = vec![false; publications.len()];
         Self {
-            guid: ClientGuid(0xf00d),
+            server,
             link: None,
             welcome: false,
             publications,
@@ -50,6 +57,11 @@ impl Provider {
 
     pub(super) fn release(&mut self) {
         self.released = (self.released + 1).min(self.publications.len());
+    }
+
+    /// How many it has to send.
+    pub(super) fn publications(&self) -> usize {
+        self.publications.len()
     }
 
     pub(super) fn is_done(&self) -> bool {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use node::engine::Config;
+use node::policy::Policy;
 use schemas::guid::ServerGuid;
 
+use super::{Options, Shape};
 use crate::faults::Random;
 
 /// Publications and faults stop here; what follows is rest.
@@ -14,27 +16,21 @@ const MORNING: u64 = 3_600_000 - 5_000;
 /// What a run may take from the last fault to its rest.
 const REST: u64 = 100_000;
 
-/// See the module. All times in milliseconds.
+/// When things happen. All times in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setup {
-    /// Shards that own the links.
-    pub(super) shards: usize,
-    /// Items kept on offer; fewer than are published in one seed of three.
-    items_max: usize,
     /// Whether half of everything happens an hour later, when leases and remembered exchanges are over.
     two_days: bool,
-    /// Whether the server's disk is full once.
+    /// Whether a server's disk is full once.
     pub(super) fills_up: bool,
+    /// Whether nothing goes wrong, and nothing changes.
+    pub(super) calm: bool,
 }
 
 impl Setup {
-    pub(super) fn draw(deliveries: usize, random: &mut Random) -> Self {
-        Self {
-            shards: 1 + random.below(2) as usize,
-            items_max: if random.one_in(3) { 1 + random.below(deliveries as u64) as usize } else { 1_000_000 },
-            two_days: random.one_in(4),
-            fills_up: random.one_in(4),
-        }
+    pub(super) fn draw(options: Options, random: &mut Random) -> Self {
+        let (two_days, fills_up) = (random.one_in(4), random.one_in(4));
+        Self { two_days: two_days && !options.calm, fills_up: fills_up && !options.calm, calm: options.calm }
     }
 
     /// When something happens.
@@ -47,16 +43,71 @@ impl Setup {
     pub(super) fn end(self) -> u64 {
         if self.two_days { MORNING + DAY + REST } else { DAY + REST }
     }
+}
+
+/// What one server is like.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// Shards that own the links.
+    pub(super) shards: usize,
+    /// Items kept on offer.
+    items_max: usize,
+    /// How long what passes through is kept at least.
+    transit: Duration,
+    /// How long a Request may wait for what stands above.
+    pub(super) combine: Duration,
+    /// Whether everything may be asked for in full.
+    pub(super) full_of_everything: bool,
+    /// Whether its Hello says so.
+    pub(super) says_policy: bool,
+}
+
+/// Everything is kept.
+const NO_BOUND: usize = 1_000_000;
+
+impl Rules {
+    /// Of a server that has providers. Fewer items are kept than are published in one run of three.
+    pub(super) fn of_root(deliveries: usize, options: Options, random: &mut Random) -> Self {
+        let trims = random.one_in(if options.shape == Shape::One { 3 } else { 5 }) && !options.calm;
+        Self {
+            shards: 1 + random.below(2) as usize,
+            items_max: if trims { 1 + random.below(deliveries as u64) as usize } else { NO_BOUND },
+            transit: Duration::ZERO,
+            combine: Policy::default().combine,
+            full_of_everything: options.calm || !random.one_in(8),
+            says_policy: !random.one_in(4),
+        }
+    }
+
+    /// Of a local server: one in four keeps little or nothing.
+    pub(super) fn of_local(deliveries: usize, options: Options, random: &mut Random) -> Self {
+        let root = Self::of_root(deliveries, options, random);
+        let (items_max, transit) = match random.below(8) {
+            _ if options.calm => (NO_BOUND, 0),
+            0 => (0, 4_000 + random.below(8_000)),
+            1 => (1 + random.below(10) as usize, 4_000 + random.below(4_000)),
+            _ => (NO_BOUND, 0),
+        };
+        let combine = if random.one_in(3) { 0 } else { random.below(2_000) };
+        Self { items_max, transit: Duration::from_millis(transit), combine: Duration::from_millis(combine), ..root }
+    }
+
+    /// Whether it forgets what it had on offer.
+    pub(super) fn trims(&self) -> bool {
+        self.items_max < NO_BOUND
+    }
 
     /// Of a server that starts now.
-    pub(super) fn config(self, server: ServerGuid, random: &mut Random) -> Config {
+    pub(super) fn config(&self, server: ServerGuid, random: &mut Random) -> Config {
         const HALF_AN_HOUR: Duration = Duration::from_secs(1800);
         Config {
             shards: self.shards,
             items_max: self.items_max,
+            transit: self.transit,
             seen_for: HALF_AN_HOUR,
             lease: HALF_AN_HOUR,
             stretch_items: 1 + random.below(4) as usize,
+            entropy: random.next_u64(),
             ..Config::new(server)
         }
     }

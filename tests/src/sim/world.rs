@@ -1,36 +1,31 @@
 //! Virtual time: what happens when, and to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use node::engine::{self, ReplyTo};
 use node::ids::{LinkId, Position, Ticket, Time};
-use node::shard;
-use node::store::Write;
-use schemas::digest::Digest;
-use schemas::guid::ServerGuid;
+use node::policy::Policy;
+use node::{client, shard, uplink};
 
-use super::Size;
 use super::device::Device;
 use super::disk::Disk;
-use super::model;
-use super::network::{Message, Network, Way};
-use super::provider::Provider;
-use super::server::{Live, Server};
-use super::setup::Setup;
+use super::drain::Machine;
+use super::fault::Node;
+use super::model::{self, Publication, Scale};
+use super::network::{Message, Network, Party};
+use super::provider::{self, Provider};
+use super::server::{Server, client_of};
+use super::setup::{Rules, Setup};
+use super::traffic::Traffic;
+use super::tree::{self, Tree};
+use super::{Options, Shape};
 use crate::faults::Random;
-
-/// How to run.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// How much happens.
-    pub size: Size,
-    /// The server's disk acknowledges before it syncs: to show that the checks notice.
-    pub lies: bool,
-}
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
+    /// Servers and devices.
+    pub nodes: usize,
     /// Events that happened.
     pub steps: u64,
     /// Virtual milliseconds.
@@ -41,46 +36,60 @@ pub struct Report {
 
 /// Virtual time begins here.
 pub(super) const BEGIN: u64 = 1_700_000_000_000;
+/// Nothing that comes to rest takes so many.
+const STEPS_MAX: u64 = 3_000_000;
 
 /// What can happen.
 #[derive(Debug)]
 pub(super) enum Happening {
     Arrives(LinkId, Message),
-    ServerSynced(u64, Ticket),
-    ServerFlushed(u64, Ticket),
+    /// In this life of this server.
+    AtServer(usize, u64, AtServer),
+    /// In this life of this device, its oldest write is durable.
     DeviceSynced(usize, u64),
-    Ready(u64, LinkId),
-    ServerTimer(u64),
-    Release,
-    Dial(usize),
-    ServerSeesDown(u64, LinkId),
-    PartySeesDown(usize, LinkId),
-    ServerStarts,
-    DeviceStarts(usize),
-    Heals(usize),
+    Dial(Party),
+    SeesDown(Party, LinkId),
+    Starts(Node),
+    Heals(Vec<Party>),
     Fault,
-    DiskFillsUp,
-    OperatorRestarts(u64),
-    ProviderGoesOn,
-    AnswerGoesOn(u64, Box<ReplyTo>, Position),
+    /// A provider may send one more.
+    Release(usize),
+    ProviderGoesOn(usize),
+    DiskFillsUp(usize),
+    /// An operator puts a server under another, configured so.
+    Attach(usize, usize, Box<uplink::Config>),
+}
+
+/// What can happen to a server that runs.
+#[derive(Debug)]
+pub(super) enum AtServer {
+    Synced(Ticket),
+    Flushed(Ticket),
+    Ready(LinkId),
+    Timer,
+    SeesDown(LinkId),
+    /// Its operator has seen that it stores nothing any more.
+    Restarts,
+    AnswerGoesOn(Box<ReplyTo>, Position),
 }
 
 pub(super) struct World {
     pub(super) setup: Setup,
+    pub(super) scale: Scale,
+    pub(super) options: Options,
     pub(super) now: u64,
-    pub(super) sequence: u64,
-    pub(super) happenings: BTreeMap<(u64, u64), Happening>,
+    sequence: u64,
+    happenings: BTreeMap<(u64, u64), Happening>,
     pub(super) random: Random,
     pub(super) network: Network,
-    pub(super) server: Server,
-    /// Devices, then the provider.
+    /// The first ones have a provider each.
+    pub(super) servers: Vec<Server>,
     pub(super) devices: Vec<Device>,
-    pub(super) provider: Provider,
-    pub(super) publications: Vec<model::Publication>,
-    /// Of each advisory the newest publication that was trimmed while nothing had replaced it.
-    pub(super) trimmed: BTreeMap<u64, usize>,
-    /// Since when items have been replaced or trimmed.
-    pub(super) gone: BTreeMap<Digest, Time>,
+    pub(super) providers: Vec<Provider>,
+    pub(super) publications: Vec<Publication>,
+    pub(super) traffic: Traffic,
+    /// Machines that may want something done.
+    pub(super) busy: BTreeSet<Machine>,
     pub(super) next_id: u128,
     pub(super) steps: u64,
 }
@@ -91,13 +100,16 @@ pub(super) struct World {
 /// Says what is wrong; the caller adds the seed.
 pub fn run(seed: u64, options: Options) -> Result<Report, String> {
     let mut world = World::new(seed, options);
-    world.begin(options.size)?;
+    world.begin()?;
     while let Some(((at, _), happening)) = world.happenings.pop_first() {
         if at > world.setup.end() {
             break;
         }
         world.now = at;
         world.steps += 1;
+        if world.steps > STEPS_MAX {
+            return Err(format!("does not come to rest: {happening:?}"));
+        }
         world.happen(happening)?;
     }
     world.check()
@@ -106,53 +118,67 @@ pub fn run(seed: u64, options: Options) -> Result<Report, String> {
 impl World {
     fn new(seed: u64, options: Options) -> Self {
         let mut random = Random::new(seed);
-        let setup = Setup::draw(options.size.deliveries, &mut random);
-        let guid = ServerGuid(0x5e00);
-        let publications = model::publications(options.size.deliveries, &mut random);
-        let provider = Provider::new(publications.clone());
-        let disk = Disk::new(u128::from(random.next_u64()), options.lies);
-        let devices = (0..options.size.devices).map(|index| Device::new(index, guid, &mut random)).collect();
+        let setup = Setup::draw(options, &mut random);
+        let scale = Scale::draw(options, &mut random);
+        let tree = Tree::draw(options, &mut random);
+        let publications = model::publications(scale, tree.roots, &mut random);
+        let provider = |root| {
+            let own = publications.iter().filter(|one| one.roots.contains(&root)).cloned();
+            Provider::new(root, own.collect())
+        };
+        let providers = (0..tree.roots).map(provider).collect();
+        let servers = servers(&tree, scale, options, &mut random);
+        let device =
+            |(index, server): (usize, &usize)| Device::new(index, *server, model::inventory(scale, &mut random));
+        let devices = tree.devices.iter().enumerate().map(device).collect();
         Self {
             setup,
+            scale,
+            options,
             now: 0,
             sequence: 0,
             happenings: BTreeMap::new(),
-            server: Server::new(guid, provider.guid, setup, disk),
             random,
             network: Network::default(),
+            servers,
             devices,
-            provider,
+            providers,
             publications,
-            trimmed: BTreeMap::new(),
-            gone: BTreeMap::new(),
+            traffic: Traffic::default(),
+            busy: BTreeSet::new(),
             next_id: 1,
             steps: 0,
         }
     }
 
-    fn begin(&mut self, size: Size) -> Result<(), String> {
-        self.server.start(self.time(), &mut self.random)?;
-        for index in 0..=self.devices.len() {
-            if index < self.devices.len() {
-                let time = self.time();
-                self.devices[index].start(time);
-            }
+    fn begin(&mut self) -> Result<(), String> {
+        for index in 0..self.servers.len() {
+            self.starts(Node::Server(index))?;
+        }
+        for index in 0..self.devices.len() {
+            // Some join when much has happened.
+            let late = self.options.shape == Shape::Tree && self.random.one_in(5);
+            let at = if late { self.setup.instant(&mut self.random) } else { self.random.below(3_000) };
+            self.after(at, Happening::Starts(Node::Device(index)));
+        }
+        for index in 0..self.providers.len() {
             let at = self.random.below(3_000);
-            self.after(at, Happening::Dial(index));
+            self.after(at, Happening::Dial(Party::Provider(index)));
+            for _ in 0..self.providers[index].publications() {
+                let at = self.setup.instant(&mut self.random);
+                self.after(at, Happening::Release(index));
+            }
         }
-        for _ in 0..size.deliveries {
-            let at = self.setup.instant(&mut self.random);
-            self.after(at, Happening::Release);
-        }
-        for _ in 0..size.faults {
+        for _ in 0..self.faults() {
             let at = self.setup.instant(&mut self.random);
             self.after(at, Happening::Fault);
         }
         if self.setup.fills_up {
             let at = self.setup.instant(&mut self.random);
-            self.after(at, Happening::DiskFillsUp);
+            let server = self.random.below(self.servers.len() as u64) as usize;
+            self.after(at, Happening::DiskFillsUp(server));
         }
-        Ok(())
+        self.drain()
     }
 
     pub(super) fn time(&self) -> Time {
@@ -164,157 +190,116 @@ impl World {
         self.happenings.insert((self.now + wait, self.sequence), happening);
     }
 
+    /// Later, if the server lives on until then.
+    pub(super) fn after_at(&mut self, wait: u64, server: usize, happening: AtServer) {
+        let life = self.servers[server].life;
+        self.after(wait, Happening::AtServer(server, life, happening));
+    }
+
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
-        let time = self.time();
         match happening {
             Happening::Arrives(link, message) => self.arrives(link, message)?,
-            Happening::ServerSynced(life, ticket) if life == self.server.life => self.server_synced(ticket),
-            Happening::ServerFlushed(life, ticket) if life == self.server.life => self.server.disk.flush(ticket),
-            Happening::Ready(life, link) if life == self.server.life => {
-                if let Some(shard) = self.server.live.as_ref().map(|live| live.engine.shard_of(link)) {
-                    self.tell_shard(shard, shard::Event::Ready(link));
+            Happening::AtServer(server, life, happening) => {
+                // Else it is of an earlier life.
+                if life == self.servers[server].life && self.servers[server].live.is_some() {
+                    self.at_server(server, happening);
                 }
             }
-            Happening::ServerTimer(life) if life == self.server.life => {
-                if let Some(live) = &mut self.server.live {
-                    live.engine.handle_timeout(time);
-                    live.shards.iter_mut().for_each(|shard| shard.handle_timeout(time));
+            Happening::DeviceSynced(index, life) => {
+                if life == self.devices[index].life {
+                    let time = self.time();
+                    self.devices[index].sync(time);
+                    self.busy.insert(Machine::Device(index));
                 }
             }
-            Happening::ServerSeesDown(life, link) if life == self.server.life => {
-                self.tell_engine(engine::Event::LinkDown(link));
-            }
-            Happening::DeviceSynced(index, life) if life == self.devices[index].life => {
-                self.devices[index].sync(time);
-            }
-            Happening::Release => self.provider.release(),
             Happening::Dial(party) => self.dial(party),
-            Happening::PartySeesDown(party, link) => self.party_sees_down(party, link),
-            Happening::ServerStarts => {
-                if self.server.live.is_none() {
-                    self.server.start(time, &mut self.random)?;
-                }
-            }
-            Happening::DeviceStarts(index) => {
-                if self.devices[index].client.is_none() {
-                    self.devices[index].start(time);
-                    self.after(1, Happening::Dial(index));
-                }
-            }
-            Happening::Heals(party) => self.network.heal(party),
+            Happening::SeesDown(party, link) => self.party_sees_down(party, link),
+            Happening::Starts(node) => self.starts(node)?,
+            Happening::Heals(parties) => parties.into_iter().for_each(|party| self.network.heal(party)),
             Happening::Fault => self.fault(),
-            Happening::DiskFillsUp => self.server.disk.full = true,
-            Happening::OperatorRestarts(life) if life == self.server.life => self.crash_server(),
-            Happening::ProviderGoesOn => self.provider.waits = false,
-            Happening::AnswerGoesOn(life, reply, after) if life == self.server.life => {
-                self.answer_goes_on(reply, after);
+            Happening::Release(index) => {
+                self.providers[index].release();
+                self.busy.insert(Machine::Provider(index));
             }
-            // Of an earlier life.
-            Happening::ServerSynced(..)
-            | Happening::ServerFlushed(..)
-            | Happening::Ready(..)
-            | Happening::ServerTimer(..)
-            | Happening::ServerSeesDown(..)
-            | Happening::OperatorRestarts(_)
-            | Happening::AnswerGoesOn(..)
-            | Happening::DeviceSynced(..) => {}
+            Happening::ProviderGoesOn(index) => {
+                self.providers[index].waits = false;
+                self.busy.insert(Machine::Provider(index));
+            }
+            Happening::DiskFillsUp(server) => self.servers[server].disk.full = true,
+            Happening::Attach(server, upper, config) => self.attach(server, upper, *config),
         }
         self.drain()
     }
 
-    pub(super) fn tell_engine(&mut self, event: engine::Event) {
+    fn at_server(&mut self, server: usize, happening: AtServer) {
         let time = self.time();
-        if let Some(live) = &mut self.server.live {
+        match happening {
+            AtServer::Synced(ticket) => self.server_synced(server, ticket),
+            AtServer::Flushed(ticket) => self.servers[server].disk.flush(ticket),
+            AtServer::Ready(link) => self.tell_shard_of(server, link, shard::Event::Ready(link)),
+            AtServer::Timer => {
+                if let Some(live) = &mut self.servers[server].live {
+                    live.timer = live.timer.filter(|at| *at > self.now);
+                    live.engine.handle_timeout(time);
+                    live.shards.iter_mut().for_each(|shard| shard.handle_timeout(time));
+                    self.busy.insert(Machine::Server(server));
+                }
+            }
+            AtServer::SeesDown(link) => self.tell_engine(server, engine::Event::LinkDown(link)),
+            AtServer::Restarts => self.crash_server(server),
+            AtServer::AnswerGoesOn(reply, after) => self.answer_goes_on(server, reply, after),
+        }
+    }
+
+    pub(super) fn tell_engine(&mut self, server: usize, event: engine::Event) {
+        let time = self.time();
+        if let Some(live) = &mut self.servers[server].live {
             live.engine.handle(time, event);
+            self.busy.insert(Machine::Server(server));
         }
     }
 
-    pub(super) fn tell_shard(&mut self, shard: usize, event: shard::Event) {
+    pub(super) fn tell_shard(&mut self, server: usize, shard: usize, event: shard::Event) {
         let time = self.time();
-        if let Some(shard) = self.server.live.as_mut().and_then(|live| live.shards.get_mut(shard)) {
+        if let Some(shard) = self.servers[server].live.as_mut().and_then(|live| live.shards.get_mut(shard)) {
             shard.handle(time, event);
+            self.busy.insert(Machine::Server(server));
         }
     }
 
-    /// Remembers what is no longer on offer, and since when.
-    pub(super) fn note_gone(&mut self, writes: &[Write]) {
+    /// The shard that owns a link.
+    pub(super) fn tell_shard_of(&mut self, server: usize, link: LinkId, event: shard::Event) {
+        if let Some(shard) = self.servers[server].engine().map(|engine| engine.shard_of(link)) {
+            self.tell_shard(server, shard, event);
+        }
+    }
+
+    pub(super) fn tell_device(&mut self, index: usize, event: client::Event) {
         let time = self.time();
-        for write in writes {
-            match write {
-                Write::Append { item, .. } => {
-                    let digest = Digest::of(item);
-                    let newer = self.publications.iter().position(|one| one.digest == digest).unwrap_or_default();
-                    let advisory = self.publications[newer].advisory;
-                    let older = self.publications[..newer].iter().filter(|one| one.advisory == advisory);
-                    older.for_each(|one| _ = self.gone.entry(one.digest).or_insert(time));
-                }
-                Write::Trim { below } => self.note_trimmed(*below),
-                Write::Put { .. } | Write::Delete { .. } => {}
-            }
-        }
+        self.devices[index].handle(time, event);
+        self.busy.insert(Machine::Device(index));
     }
+}
 
-    /// A retraction that is published after what it replaces was trimmed concerns whom it concerns itself: nobody knows
-    /// any more who may hold that.
-    fn note_trimmed(&mut self, below: u64) {
-        let time = self.time();
-        let mut newest: BTreeMap<u64, (usize, u64)> = BTreeMap::new();
-        for (index, one) in self.publications.iter().enumerate() {
-            let Some(place) = self.server.disk.place_of(one.digest) else { continue };
-            newest.insert(one.advisory, (index, place));
-            if place < below {
-                self.gone.entry(one.digest).or_insert(time);
-            }
+fn servers(tree: &Tree, scale: Scale, options: Options, random: &mut Random) -> Vec<Server> {
+    let policy = Policy {
+        providers: (0..tree.roots).map(provider::guid_of).collect(),
+        local_servers: (0..tree.above.len()).map(client_of).collect(),
+        ..Policy::default()
+    };
+    let calm = options.calm.then(|| tree::ask(random));
+    let server = |(index, uppers): (usize, &BTreeSet<usize>)| {
+        let deliveries = scale.deliveries;
+        let rules = match index < tree.roots {
+            true => Rules::of_root(deliveries, options, random),
+            false => Rules::of_local(deliveries, options, random),
+        };
+        let disk = Disk::new(u128::from(random.next_u64()), options.lies);
+        let mut server = Server::new(index, rules, policy.clone(), disk);
+        for upper in uppers {
+            server.upstreams.insert(*upper, tree::edge(index, *upper, calm, random));
         }
-        let trimmed = newest.into_iter().filter(|(_, (_, place))| *place < below);
-        self.trimmed.extend(trimmed.map(|(advisory, (index, _))| (advisory, index)));
-    }
-
-    /// Carries out everything that any machine wants done.
-    fn drain(&mut self) -> Result<(), String> {
-        loop {
-            let mut quiet = true;
-            while let Some(action) = self.server.live.as_mut().and_then(|live| live.engine.poll_action()) {
-                quiet = false;
-                self.engine_action(action);
-            }
-            for shard in 0..self.setup.shards {
-                let poll = |live: &mut Live| live.shards.get_mut(shard)?.poll_action();
-                while let Some(action) = self.server.live.as_mut().and_then(poll) {
-                    quiet = false;
-                    self.shard_action(shard, action)?;
-                }
-            }
-            for index in 0..self.devices.len() {
-                while let Some(action) = self.devices[index].poll() {
-                    quiet = false;
-                    self.device_action(index, action)?;
-                }
-            }
-            while let Some((exchange, document)) = self.provider.next() {
-                quiet = false;
-                if let Some(link) = self.provider.link {
-                    self.send(link, Way::Up, Message::Open(exchange, document));
-                }
-            }
-            if quiet {
-                break;
-            }
-        }
-        self.set_timer();
-        Ok(())
-    }
-
-    fn set_timer(&mut self) {
-        let Some(live) = &self.server.live else { return };
-        let shards = live.shards.iter().filter_map(shard::Shard::poll_timeout);
-        let first = shards.chain([live.engine.poll_timeout()]).map(|(at, _)| at.0).min().unwrap_or_default();
-        let wait = first.saturating_sub(BEGIN + self.now).max(1);
-        let (due, life) = (self.now + wait, self.server.life);
-        // One timer for each moment is enough.
-        let set = |happening: &Happening| matches!(happening, Happening::ServerTimer(of) if *of == life);
-        if !self.happenings.range((due, 0)..(due + 1, 0)).any(|(_, happening)| set(happening)) {
-            self.after(wait, Happening::ServerTimer(life));
-        }
-    }
+        server
+    };
+    tree.above.iter().enumerate().map(server).collect()
 }

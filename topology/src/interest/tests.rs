@@ -33,9 +33,13 @@ pub(crate) fn asset(name: &str, version: &str, components: Vec<Info>) -> Version
 pub(crate) fn any_version_info() -> impl Strategy<Value = VersionInfo> {
     let leaf = any_info().prop_map(|info| vec![info]);
     let infos = leaf.prop_recursive(3, 12, 3, |inner| {
-        (any_info(), proptest::collection::vec(inner, 0..3)).prop_map(|(mut info, inner)| {
-            info.container.contained_versions =
-                inner.into_iter().map(|info| VersionInfo { info, ..VersionInfo::default() }).collect();
+        let contained = (text(&["P", "Q"]), inner).prop_map(|(product_name, info)| VersionInfo {
+            product_name,
+            info,
+            ..VersionInfo::default()
+        });
+        (any_info(), proptest::collection::vec(contained, 0..3)).prop_map(|(mut info, contained)| {
+            info.container.contained_versions = contained;
             vec![info]
         })
     });
@@ -79,6 +83,26 @@ proptest! {
         let bytes = interest.encode();
         prop_assert_eq!(Interest::decode(&bytes), Ok(interest.clone()));
         prop_assert_eq!(Interest::decode(&bytes).unwrap().digest(), interest.digest());
+    }
+}
+
+proptest! {
+    #[test]
+    fn interest_is_equal_when_it_is_stated_again(version_info in any_version_info()) {
+        let interest = Interest::from_version_info(&version_info);
+        prop_assert_eq!(Interest::from_version_info(&interest.to_version_info()), interest);
+    }
+
+    #[test]
+    fn what_is_left_of_an_interest_is_equal_when_it_is_stated_again(
+        version_info in any_version_info(),
+        gone in proptest::collection::vec(any::<bool>(), 40),
+    ) {
+        let interest = Interest::from_version_info(&version_info);
+        let gone: Vec<bool> = gone.into_iter().cycle().take(interest.nodes().count()).collect();
+        if let Some(left) = interest.without(&gone) {
+            prop_assert_eq!(Interest::from_version_info(&left.to_version_info()), left);
+        }
     }
 }
 

@@ -56,11 +56,6 @@ impl Index {
         }
     }
 
-    /// Whether a client waits under this key.
-    pub(super) fn waits(&self, key: &MatchKey) -> bool {
-        self.postings.contains_key(key)
-    }
-
     /// Every client that waits under one of the keys.
     pub(super) fn candidates(&self, keys: &Keys) -> BTreeSet<ClientGuid> {
         keys.iter().filter_map(|key| self.postings.get(key)).flat_map(BTreeMap::keys).copied().collect()

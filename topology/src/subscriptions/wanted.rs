@@ -13,6 +13,8 @@ use crate::want::Want;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
     counts: BTreeMap<Want, u32>,
+    /// The keys that they are found under, with their number.
+    keys: BTreeMap<MatchKey, u32>,
     /// Subscriptions to the list: they want that, and no content.
     lists: u32,
     /// Wants that are there and were not when changes were last taken, or the other way round.
@@ -37,6 +39,7 @@ impl Wanted {
             Some(count) => *count += 1,
             None => {
                 self.counts.insert(want.clone(), 1);
+                *self.keys.entry(want.key()).or_default() += 1;
                 self.turn(want);
             }
         }
@@ -47,9 +50,17 @@ impl Wanted {
             Some(count) if *count > 1 => *count -= 1,
             Some(_) => {
                 self.counts.remove(want);
+                self.remove_key(&want.key());
                 self.turn(want);
             }
             None => {}
+        }
+    }
+
+    fn remove_key(&mut self, key: &MatchKey) {
+        match self.keys.get_mut(key) {
+            Some(count) if *count > 1 => *count -= 1,
+            Some(_) | None => drop(self.keys.remove(key)),
         }
     }
 
@@ -88,6 +99,11 @@ impl Subscriptions {
         self.index.wanted().is_some_and(|wanted| wanted.counts.contains_key(want))
     }
 
+    /// Whether anybody waits for content under this key; nobody unless the table is [`counting`](Self::counting).
+    pub fn waits(&self, key: &MatchKey) -> bool {
+        self.index.wanted().is_some_and(|wanted| wanted.keys.contains_key(key))
+    }
+
     /// The wants that are there now and were not at the last call (`true`), and those that were (`false`): each once,
     /// ascending. What came and went between is not named.
     pub fn take_want_changes(&mut self) -> Vec<(Want, bool)> {
@@ -99,9 +115,8 @@ impl Subscriptions {
     pub fn versions_wanted(&self, name: &Name) -> BTreeMap<Box<str>, usize> {
         let mut counts: BTreeMap<Box<str>, usize> = BTreeMap::new();
         for client in self.index.candidates(&Keys::from([MatchKey::File(name.folded())])) {
-            let alike = self.of(client).iter().flat_map(|held| held.interest.named(name)).map(|(_, node)| node);
-            let same = alike.filter(|node| node.name().is_some_and(|own| own.same(name)));
-            let versions: BTreeSet<&str> = same.map(|node| node.versions().as_str()).collect();
+            let versions: BTreeSet<&str> =
+                self.of(client).iter().flat_map(|held| held.interest.versions_of(name)).collect();
             versions.into_iter().for_each(|version| *counts.entry(version.into()).or_default() += 1);
         }
         counts

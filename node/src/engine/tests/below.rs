@@ -18,12 +18,12 @@ use crate::policy::Policy;
 use crate::store::Recovered;
 
 /// Local servers: below this node, below that one, and beside it.
-const MIDDLE: ClientGuid = ClientGuid(0xa1);
+pub(super) const MIDDLE: ClientGuid = ClientGuid(0xa1);
 const LOWER: ClientGuid = ClientGuid(0xa2);
-const BESIDE: ClientGuid = ClientGuid(0xa3);
+pub(super) const BESIDE: ClientGuid = ClientGuid(0xa3);
 
 /// A part in the header of one hop below.
-fn hop(server: u128, client: ClientGuid, sent: Option<Time>, parts: &[Bytes]) -> Bytes {
+pub(super) fn hop(server: u128, client: ClientGuid, sent: Option<Time>, parts: &[Bytes]) -> Bytes {
     let sent = sent.map(Time::text);
     let header = HeaderFields {
         server_guid: Some(ServerGuid(server)),
@@ -40,7 +40,7 @@ fn wrap(header: &HeaderFields<'_>, parts: &[Bytes]) -> Bytes {
 }
 
 /// A document with these parts, in the header of the link.
-fn outer(client: ClientGuid, parts: &[Bytes]) -> Bytes {
+pub(super) fn outer(client: ClientGuid, parts: &[Bytes]) -> Bytes {
     let header = HeaderFields { server_guid: Some(SERVER), client_guid: Some(client), ..HeaderFields::default() };
     wrap(&header, parts)
 }
@@ -50,11 +50,11 @@ fn by_middle(client: ClientGuid, sent: Option<Time>, part: Bytes) -> Bytes {
     outer(MIDDLE, &[hop(MIDDLE.0, client, sent, &[part])])
 }
 
-fn to(client: ClientGuid) -> (ServerGuid, ClientGuid) {
+pub(super) fn to(client: ClientGuid) -> (ServerGuid, ClientGuid) {
     (SERVER, client)
 }
 
-fn step(server: ClientGuid, client: ClientGuid) -> (ServerGuid, ClientGuid) {
+pub(super) fn step(server: ClientGuid, client: ClientGuid) -> (ServerGuid, ClientGuid) {
     (ServerGuid(server.0), client)
 }
 

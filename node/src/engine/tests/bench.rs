@@ -62,6 +62,13 @@ impl Bench {
         self.drain();
     }
 
+    /// It has become `now`.
+    pub(super) fn handle_time(&mut self) {
+        self.engine.handle_timeout(self.now);
+        self.drain();
+        self.settle();
+    }
+
     pub(super) fn drain(&mut self) {
         while let Some(action) = self.engine.poll_action() {
             match action {

@@ -7,6 +7,7 @@ use schemas::digest::Digest;
 use super::bench::{Bench, DEVICE, OTHER, PROVIDER, advisory, config, deliver, request, runs};
 use crate::engine::{Action, CloseReason, CursorReport, Event};
 use crate::ids::{LinkId, Position, Resume};
+use crate::shard;
 use crate::store::Recovered;
 
 /// Three items for the device; the bench, and where a client stands that has the first two.
@@ -92,9 +93,12 @@ fn a_live_link_is_told_when_it_falls_behind() {
         let item = advisory(&format!("A-{number}"), 1, "serde", "vers:cargo/<2.0.0", "");
         bench.send(provider, &deliver(u128::from(number), item));
     }
+    let trimmed = |action: &Action| matches!(action, Action::Shard(0, shard::Event::Trimmed(Position(1))));
+    assert!(bench.actions.iter().any(trimmed), "the shard is asked who had not come so far");
+    bench.handle(Event::Lags { link: device, after: Position(0) });
     let told =
         bench.actions.iter().any(|action| matches!(action, Action::Behind(link, Position(1)) if *link == device));
-    assert!(told, "it had not answered position 1 when that was trimmed");
+    assert!(told, "it had not looked at position 1 when that was trimmed");
 }
 
 #[test]

@@ -85,6 +85,22 @@ impl Local {
         opened
     }
 
+    /// The upstream takes whatever it is told of those below.
+    fn hears_reports(&mut self) {
+        let is_report = |action: &mut Action| matches!(action, Action::Uplink(_, uplink::Action::Report(..)));
+        loop {
+            let reports: Vec<Action> = self.bench.actions.extract_if(.., is_report).collect();
+            for report in &reports {
+                let Action::Uplink(_, uplink::Action::Report(exchange, _, parts)) = report else { continue };
+                self.replied(*exchange, &vec![ReplyStatus::Succeeded; parts.len()]);
+                self.tell(uplink::Event::Ended(*exchange));
+            }
+            if reports.is_empty() {
+                return;
+            }
+        }
+    }
+
     /// The one exchange that was opened.
     fn asked(&mut self) -> (ExchangeId, Draft) {
         let mut opened = self.opened();
@@ -532,6 +548,7 @@ fn attached_and_detached_at_run_time() {
     assert_eq!(names(&asked), [crate_want("serde")].into(), "what is below is asked for");
     local.answers(above, &[]);
     local.bench.handle(Event::Detach(UPSTREAM));
+    local.hears_reports();
     let (above, asked) = local.asked();
     assert_eq!((asked.minor, asked.infos.is_empty()), (Some(Minor::End), true));
     local.answers(above, &[]);

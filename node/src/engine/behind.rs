@@ -1,0 +1,105 @@
+//! What is trimmed, and who misses it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use topology::matching::covers;
+use topology::subscriptions::Subscription;
+
+use super::plan::Plan;
+use super::{Action, Engine, ReplyTo};
+use crate::catalogue::Trimmed;
+use crate::ids::{ExchangeId, LinkId, Position, Time};
+use crate::records::{ItemRecord, Origin};
+use crate::shard;
+use crate::store::Write;
+
+/// Answers whose items are not all out: what was asked for, and up to where.
+pub(super) type Answers = BTreeMap<(LinkId, ExchangeId), (Arc<[Subscription]>, Position)>;
+
+impl Engine {
+    /// When the oldest item may go that is over the bound.
+    pub(super) fn trims_at(&self) -> Option<Time> {
+        let (_, oldest) = self.catalogue.iter().next().filter(|_| self.is_over_bound())?;
+        Some(oldest.record.accepted.after(self.config.transit))
+    }
+
+    fn is_over_bound(&self) -> bool {
+        // In steps, so that who is behind is looked up rarely.
+        self.catalogue.len() > self.config.items_max + self.config.items_max / 16
+    }
+
+    pub(super) fn trim(&mut self) {
+        if self.broken.is_some() || self.trims_at().is_none_or(|at| at > self.now) {
+            return;
+        }
+        let (before, through) = (self.catalogue.len(), self.now);
+        let transit = self.config.transit;
+        let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
+        let Some(trimmed) = self.catalogue.trim(self.config.items_max, may_go) else { return };
+        self.totals.trimmed += (before - self.catalogue.len()) as u64;
+        let (catalogue, appending) = (&self.catalogue, &self.appending);
+        self.latest.retain(|_, latest| {
+            catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)
+        });
+        let floor = trimmed.floor;
+        let writes = vec![Write::Trim { below: floor.0 + 1 }, super::recover::floor_row(floor)];
+        self.store(Plan { writes, ..Plan::default() });
+        self.cut_lists(&trimmed);
+        for shard in 0..self.config.shards {
+            self.actions.push_back(Action::Shard(shard, shard::Event::Trimmed(floor)));
+        }
+        let lacking = self.answers_lacking(&trimmed);
+        lacking.into_iter().for_each(|link| self.is_behind(link, floor));
+    }
+
+    /// A lane had not looked yet at all that was trimmed. What has its items on the way to it, or answered, misses nothing.
+    pub(super) fn lags(&mut self, link: LinkId, after: Position) {
+        let Some(session) = self.sessions.get(&link) else { return };
+        if self.catalogue.misses(self.subscriptions.of(session.client), after) {
+            self.is_behind(link, self.catalogue.floor());
+        }
+    }
+
+    fn is_behind(&mut self, link: LinkId, position: Position) {
+        self.totals.behind += 1;
+        self.actions.push_back(Action::Behind(link, position));
+    }
+
+    /// Links with an answer under way that something trimmed belongs to.
+    fn answers_lacking(&self, trimmed: &Trimmed) -> BTreeSet<LinkId> {
+        let mut lacking = BTreeSet::new();
+        for (position, record) in &trimmed.current {
+            let asks_for = |ask: &Subscription| covers(&ask.interest, record.reach.affected());
+            let lacks =
+                |(asks, snapshot): &(Arc<[Subscription]>, Position)| position <= snapshot && asks.iter().any(asks_for);
+            lacking.extend(self.answers.iter().filter(|(_, answer)| lacks(answer)).map(|((link, _), _)| *link));
+        }
+        lacking
+    }
+
+    fn cut_lists(&mut self, trimmed: &Trimmed) {
+        for (_, record) in trimmed.current.iter().filter(|(_, record)| record.is_entry) {
+            if let Origin::Upstream(server) = record.origin
+                && let Some(uplink) = self.uplinks.get_mut(&server)
+            {
+                uplink.cut_list();
+            }
+        }
+    }
+
+    pub(super) fn answer_begins(&mut self, reply: &ReplyTo) {
+        if !reply.asks.is_empty() && self.sessions.contains_key(&reply.link) {
+            self.answers.insert((reply.link, reply.exchange), (reply.asks.clone(), reply.snapshot));
+        }
+    }
+
+    pub(super) fn answer_ended(&mut self, link: LinkId, exchange: ExchangeId) {
+        self.answers.remove(&(link, exchange));
+    }
+
+    /// Nobody listens on this link any more.
+    pub(super) fn answers_end(&mut self, link: LinkId) {
+        self.answers.retain(|(of, _), _| *of != link);
+    }
+}

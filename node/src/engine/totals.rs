@@ -1,0 +1,24 @@
+//! What an engine counts.
+
+use std::collections::BTreeMap;
+
+/// Counts for the operator; label sets are bounded by construction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Leaves answered, by major, minor and status.
+    pub answered: BTreeMap<(&'static str, &'static str, &'static str), u64>,
+    /// Items accepted into the log.
+    pub accepted: u64,
+    /// Items that repeated what was there.
+    pub duplicates: u64,
+    /// Hellos answered with *behind*.
+    pub behind: u64,
+    /// Requests at a local server that were answered from what is here.
+    pub cache_hits: u64,
+    /// Requests for something that upstreams may have more of.
+    pub cache_misses: u64,
+    /// Of these, how many waited for what others had asked for already.
+    pub coalesced: u64,
+    /// Items trimmed from the log.
+    pub trimmed: u64,
+}
