@@ -50,13 +50,16 @@ pub fn lock_file(data: &Path, asset: &str) -> PathBuf {
     data.join("assets/rust").join(asset).join("Cargo.lock")
 }
 
+/// Advisory, component, version.
+pub type Finding = (String, String, String);
+
 /// One of the 207 states of public projects in the test data.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// Its `Cargo.lock`.
     pub lock: String,
-    /// (advisory, component, version): what cargo-audit says of it.
-    pub expected: BTreeSet<(String, String, String)>,
+    /// What cargo-audit says of it.
+    pub expected: BTreeSet<Finding>,
 }
 
 /// A line of `fleet-inventories.jsonl`: name, version and kind of source of each component.
@@ -70,7 +73,7 @@ struct Inventory {
 #[derive(Deserialize)]
 struct Truth {
     commit: String,
-    vulnerable: Vec<(String, String, String)>,
+    vulnerable: Vec<Finding>,
     /// The last says of which kind it is.
     informational: Vec<(String, String, String, String)>,
 }

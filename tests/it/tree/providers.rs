@@ -223,6 +223,35 @@ async fn c8_2_2_a_source_is_found_by_its_catalogue() {
     assert_eq!(asked.len(), 1);
 }
 
+// R-8.2.1-3: the sources are turned to after the subscription, or before it: it comes to the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn c8_2_1_subscription_and_sources_come_in_either_order() {
+    let mut results = BTreeSet::new();
+    for (guid, sources_first) in [(0x1_b000, true), (0x1_c000, false)] {
+        let vendor = Provider::start(guid).await;
+        publish(&vendor.client, &[component_item("a", "a.so", "1"), component_item("b", "b.so", "1")]).await;
+        let upstream = vendor.asked(Ask::Elements);
+        let mut isp = TestServer::start(ServerGuid(guid + 1), |_| ()).await;
+        let client = TestClient::connect(&isp, ClientGuid(guid << 16)).await;
+        let mut got = Vec::new();
+        if sources_first {
+            isp.reload(|config| config.upstream = vec![upstream]).await;
+            isp.snapshot_when(|snapshot| snapshot.items == 2 && snapshot.uplinks_synchronised == 1).await;
+            got.extend(client.ask(draft::request_full(&[runs("a.so")])).await.succeeded().items());
+        } else {
+            got.extend(client.ask(draft::request_full(&[runs("a.so")])).await.succeeded().items());
+            isp.reload(|config| config.upstream = vec![upstream]).await;
+            got.extend(client.take_until("a").await);
+        }
+        publish(&vendor.client, &[component_item("a-2", "a.so", "1")]).await;
+        got.extend(client.take_until("a-2").await);
+        let state = isp.snapshot_when(|snapshot| snapshot.uplinks_synchronised == 1).await;
+        let got: Vec<(String, bool)> = got.into_iter().map(|item| (item.id, item.is_entry)).collect();
+        results.insert((got, state.subscriptions, state.items));
+    }
+    assert_eq!(results.len(), 1, "{results:?}");
+}
+
 /// When a client is answered that asks for what one provider has sent already and a slow vendor has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answered {
