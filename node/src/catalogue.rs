@@ -217,6 +217,11 @@ impl Catalogue {
         }
     }
 
+    /// Whether an entry came from elsewhere: what repeats one is not kept a second time.
+    pub fn has_entries_of_others(&self, origin: Origin) -> bool {
+        self.items.values().any(|item| item.record.is_entry && item.record.origin != origin)
+    }
+
     /// Whether anything was ever trimmed.
     pub fn is_trimmed(&self) -> bool {
         self.trimmed_before > Position(0) || !self.trimmed.is_empty()

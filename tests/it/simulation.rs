@@ -49,7 +49,7 @@ fn run_all(seeds: std::ops::Range<u64>, options: Options) -> String {
         }
     });
     let failures = failures.into_inner().unwrap();
-    let some = failures.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("\n");
+    let some = failures.iter().take(30).map(String::as_str).collect::<Vec<_>>().join("\n");
     assert!(failures.is_empty(), "{} seeds fail, among them\n{some}", failures.len());
     let (count, steps, entries) = (seeds.end - seeds.start, steps.into_inner(), entries.into_inner());
     format!("{count} seeds, {steps} events, {entries} journal entries")

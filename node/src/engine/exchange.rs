@@ -1,7 +1,5 @@
 //! Documents from clients: who may say what, and the answer in the shape of what was said.
 
-use std::sync::Arc;
-
 use schemas::core::ReplyStatus;
 use schemas::guid::ClientGuid;
 use schemas::names::Spelling;
@@ -67,8 +65,9 @@ impl Engine {
             spelling: intake.spelling,
             answer,
             snapshot: self.assigned,
-            asks: Arc::default(),
+            asks: std::mem::take(&mut plan.asks).into(),
         };
+        self.answer_begins(&reply);
         plan.reply = Some(Box::new(reply));
         if self.broken.is_some() && !plan.writes.is_empty() {
             return self.fail(plan);

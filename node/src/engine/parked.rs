@@ -29,7 +29,7 @@ pub(super) struct Parked {
 /// Documents put aside at once; what comes beyond is answered with what is here, and gets the rest by its subscription.
 const PARKED_MAX: usize = 16_384;
 /// Who asks once gets no second answer, and waits also where others are answered at once.
-const ONCE_WAIT: Duration = Duration::from_secs(2);
+pub(super) const ONCE_WAIT: Duration = Duration::from_secs(2);
 
 /// What a document asks for now.
 #[derive(Default)]

@@ -1,5 +1,7 @@
 //! What one document, or one Hello, will have changed once the store has it.
 
+use std::sync::Arc;
+
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId, ServerGuid};
@@ -110,8 +112,7 @@ impl Engine {
         if let Some(joining) = plan.joining {
             self.join(joining);
         }
-        if let Some(mut reply) = plan.reply {
-            reply.asks = plan.asks.into();
+        if let Some(reply) = plan.reply {
             self.answer(reply);
         }
         if let Some(upward) = plan.upward {
@@ -146,6 +147,8 @@ impl Engine {
         }
         if let Some(mut reply) = plan.reply {
             let why = format!("not stored: {}; nothing was changed", self.broken.as_deref().unwrap_or("unknown"));
+            self.answer_ended(reply.link, reply.exchange);
+            reply.asks = Arc::default();
             for leaf in reply.answer.leaves_mut() {
                 if leaf.status == ReplyStatus::Succeeded {
                     leaf.status = ReplyStatus::Failed;
@@ -162,7 +165,6 @@ impl Engine {
             let status = status_label(&leaf.status);
             *self.totals.answered.entry((leaf.major, leaf.minor, status)).or_default() += 1;
         }
-        self.answer_begins(&reply);
         self.actions.push_back(Action::Reply(reply));
     }
 

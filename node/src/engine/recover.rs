@@ -116,9 +116,10 @@ impl Engine {
                 None => writes.push(Write::Delete { table: Table::Uplinks, key }),
             }
         }
-        if self.catalogue.is_trimmed() {
-            // What there is to choose from is read off the log.
-            for uplink in self.uplinks.values_mut() {
+        for uplink in self.uplinks.values_mut() {
+            // What it lists is read off the log, as far as that says who listed it.
+            let others = self.catalogue.has_entries_of_others(Origin::Upstream(uplink.config().server));
+            if others || self.catalogue.is_trimmed() {
                 uplink.cut_list();
                 uplink.relist(&mut writes);
             }

@@ -165,7 +165,14 @@ impl Engine {
         plan: &mut Plan,
     ) -> Result<(), Refusal> {
         match &orders.item {
-            Some(item) => self.deliver(now, Origin::Upstream(server), hop, item, false, plan),
+            Some(item) => {
+                let before = plan.items.len();
+                self.deliver(now, Origin::Upstream(server), hop, item, false, plan)?;
+                if plan.items.len() == before {
+                    self.listed_too(now, server, item);
+                }
+                Ok(())
+            }
             None => Err(refusal(ReplyStatus::MajorNotSupported, "this client takes Deliver only in a push")),
         }
     }

@@ -1,16 +1,20 @@
-//! What upstreams are asked for: what is waited for below, in the words of each.
+//! What is wanted below, in the words in which each upstream is asked for it.
 
 use std::collections::BTreeSet;
 
+use schemas::class::Class;
 use schemas::guid::{ClientGuid, ServerGuid};
+use topology::affected::Affected;
 use topology::interest::Interest;
 use topology::key::{Keys, MatchKey};
+use topology::subject::{Reach, Subject};
 use topology::want::{Granularity, Want};
 
 use super::Engine;
 use crate::catalogue;
 use crate::ids::{Position, Time};
-use crate::records::{ItemRecord, Origin};
+use crate::intake::Item;
+use crate::records::Origin;
 use crate::uplink::{Ask, Uplink};
 
 impl Engine {
@@ -21,16 +25,26 @@ impl Engine {
         if !record.is_entry {
             return;
         }
-        let (words, critical) = (words_of(self.uplinks.get(&server), record), is_critical(record));
-        let reach = record.reach.clone();
+        let (subject, reach) = (record.subject.clone(), record.reach.clone());
+        self.learn(now, server, &subject, &reach);
+        self.turn(now, server);
+    }
+
+    /// An upstream lists what is here by another: it may be asked for that as well.
+    pub(super) fn listed_too(&mut self, now: Time, server: ServerGuid, item: &Item) {
+        let Some(identity) = item.subject.identity.clone().filter(|_| item.is_entry) else { return };
+        let latest = self.latest.get(&(identity, true)).map(|latest| latest.reach.clone());
+        self.learn(now, server, &item.subject, &latest.unwrap_or_else(|| Reach::of(&item.subject)));
+    }
+
+    fn learn(&mut self, now: Time, server: ServerGuid, subject: &Subject, reach: &Reach) {
         let Some(uplink) = self.uplinks.get_mut(&server) else { return };
+        let words = words_of(uplink, subject);
         for (word, keys) in &words {
             uplink.words_mut().insert(word.clone(), keys.clone(), reach.clone());
         }
-        for (word, _) in words {
-            self.tell_word(now, server, &word, critical);
-        }
-        self.turn(now, server);
+        let is_critical = subject.class == Class::Critical;
+        words.iter().for_each(|(word, _)| self.tell_word(now, server, word, is_critical));
     }
 
     /// Reads the words of an upstream's catalogue off the log.
@@ -39,7 +53,7 @@ impl Engine {
         let own = Origin::Upstream(uplink.config().server);
         let entries = self.catalogue.iter().filter(|(_, item)| item.record.is_entry && item.record.origin == own);
         for (_, item) in entries {
-            for (word, keys) in words_of(Some(uplink), &item.record) {
+            for (word, keys) in words_of(uplink, &item.record.subject) {
                 uplink.words_mut().insert(word, keys, item.record.reach.clone());
             }
         }
@@ -204,17 +218,10 @@ impl Engine {
     }
 }
 
-fn is_critical(record: &ItemRecord) -> bool {
-    record.subject.class == schemas::class::Class::Critical
-}
-
 /// The words of an entry, with the keys of what they stand for.
-fn words_of(uplink: Option<&Uplink>, record: &ItemRecord) -> Vec<(Want, Keys)> {
-    let Some(uplink) = uplink else { return Vec::new() };
-    let word = |affected: &topology::affected::Affected| {
-        Some((Want::of_affected(affected, uplink.granularity())?, affected.keys()))
-    };
-    record.subject.affected.iter().filter_map(word).collect()
+fn words_of(uplink: &Uplink, subject: &Subject) -> Vec<(Want, Keys)> {
+    let word = |affected: &Affected| Some((Want::of_affected(affected, uplink.granularity())?, affected.keys()));
+    subject.affected.iter().filter_map(word).collect()
 }
 
 /// The versions of a component that an interest has, where the upstream is asked for versions of it; `None` if it is asked

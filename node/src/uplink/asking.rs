@@ -255,7 +255,8 @@ impl Uplink {
     pub(super) fn fall_back(&mut self, effects: &mut Effects) {
         self.ask = Ask::Elements;
         self.due.clear();
-        effects.writes.push(self.put_fallen_back());
+        self.has_catalog = false;
+        effects.writes.extend([self.put_fallen_back(), self.delete_catalog()]);
         effects.tell_again = true;
         effects.ready.extend(self.waiting.settle_all());
     }
