@@ -7,8 +7,9 @@ use topology::matching::covers;
 use topology::subscriptions::Subscription;
 
 use super::plan::Plan;
+use super::register::seen_row;
 use super::{Action, Engine, ReplyTo};
-use crate::catalogue::Trimmed;
+use crate::catalogue::{Item, Trimmed};
 use crate::ids::{ExchangeId, LinkId, Position, Time};
 use crate::records::{ItemRecord, Origin};
 use crate::shard;
@@ -52,7 +53,8 @@ impl Engine {
             catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)
         });
         let floor = trimmed.floor;
-        let writes = vec![Write::Trim { below: floor.0 + 1 }, super::recover::floor_row(floor)];
+        let mut writes = vec![Write::Trim { below: floor.0 + 1 }, super::recover::floor_row(floor)];
+        writes.extend(self.seen_rows(&trimmed));
         self.store(Plan { writes, ..Plan::default() });
         self.cut_lists(&trimmed);
         for shard in 0..self.config.shards {
@@ -60,6 +62,15 @@ impl Engine {
         }
         let lacking = self.answers_lacking(&trimmed);
         lacking.into_iter().for_each(|link| self.is_behind(link, floor));
+    }
+
+    /// The records of what is trimmed said what was delivered already, also after a restart.
+    fn seen_rows(&self, trimmed: &Trimmed) -> impl Iterator<Item = Write> {
+        trimmed.items.iter().filter_map(|(_, Item { record, .. })| {
+            let (Origin::Client(client), Some(id)) = (record.origin, record.message_id) else { return None };
+            let key = (client, id);
+            self.seen.contains_key(&key).then(|| seen_row(key, record.digest, record.accepted))
+        })
     }
 
     /// A lane had not looked yet at all that was trimmed. What has its items on the way to it, or answered, misses nothing.
@@ -78,17 +89,17 @@ impl Engine {
     /// Links with an answer under way that something trimmed belongs to.
     fn answers_lacking(&self, trimmed: &Trimmed) -> BTreeSet<LinkId> {
         let mut lacking = BTreeSet::new();
-        for (position, record) in &trimmed.current {
+        for (position, record) in trimmed.current() {
             let asks_for = |ask: &Subscription| covers(&ask.interest, record.reach.affected());
             let lacks =
-                |(asks, snapshot): &(Arc<[Subscription]>, Position)| position <= snapshot && asks.iter().any(asks_for);
+                |(asks, snapshot): &(Arc<[Subscription]>, Position)| position <= *snapshot && asks.iter().any(asks_for);
             lacking.extend(self.answers.iter().filter(|(_, answer)| lacks(answer)).map(|((link, _), _)| *link));
         }
         lacking
     }
 
     fn cut_lists(&mut self, trimmed: &Trimmed) {
-        for (_, record) in trimmed.current.iter().filter(|(_, record)| record.is_entry) {
+        for (_, record) in trimmed.current().filter(|(_, record)| record.is_entry) {
             if let Origin::Upstream(server) = record.origin
                 && let Some(uplink) = self.uplinks.get_mut(&server)
             {

@@ -101,8 +101,7 @@ impl Uplink {
             effects.report_again = true;
         } else {
             // What was asked for before a restart and is not wanted any more is to end.
-            let asked: Vec<Want> = self.asked.iter().cloned().collect();
-            asked.iter().for_each(|want| self.place(now, want, false));
+            self.place_each(now, self.asked.union(&self.unsure).cloned().collect(), false);
         }
         self.reports.try_again();
         if let Some(policy) = policy
@@ -136,6 +135,7 @@ impl Uplink {
         self.resume = None;
         self.has_catalog = false;
         self.asked.clear();
+        self.unsure.clear();
         self.ending.clear();
         self.place_all(now);
     }
@@ -195,6 +195,7 @@ impl Uplink {
             Step::Ask(wants) if counts => {
                 for want in wants {
                     effects.writes.push(self.put_asked(&want));
+                    self.unsure.remove(&want);
                     self.asked.insert(want.clone());
                     effects.ready.extend(self.waiting.settle(Kind::Ask, &want));
                     self.place(now, &want, false);
@@ -208,12 +209,11 @@ impl Uplink {
                 }
             }
             Step::End(wants) if counts => {
-                for want in wants {
-                    effects.writes.push(self.delete_asked(&want));
-                    self.asked.remove(&want);
-                    self.place(now, &want, false);
-                }
+                self.is_not_there(&wants, effects);
+                wants.iter().for_each(|want| self.place(now, want, false));
             }
+            // Refused: as if it had not been asked.
+            Step::Ask(wants) if !running.accepted => self.is_not_there(&wants, effects),
             Step::Clear => self.clearing &= !counts,
             Step::Leave => self.left(effects),
             Step::Catalog | Step::Ask(_) | Step::End(_) => {
@@ -221,6 +221,13 @@ impl Uplink {
                     self.place_all(now);
                 }
             }
+        }
+    }
+
+    fn is_not_there(&mut self, wants: &[Want], effects: &mut Effects) {
+        for want in wants {
+            effects.writes.push(self.delete_asked(want));
+            self.unsure.remove(want);
         }
     }
 

@@ -161,6 +161,8 @@ pub(crate) struct Effects {
     pub(crate) actions: Vec<Action>,
     /// To be made durable.
     pub(crate) writes: Vec<Write>,
+    /// The exchange that may go out when the writes are durable.
+    pub(crate) opens: Option<ExchangeId>,
     /// Requests that waited for what was settled; they are looked at when the writes are durable.
     pub(crate) ready: Vec<ParkedId>,
     /// How this upstream is asked has changed: what is wanted of it is to be told anew.
@@ -183,6 +185,8 @@ pub struct Uplink {
     resume: Option<Resume>,
     /// Durable: what the upstream has, with its answer stored.
     asked: BTreeSet<Want>,
+    /// Durable: what the upstream may have: it was told, and has not answered.
+    unsure: BTreeSet<Want>,
     /// Durable: whether it has the standing Request:Catalog.
     has_catalog: bool,
     /// Whether some of its list was trimmed here since.
@@ -230,6 +234,8 @@ pub struct Uplink {
 struct Running {
     exchange: ExchangeId,
     step: Step,
+    /// What is said in it, until what it may change there is durable here.
+    unsent: Option<Action>,
     accepted: bool,
 }
 
@@ -250,6 +256,14 @@ enum Step {
 }
 
 impl Step {
+    /// What the upstream will have, or have no longer, if it succeeds.
+    fn changes(&self) -> &[Want] {
+        match self {
+            Self::Ask(wants) | Self::End(wants) => wants,
+            Self::Catalog | Self::Refetch(_) | Self::Clear | Self::Leave => &[],
+        }
+    }
+
     /// Whether content comes in its answer, for which pushes wait their turn.
     fn brings_items(&self) -> bool {
         matches!(self, Self::Catalog | Self::Ask(_) | Self::Refetch(_))
@@ -263,6 +277,7 @@ impl Uplink {
             config,
             resume: None,
             asked: BTreeSet::new(),
+            unsure: BTreeSet::new(),
             has_catalog: false,
             list_cut: false,
             lists: false,

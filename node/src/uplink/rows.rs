@@ -16,8 +16,9 @@ const RESUME: u8 = 0;
 const CATALOG: u8 = 1;
 /// That it refused more than a list and single elements.
 const FALLEN_BACK: u8 = 2;
-/// A want that it has.
+/// A want that it has; with a value, one that it may have.
 const ASKED: u8 = 3;
+const UNSURE: &[u8] = b"?";
 /// That it was told everything of those below.
 const TOLD: u8 = 4;
 /// A client that is gone, which it was not told yet.
@@ -60,6 +61,10 @@ impl Uplink {
 
     pub(super) fn put_asked(&self, want: &Want) -> Write {
         self.put(ASKED, &want.encode(), Bytes::new())
+    }
+
+    pub(super) fn put_unsure(&self, want: &Want) -> Write {
+        self.put(ASKED, &want.encode(), Bytes::from_static(UNSURE))
     }
 
     pub(super) fn delete_asked(&self, want: &Want) -> Write {
@@ -121,7 +126,7 @@ impl Uplink {
 
     /// Everything that counts on what the upstream is believed to have: it is to be asked for anew.
     pub(super) fn delete_held(&self) -> Vec<Write> {
-        let asked = self.asked.iter().map(|want| self.delete_asked(want));
+        let asked = self.asked.union(&self.unsure).map(|want| self.delete_asked(want));
         asked.chain([self.delete(RESUME, &[]), self.delete_catalog()]).collect()
     }
 
@@ -141,6 +146,7 @@ impl Uplink {
             RESUME => self.resume = Some(resume_of(value).ok_or_else(|| damaged("a position of another length"))?),
             CATALOG => self.has_catalog = true,
             FALLEN_BACK => self.ask = Ask::Elements,
+            ASKED if value == UNSURE => _ = self.unsure.insert(want_of(rest)?),
             ASKED => _ = self.asked.insert(want_of(rest)?),
             TOLD => self.reports.set_told(true),
             ASSIGNED => {
