@@ -22,16 +22,7 @@ impl Engine {
     /// When the oldest item may go that is over the bound.
     pub(super) fn trims_at(&self) -> Option<Time> {
         let (_, oldest) = self.catalogue.iter().next().filter(|_| self.is_over_bound())?;
-        let at = oldest.record.accepted.after(self.config.transit);
-        let waits = self.deadlines.first().filter(|_| at > self.kept_since());
-        Some(waits.map_or(at, |(until, _)| at.max(*until)))
-    }
-
-    /// What was here when the oldest document was put aside is part of its answer, and stays until that is given.
-    fn kept_since(&self) -> Time {
-        let longest = self.policy.combine.max(super::parked::ONCE_WAIT);
-        let oldest = self.deadlines.first().map(|(until, _)| until.before(longest));
-        oldest.unwrap_or(self.now)
+        Some(oldest.record.accepted.after(self.config.transit))
     }
 
     fn is_over_bound(&self) -> bool {
@@ -43,7 +34,7 @@ impl Engine {
         if self.broken.is_some() || self.trims_at().is_none_or(|at| at > self.now) {
             return;
         }
-        let (before, through) = (self.catalogue.len(), self.kept_since());
+        let (before, through) = (self.catalogue.len(), self.now);
         let transit = self.config.transit;
         let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
         let Some(trimmed) = self.catalogue.trim(self.config.items_max, may_go) else { return };

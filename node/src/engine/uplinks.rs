@@ -176,7 +176,7 @@ impl Engine {
                 let before = plan.items.len();
                 self.deliver(now, Origin::Upstream(server), hop, item, false, plan)?;
                 if plan.items.len() == before {
-                    self.listed_too(now, server, item);
+                    self.announced_too(now, server, item);
                 }
                 Ok(())
             }

@@ -59,12 +59,16 @@ impl World {
         }
     }
 
-    /// Components that somebody below waits for, as far as the upstream's list names them.
+    /// Components of which the upstream's list has something that somebody below waits for, and those that may be.
     fn named(&self, engine: &Engine, upper: usize, below: &BTreeSet<Want>) -> (BTreeSet<Want>, BTreeSet<Want>) {
-        let most: BTreeSet<Want> = self.wanted_below(below).map(|one| component(one.component)).collect();
-        let listed = entries(engine, upper).flat_map(|record| &record.subject.affected);
-        let listed = listed.filter_map(|affected| Want::of_affected(affected, Granularity::Product));
-        (listed.filter(|want| most.contains(want)).collect(), most)
+        let wanted: Vec<&Publication> = self.wanted_below(below).collect();
+        let is_wanted = |record: &&ItemRecord| {
+            let identity = record.subject.identity.as_ref();
+            identity.is_some_and(|identity| wanted.iter().any(|one| one.id() == *identity.id))
+        };
+        let listed = entries(engine, upper).filter(is_wanted).flat_map(|record| &record.subject.affected);
+        let least = listed.filter_map(|affected| Want::of_affected(affected, Granularity::Product)).collect();
+        (least, wanted.iter().map(|one| component(one.component)).collect())
     }
 
     /// Elements of the upstream's list that concern somebody below, and those that may.
