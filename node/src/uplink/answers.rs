@@ -124,6 +124,7 @@ impl Uplink {
         self.synchronised = false;
         self.held_back.clear();
         self.running = None;
+        self.refetch_again.clear();
         self.stop_telling();
         effects.ready.extend(self.waiting.settle_all());
         self.place_all(now);
@@ -203,8 +204,10 @@ impl Uplink {
             }
             Step::Refetch(wants) => {
                 for want in wants {
-                    self.refetch.remove(&want);
-                    effects.writes.push(self.delete_refetch(&want));
+                    if !self.refetch_again.remove(&want) {
+                        self.refetch.remove(&want);
+                        effects.writes.push(self.delete_refetch(&want));
+                    }
                     effects.ready.extend(self.waiting.settle(Kind::Refetch, &want));
                 }
             }

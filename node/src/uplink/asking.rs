@@ -63,21 +63,26 @@ impl Uplink {
         id: ParkedId,
         writes: &mut Vec<Write>,
     ) -> bool {
-        let is_first = self.waiting.add(kind, want, id) && !self.is_under_way(kind, want);
+        let under_way = self.is_under_way(kind, want);
+        let is_first = self.waiting.add(kind, want, id) && !under_way;
         match kind {
             Kind::Ask => self.place(now, want, false),
+            Kind::Refetch | Kind::List if under_way => {}
             Kind::Refetch | Kind::List => self.fetch(kind, want, writes),
         }
         is_first
     }
 
     /// What was here and was trimmed is asked for again: durable, as who asked is answered without it, now or when his
-    /// time is over.
+    /// time is over. What a fetch that is under way has brought may be gone again by now.
     pub(crate) fn fetch(&mut self, kind: Kind, want: &Want, writes: &mut Vec<Write>) {
         match kind {
             // By the subscription of who asks.
             Kind::Ask => {}
             Kind::Refetch => {
+                if self.is_under_way(kind, want) {
+                    self.refetch_again.insert(want.clone());
+                }
                 if self.refetch.insert(want.clone()) {
                     writes.push(self.put_refetch(want));
                 }
@@ -223,11 +228,14 @@ impl Uplink {
                 effects.writes.push(self.put_unsure(want));
             }
         }
+        if matches!(step, Step::Leave) {
+            effects.writes.extend(self.delete_held());
+        }
         let mut unsent = Some(action);
-        if step.changes().is_empty() {
-            effects.actions.extend(unsent.take());
-        } else {
+        if step.changes_what_stands() {
             effects.opens = Some(exchange);
+        } else {
+            effects.actions.extend(unsent.take());
         }
         self.running = Some(Running { exchange, step, unsent, accepted: false });
     }

@@ -217,6 +217,8 @@ pub struct Uplink {
     batch: Option<Time>,
     /// Durable: to be fetched once more, as it was trimmed here.
     refetch: BTreeSet<Want>,
+    /// Those of it that are to be fetched again after the fetch that is under way.
+    refetch_again: BTreeSet<Want>,
     waiting: Waiting,
     words: Words,
     reports: Reports,
@@ -264,6 +266,11 @@ impl Step {
         }
     }
 
+    /// Whether the upstream will count on less or more than before, so that nothing here may count on the contrary.
+    fn changes_what_stands(&self) -> bool {
+        matches!(self, Self::Ask(_) | Self::End(_) | Self::Clear | Self::Leave)
+    }
+
     /// Whether content comes in its answer, for which pushes wait their turn.
     fn brings_items(&self) -> bool {
         matches!(self, Self::Catalog | Self::Ask(_) | Self::Refetch(_))
@@ -296,6 +303,7 @@ impl Uplink {
             ending: BTreeMap::new(),
             batch: None,
             refetch: BTreeSet::new(),
+            refetch_again: BTreeSet::new(),
             waiting: Waiting::default(),
             words: Words::default(),
             reports: Reports::default(),
