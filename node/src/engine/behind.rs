@@ -89,11 +89,12 @@ impl Engine {
         lacking
     }
 
+    /// What was trimmed is on its upstream's list: as an entry, or as content that came in an entry's place.
     fn cut_lists(&mut self, trimmed: &Trimmed) {
-        for (_, record) in trimmed.current().filter(|(_, record)| record.is_entry) {
-            if let Origin::Upstream(server) = record.origin
-                && let Some(uplink) = self.uplinks.get_mut(&server)
-            {
+        for (_, record) in trimmed.current() {
+            let Origin::Upstream(server) = record.origin else { continue };
+            let entry = record.subject.identity.as_ref().and_then(|identity| self.catalogue.current(identity, true));
+            if let Some(uplink) = self.uplinks.get_mut(&server).filter(|_| record.is_entry || entry.is_none()) {
                 uplink.cut_list();
             }
         }

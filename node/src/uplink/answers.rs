@@ -98,6 +98,7 @@ impl Uplink {
             // It remembers this node otherwise than this node does: what nobody wants any more must end there, too.
             self.clearing = behind;
             self.forget(now, effects);
+            effects.writes.push(self.put_realm());
             effects.report_again = true;
         } else {
             // What was asked for before a restart and is not wanted any more is to end.

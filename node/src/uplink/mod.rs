@@ -225,6 +225,8 @@ pub struct Uplink {
     telling: Option<Telling>,
     /// Durable.
     assigned: Option<Assigned>,
+    /// What is durable was asked for while the upstream was of another realm.
+    other_realm: bool,
     path: Vec<Mark>,
     leaving: bool,
     /// State of the generator of delays.
@@ -309,6 +311,7 @@ impl Uplink {
             reports: Reports::default(),
             telling: None,
             assigned: None,
+            other_realm: false,
             path: Vec::new(),
             leaving: false,
             entropy,

@@ -5,7 +5,7 @@ use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, ServerGuid};
 use topology::want::Want;
 
-use super::{Ask, Assigned, Gone, Uplink};
+use super::{Ask, Assigned, Gone, Realm, Uplink};
 use crate::ids::{Position, Resume, Time};
 use crate::records::Damaged;
 use crate::store::{Table, Write};
@@ -27,6 +27,9 @@ const GONE: u8 = 5;
 const ASSIGNED: u8 = 6;
 /// A want to be fetched once more.
 const REFETCH: u8 = 7;
+
+/// Whose realm the upstream was when it was last asked.
+const REALM: u8 = 8;
 
 /// The upstream that a row belongs to.
 pub(crate) fn server_of(key: &[u8]) -> Result<ServerGuid, Damaged> {
@@ -91,6 +94,11 @@ impl Uplink {
         self.put(FALLEN_BACK, &[], Bytes::new())
     }
 
+    pub(super) fn put_realm(&self) -> Write {
+        let foreign = self.config.realm == Realm::Foreign;
+        self.put(REALM, &[], Bytes::copy_from_slice(&[u8::from(foreign)]))
+    }
+
     pub(super) fn put_told(&self) -> Write {
         self.put(TOLD, &[], Bytes::new())
     }
@@ -134,8 +142,16 @@ impl Uplink {
     pub(super) fn delete_all(&self) -> Vec<Write> {
         let gone = self.reports.gone().map(|client| self.delete_gone(client));
         let refetch = self.refetch.iter().map(|want| self.delete_refetch(want));
-        let rest = [FALLEN_BACK, TOLD, ASSIGNED].map(|kind| self.delete(kind, &[]));
+        let rest = [FALLEN_BACK, TOLD, ASSIGNED, REALM].map(|kind| self.delete(kind, &[]));
         self.delete_held().into_iter().chain(rest).chain(gone).chain(refetch).collect()
+    }
+
+    /// Forgets what was asked for while the upstream was of another realm: its names must not be said there now.
+    pub(crate) fn forget_other_realm(&mut self, writes: &mut Vec<Write>) {
+        if self.other_realm {
+            writes.extend(self.delete_all());
+            *self = Self::new(self.config.clone(), self.entropy);
+        }
     }
 
     /// Takes a row as the store holds it.
@@ -157,6 +173,7 @@ impl Uplink {
                 self.reports.set_gone(gone_of(value).ok_or_else(|| damaged("a way of another length"))?);
             }
             REFETCH => _ = self.refetch.insert(want_of(rest)?),
+            REALM => self.other_realm = value != [u8::from(self.config.realm == Realm::Foreign)],
             _ => return Err(damaged("a key of an unknown kind")),
         }
         Ok(())
