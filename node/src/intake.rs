@@ -160,6 +160,19 @@ impl Intake {
         collect_items(&self.part, &mut items);
         items
     }
+
+    /// Bytes of the document that it keeps in memory.
+    pub fn held_bytes(&self) -> usize {
+        held_bytes(&self.part)
+    }
+}
+
+fn held_bytes(part: &IntakePart) -> usize {
+    match &part.body {
+        Body::Parts(parts) => parts.iter().map(held_bytes).sum(),
+        Body::Orders(orders) => orders.bytes.len(),
+        Body::Bad(why) => why.len(),
+    }
 }
 
 fn collect_items<'a>(part: &'a IntakePart, items: &mut Vec<Option<(&'a Hop, &'a Item)>>) {

@@ -69,9 +69,9 @@ pub(crate) enum Input {
     /// The operator changed the policy.
     Policy(Policy),
     /// The link to an upstream stands.
-    UplinkUp(ServerGuid, uplinks::Ends, uplink::Event),
+    UplinkUp(ServerGuid, uplinks::Life, uplinks::Ends, uplink::Event),
     /// Something happened on it.
-    Uplink(ServerGuid, uplink::Event),
+    Uplink(ServerGuid, uplinks::Life, uplink::Event),
     /// The operator puts this server under an upstream.
     Attach(Box<uplink::Config>, uplinks::Handle),
     /// And takes it away from there.
@@ -234,14 +234,15 @@ impl Driver {
                 self.engine.handle(now, engine::Event::AnswerEnded { link, exchange });
             }
             Input::Policy(policy) => self.engine.handle(now, engine::Event::Policy(policy)),
-            Input::UplinkUp(server, ends, event) => {
-                if let Some(uplink) = self.uplinks.get_mut(&server) {
+            Input::UplinkUp(server, life, ends, event) => {
+                if let Some(uplink) = self.uplinks.get_mut(&server).filter(|uplink| uplink.is_of(life)) {
                     uplink.up(ends);
                     self.engine.handle(now, engine::Event::Uplink(server, event));
                 }
             }
-            Input::Uplink(server, event) => {
-                if let (Some(uplink), uplink::Event::Disconnected) = (self.uplinks.get_mut(&server), &event) {
+            Input::Uplink(server, life, event) => {
+                let Some(uplink) = self.uplinks.get_mut(&server).filter(|uplink| uplink.is_of(life)) else { return };
+                if matches!(event, uplink::Event::Disconnected) {
                     uplink.down();
                 }
                 self.engine.handle(now, engine::Event::Uplink(server, event));

@@ -1,6 +1,7 @@
 //! The links to upstreams: for each a task that keeps it up, and one that passes on what comes of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dialler::{Answered, Content, Dialler, Hop, Live, Outgoing, Said, Told};
 use link::budget::Budget;
@@ -40,6 +41,25 @@ pub(crate) struct Handle {
     /// Of the link that stands; dropped, it closes.
     ends: Option<Ends>,
     stop: CancellationToken,
+    life: Life,
+}
+
+/// Tells a link to an upstream from one that stood before the upstream was left and attached again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life(u64);
+
+impl Life {
+    fn next() -> Self {
+        static LIVES: AtomicU64 = AtomicU64::new(0);
+        Self(LIVES.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Drop for Handle {
+    /// Nobody says anything more to it.
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 /// What is said to an upstream goes in here.
@@ -107,33 +127,39 @@ impl Uplink {
             endpoint.close(link::close::CloseCode::Done, "this server is stopping, or has left");
             endpoint.wait_idle().await;
         });
-        tracker.spawn(pass_on(hop, telling, inputs));
-        Handle { resume, name, ends: None, stop }
+        let life = Life::next();
+        tracker.spawn(pass_on(hop, life, telling, inputs));
+        Handle { resume, name, ends: None, stop, life }
     }
 }
 
 /// Passes on what comes of the links to one upstream, one after the other. Waits for the driver, which never waits for it.
-async fn pass_on(hop: Hop, mut telling: mpsc::Receiver<Told>, inputs: mpsc::Sender<Input>) {
+async fn pass_on(hop: Hop, life: Life, mut telling: mpsc::Receiver<Told>, inputs: mpsc::Sender<Input>) {
     while let Some(told) = telling.recv().await {
         let Told::Up(live) = told else { continue };
-        if live_link(hop, live, &inputs).await.is_err()
-            || inputs.send(Input::Uplink(hop.server, Event::Disconnected)).await.is_err()
+        if live_link(hop, life, live, &inputs).await.is_err()
+            || inputs.send(Input::Uplink(hop.server, life, Event::Disconnected)).await.is_err()
         {
             return;
         }
     }
 }
 
-async fn live_link(hop: Hop, live: Live, inputs: &mpsc::Sender<Input>) -> Result<(), mpsc::error::SendError<Input>> {
+async fn live_link(
+    hop: Hop,
+    life: Life,
+    live: Live,
+    inputs: &mpsc::Sender<Input>,
+) -> Result<(), mpsc::error::SendError<Input>> {
     let Live { behind, start, policy, path, mut pushes, mut said, answers, asks } = live;
     let connected = Event::Connected { behind, start, policy, path };
-    inputs.send(Input::UplinkUp(hop.server, Ends { answers, asks }, connected)).await?;
+    inputs.send(Input::UplinkUp(hop.server, life, Ends { answers, asks }, connected)).await?;
     loop {
         let input = tokio::select! {
             pushed = pushes.recv() => pushed.map(|(position, intake)| {
-                Input::Uplink(hop.server, Event::Delivery { via: Via::Lane(position), intake })
+                Input::Uplink(hop.server, life, Event::Delivery { via: Via::Lane(position), intake })
             }),
-            said = said.recv() => said.map(|said| input(hop, said)),
+            said = said.recv() => said.map(|said| input(hop, life, said)),
         };
         match input {
             Some(input) => inputs.send(input).await?,
@@ -142,7 +168,7 @@ async fn live_link(hop: Hop, live: Live, inputs: &mpsc::Sender<Input>) -> Result
     }
 }
 
-fn input(hop: Hop, said: Said) -> Input {
+fn input(hop: Hop, life: Life, said: Said) -> Input {
     let event = match said {
         Said::Replied(exchange, outcomes) => Event::Replied { exchange, outcomes },
         Said::Delivered(exchange, intake) => Event::Delivery { via: Via::Exchange(exchange), intake },
@@ -154,10 +180,15 @@ fn input(hop: Hop, said: Said) -> Input {
         Said::Path(path) => Event::Path(path),
         Said::Incoming(incoming) => return Input::Reach(reach::Input::Asked(hop, incoming)),
     };
-    Input::Uplink(hop.server, event)
+    Input::Uplink(hop.server, life, event)
 }
 
 impl Handle {
+    /// Whether this is the link that the handle is of.
+    pub(crate) fn is_of(&self, life: Life) -> bool {
+        self.life == life
+    }
+
     /// A link stands.
     pub(crate) fn up(&mut self, ends: Ends) {
         self.ends = Some(ends);
@@ -195,6 +226,10 @@ impl Handle {
             }
             Action::Answer { position, spelling, answer } => {
                 self.say(|ends| ends.answers.try_send(Answered { position, spelling, answer }).is_ok())
+            }
+            Action::Refused(why) => {
+                tracing::warn!(why, "an upstream refused what it was asked for; it is asked for less, or later");
+                true
             }
             Action::Hangup(why) => {
                 tracing::warn!(why, "the link to an upstream is given up; trying again after a pause");

@@ -66,9 +66,18 @@ fn a_seed_replays_exactly() {
     }
 }
 
+// Who asks for more while its lane lags may get what came between in the answer and on the lane: that is rare.
 #[test]
 fn where_nothing_goes_wrong_each_item_crosses_each_edge_once() {
-    println!("{}", run_all(seeds(CALM), Options { shape: Shape::Tree, calm: true, ..Options::default() }));
+    let options = Options { shape: Shape::Tree, calm: true, ..Options::default() };
+    let (mut crossed, mut again) = (0, 0);
+    for seed in seeds(CALM) {
+        let report = sim::run(seed, options).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        crossed += report.crossed;
+        again += report.crossed_again;
+    }
+    println!("{crossed} times an item crossed an edge, {again} of them again");
+    assert!(crossed > 10_000 && again * 1000 <= crossed, "{again} of {crossed}");
 }
 
 #[test]
@@ -77,20 +86,21 @@ fn acknowledging_before_sync_is_noticed() {
     let mut lost = 0;
     for seed in 0..120 {
         let Err(why) = sim::run(seed, lies) else { continue };
-        // Other things go wrong as well when a server forgets; that a device lacks an item is what must be seen.
+        // Other things go wrong as well when a server forgets; that an item is lost is what must be seen.
         if is_loss(&why) {
             lost += 1;
             sim::run(seed, Options::default()).unwrap_or_else(|why| panic!("seed {seed} fails without lies: {why}"));
         }
     }
-    println!("a device lacks something in {lost} of 120 seeds");
+    println!("something is lost in {lost} of 120 seeds");
     assert!(lost >= 10, "a server that acknowledges before it syncs lost something in {lost} of 120 seeds only");
 }
 
-/// `device N: holds {...} instead of {...}`.
+/// `device N: holds {...} instead of {...}`, or `server N lacks publication M, which it has acknowledged`.
 fn is_loss(why: &str) -> bool {
     let first = why.lines().next().unwrap_or_default();
-    first.starts_with("device ") && first.contains(": holds ") && first.contains(" instead of ")
+    let is_device = first.starts_with("device ") && first.contains(": holds ") && first.contains(" instead of ");
+    is_device || (first.starts_with("server ") && first.contains(" lacks publication "))
 }
 
 fn seeds(usual: std::ops::Range<u64>) -> std::ops::Range<u64> {

@@ -12,9 +12,12 @@ use node::store::Recovered;
 use node::uplink::{self, Ask, Realm};
 use schemas::core::ReplyStatus;
 use schemas::facts::Validated;
-use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::limits::Limits;
 use schemas::mark::Mark;
+use schemas::names::Spelling;
+use schemas::version::Major;
+use schemas::write::{self, HeaderFields, MessageDraft};
 use tests::faults::Random;
 use tests::harness::draft;
 use topology::want::Granularity;
@@ -128,7 +131,11 @@ impl Tree {
 
     /// What a node answers one below it that registers.
     fn registers(&mut self, node: usize, above: usize) -> ReplyStatus {
-        let facts = Validated::new(draft::register(&[draft::product("P")]), &Limits::default()).unwrap();
+        // Each with an ID of its own: one that repeats another is answered as that was.
+        self.next_link += 1;
+        let header = HeaderFields { message_id: Some(MessageId(self.next_link.into())), ..draft::header() };
+        let register = MessageDraft { major: Major::Register, minor: None, data: Some(&[draft::product("P")]) };
+        let facts = Validated::new(write::message(Spelling::Double, &header, &[register]), &Limits::default()).unwrap();
         let intake = Box::new(Intake::of(&facts).unwrap());
         let link = self.links[above][&node];
         let done = self.handle(above, Event::Document { link, exchange: ExchangeId(1), intake });

@@ -21,7 +21,8 @@ pub(super) type Answers = BTreeMap<(LinkId, ExchangeId), (Arc<[Subscription]>, P
 impl Engine {
     /// When the oldest item may go that is over the bound.
     pub(super) fn trims_at(&self) -> Option<Time> {
-        let (_, oldest) = self.catalogue.iter().next().filter(|_| self.is_over_bound())?;
+        let is_due = self.broken.is_none() && self.is_over_bound();
+        let (_, oldest) = self.catalogue.iter().next().filter(|_| is_due)?;
         Some(oldest.record.accepted.after(self.config.transit))
     }
 
@@ -31,7 +32,7 @@ impl Engine {
     }
 
     pub(super) fn trim(&mut self) {
-        if self.broken.is_some() || self.trims_at().is_none_or(|at| at > self.now) {
+        if self.trims_at().is_none_or(|at| at > self.now) {
             return;
         }
         let (before, through) = (self.catalogue.len(), self.now);

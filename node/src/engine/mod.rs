@@ -232,6 +232,8 @@ pub struct Engine {
     names: Names,
     /// Documents whose answer waits for upstreams.
     parked: BTreeMap<ParkedId, Parked>,
+    /// What they hold.
+    parked_bytes: usize,
     deadlines: BTreeSet<(Time, ParkedId)>,
     reach: reach::Reach,
     next_parked: ParkedId,

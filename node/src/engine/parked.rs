@@ -1,6 +1,7 @@
 //! Requests whose answer waits for upstreams: what is missing here is asked for once, however many ask (R-8.2.2-12,
 //! -14, -16).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use schemas::guid::ServerGuid;
@@ -26,10 +27,17 @@ pub(super) struct Parked {
     floor: Position,
     /// Answers of upstreams that are still to come.
     left: usize,
+    /// What it waits for, or has waited for.
+    waits: Vec<Missing>,
 }
 
+/// What an upstream may have and this node has not.
+type Missing = (ServerGuid, Kind, Want);
+
 /// Documents put aside at once; what comes beyond is answered with what is here, and gets the rest by its subscription.
-const PARKED_MAX: usize = 16_384;
+pub(super) const PARKED_MAX: usize = 16_384;
+/// What they may hold together.
+pub(super) const PARKED_BYTES_MAX: usize = 64 << 20;
 /// Who asks once gets no second answer, and waits also where others are answered at once.
 const ONCE_WAIT: Duration = Duration::from_secs(2);
 
@@ -64,19 +72,24 @@ impl Engine {
         if missing.is_empty() {
             return Some(intake);
         }
-        let waits = !wait.is_zero() && self.parked.len() < PARKED_MAX;
+        let bytes = intake.held_bytes();
+        let has_room = self.parked.len() < PARKED_MAX && self.parked_bytes + bytes <= PARKED_BYTES_MAX;
+        let waits = !wait.is_zero() && has_room;
         let left = self.fetch(now, &missing, waits.then_some(until));
-        if left > 0 {
+        let servers: BTreeSet<ServerGuid> = missing.iter().map(|(server, ..)| *server).collect();
+        let back = if left > 0 {
             let id = self.next_parked;
             let floor = self.catalogue.floor();
-            self.parked.insert(id, Parked { link, exchange, intake, until, floor, left });
+            self.parked.insert(id, Parked { link, exchange, intake, until, floor, left, waits: missing });
             self.deadlines.insert((until, id));
+            self.parked_bytes += bytes;
             self.next_parked = ParkedId(id.0 + 1);
-            self.turn_all(now, &missing);
-            return None;
-        }
-        self.turn_all(now, &missing);
-        Some(intake)
+            None
+        } else {
+            Some(intake)
+        };
+        servers.into_iter().for_each(|server| self.turn(now, server));
+        back
     }
 
     /// Documents whose answer waits for upstreams.
@@ -85,7 +98,7 @@ impl Engine {
     }
 
     /// What is asked for and not here, by upstream that may have it; of what was trimmed, what was after `floor`.
-    fn missing(&self, asked: &Asked, floor: Position) -> Vec<(ServerGuid, Kind, Want)> {
+    fn missing(&self, asked: &Asked, floor: Position) -> Vec<Missing> {
         let mut missing = Vec::new();
         let live = |uplink: &&Uplink| uplink.halted().is_none();
         let lists = self.uplinks.values().filter(live).filter(|uplink| asked.list && !uplink.has_list());
@@ -122,7 +135,7 @@ impl Engine {
     }
 
     /// Asks for what is missing; answers how many answers the next parked document waits for.
-    fn fetch(&mut self, now: Time, missing: &[(ServerGuid, Kind, Want)], until: Option<Time>) -> usize {
+    fn fetch(&mut self, now: Time, missing: &[Missing], until: Option<Time>) -> usize {
         let (mut left, mut is_first, mut writes) = (0, false, Vec::new());
         for (server, kind, want) in missing {
             let Some(uplink) = self.uplinks.get_mut(server) else { continue };
@@ -140,11 +153,6 @@ impl Engine {
             self.store(Plan { writes, ..Plan::default() });
         }
         left
-    }
-
-    fn turn_all(&mut self, now: Time, missing: &[(ServerGuid, Kind, Want)]) {
-        let servers: std::collections::BTreeSet<ServerGuid> = missing.iter().map(|(server, ..)| *server).collect();
-        servers.into_iter().for_each(|server| self.turn(now, server));
     }
 
     /// Answers of upstreams have come: one for each time that a document is named.
@@ -166,29 +174,34 @@ impl Engine {
     }
 
     fn take_up(&mut self, now: Time, id: ParkedId) {
-        let Some(Parked { link, exchange, intake, until, floor, .. }) = self.parked.remove(&id) else { return };
-        self.deadlines.remove(&(until, id));
+        let Some(parked) = self.no_longer_parked(now, id) else { return };
+        let Parked { link, exchange, intake, floor, .. } = parked;
         if self.catalogue.floor() > floor {
             // What was here when it was put aside and is not any more comes by its subscription.
             let missing = self.missing(&self.asked_in(link, &intake), floor);
             self.fetch(now, &missing, None);
-            self.turn_all(now, &missing);
+            missing.iter().for_each(|(server, ..)| self.turn(now, *server));
         }
         self.carry_out_document(now, link, exchange, &intake);
     }
 
     /// Nobody is left to be answered on this link.
-    pub(super) fn forget_parked(&mut self, link: LinkId) {
-        let gone: Vec<(Time, ParkedId)> = self
-            .parked
-            .iter()
-            .filter(|(_, parked)| parked.link == link)
-            .map(|(id, parked)| (parked.until, *id))
-            .collect();
-        for deadline in gone {
-            self.deadlines.remove(&deadline);
-            self.parked.remove(&deadline.1);
+    pub(super) fn forget_parked(&mut self, now: Time, link: LinkId) {
+        let of_link = |(id, parked): (&ParkedId, &Parked)| (parked.link == link).then_some(*id);
+        let gone: Vec<ParkedId> = self.parked.iter().filter_map(of_link).collect();
+        gone.into_iter().for_each(|id| drop(self.no_longer_parked(now, id)));
+    }
+
+    fn no_longer_parked(&mut self, now: Time, id: ParkedId) -> Option<Parked> {
+        let parked = self.parked.remove(&id)?;
+        self.deadlines.remove(&(parked.until, id));
+        self.parked_bytes -= parked.intake.held_bytes();
+        for (server, kind, want) in &parked.waits {
+            if let Some(uplink) = self.uplinks.get_mut(server) {
+                uplink.stop_waiting(now, *kind, want, id);
+            }
         }
+        Some(parked)
     }
 
     fn asked_in(&self, link: LinkId, intake: &Intake) -> Asked {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use schemas::digest::Digest;
+use schemas::guid::ServerGuid;
 use topology::subscriptions::{self, Subscriptions};
 
 use super::deliver::Latest;
@@ -25,6 +26,14 @@ pub(super) fn floor_row(trimmed: Position) -> Write {
 fn floor_of(value: &[u8]) -> Result<Position, Damaged> {
     let bytes = value.try_into().map_err(|_| Damaged { what: "floor", reason: "not 8 bytes".into() })?;
     Ok(Position(u64::from_be_bytes(bytes)))
+}
+
+/// The list is asked for once more if the log does not say all of it: what was trimmed, and what another listed first.
+fn relist(catalogue: &Catalogue, uplink: &mut Uplink, writes: &mut Vec<Write>) {
+    if catalogue.is_trimmed() || catalogue.has_entries_of_others(Origin::Upstream(uplink.config().server)) {
+        uplink.cut_list();
+        uplink.relist(writes);
+    }
 }
 
 impl Engine {
@@ -55,6 +64,7 @@ impl Engine {
             below: Default::default(),
             names: Default::default(),
             parked: Default::default(),
+            parked_bytes: 0,
             deadlines: Default::default(),
             reach: Default::default(),
             next_parked: ParkedId(1),
@@ -118,12 +128,7 @@ impl Engine {
         }
         for uplink in self.uplinks.values_mut() {
             uplink.forget_other_realm(&mut writes);
-            // What it lists is read off the log, as far as that says who listed it.
-            let others = self.catalogue.has_entries_of_others(Origin::Upstream(uplink.config().server));
-            if others || self.catalogue.is_trimmed() {
-                uplink.cut_list();
-                uplink.relist(&mut writes);
-            }
+            relist(&self.catalogue, uplink, &mut writes);
         }
         if !writes.is_empty() {
             self.store(Plan { writes, ..Plan::default() });
@@ -137,6 +142,18 @@ impl Engine {
         }
         drop(self.subscriptions.take_want_changes());
         Ok(())
+    }
+
+    /// An upstream is asked otherwise from now on: what it lists is read off the log anew.
+    pub(super) fn ask_otherwise(&mut self, now: Time, server: ServerGuid) {
+        let mut writes = Vec::new();
+        if let Some(uplink) = self.uplinks.get_mut(&server) {
+            relist(&self.catalogue, uplink, &mut writes);
+        }
+        if !writes.is_empty() && self.broken.is_none() {
+            self.store(Plan { writes, ..Plan::default() });
+        }
+        self.tell(now, server);
     }
 
     fn recover_registration(&mut self, key: &[u8], value: &[u8]) -> Result<(), Damaged> {

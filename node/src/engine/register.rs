@@ -32,6 +32,12 @@ pub(super) struct Said<'a> {
     pub(super) repeated: bool,
 }
 
+/// So many times as many subscriptions as of any other client.
+const OF_LOCAL_SERVERS: usize = 256;
+
+/// Rows of exchanges that are remembered no more are deleted so many at a time, or with the hourly sweep.
+const FORGOTTEN_MAX: usize = 4096;
+
 impl Engine {
     /// Carries them out in order, as one change.
     pub(super) fn register(&mut self, now: Time, said: &Said<'_>, plan: &mut Plan) -> Result<(), (usize, Refusal)> {
@@ -85,9 +91,10 @@ impl Engine {
         before: Vec<Subscription>,
         meanings: &[&Meaning],
     ) -> Result<(Vec<Subscription>, bool), (usize, Refusal)> {
-        if let Some(index) = meanings.iter().position(|meaning| interests(meaning) > self.config.subscriptions_max) {
+        let most = self.subscriptions_max(client);
+        if let Some(index) = meanings.iter().position(|meaning| interests(meaning) > most) {
             // Before any of them is looked at: the work for one message is bounded.
-            return Err((index, self.too_many()));
+            return Err((index, too_many(most)));
         }
         let mut scratch = Subscriptions::default();
         scratch.replace(client, before);
@@ -100,8 +107,8 @@ impl Engine {
                 return Err((index, refusal(ReplyStatus::Failed, why)));
             }
             ended |= self.change(&mut scratch, client, meaning);
-            if scratch.of(client).len() > self.config.subscriptions_max {
-                return Err((index, self.too_many()));
+            if scratch.of(client).len() > most {
+                return Err((index, too_many(most)));
             }
         }
         Ok((scratch.of(client).to_vec(), ended))
@@ -116,9 +123,10 @@ impl Engine {
         self.remember(now, key, said.digest);
     }
 
-    fn too_many(&self) -> Refusal {
-        let why = format!("more than {} subscriptions of one client", self.config.subscriptions_max);
-        refusal(ReplyStatus::Failed, &why)
+    /// A local server asks for all that is below it.
+    fn subscriptions_max(&self, client: ClientGuid) -> usize {
+        let times = if self.policy.local_servers.contains(&client) { OF_LOCAL_SERVERS } else { 1 };
+        self.config.subscriptions_max.saturating_mul(times)
     }
 
     /// Applies one meaning to a client's list; answers whether something ended.
@@ -155,6 +163,9 @@ impl Engine {
         while self.seen_order.len() > self.config.seen_max {
             self.forget_oldest();
         }
+        if self.forgotten.len() >= FORGOTTEN_MAX {
+            self.delete_forgotten();
+        }
     }
 
     pub(super) fn expire_seen(&mut self, now: Time) {
@@ -163,9 +174,13 @@ impl Engine {
         {
             self.forget_oldest();
         }
+        self.delete_forgotten();
+    }
+
+    fn delete_forgotten(&mut self) {
         let delete = |(origin, id)| Write::Delete { table: Table::Seen, key: seen_key(origin, id) };
         let writes: Vec<Write> = std::mem::take(&mut self.forgotten).into_iter().map(delete).collect();
-        if !writes.is_empty() {
+        if !writes.is_empty() && self.broken.is_none() {
             self.store(Plan { writes, ..Plan::default() });
         }
     }
@@ -181,6 +196,10 @@ impl Engine {
 pub(super) fn seen_row((author, id): (ClientGuid, MessageId), digest: Digest, at: Time) -> Write {
     let seen = Seen { digest: digest.0, at: at.0 };
     Write::Put { table: Table::Seen, key: seen_key(author, id), value: seen.encode() }
+}
+
+fn too_many(most: usize) -> Refusal {
+    refusal(ReplyStatus::Failed, &format!("more than {most} subscriptions of one client"))
 }
 
 fn interests(meaning: &Meaning) -> usize {

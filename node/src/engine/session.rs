@@ -109,7 +109,7 @@ impl Engine {
     }
 
     pub(super) fn link_down(&mut self, now: Time, link: LinkId) {
-        self.forget_parked(link);
+        self.forget_parked(now, link);
         if let Some(session) = self.sessions.get(&link).copied() {
             self.drop_session(link);
             self.parted(now, session.client);

@@ -23,10 +23,21 @@ impl Engine {
         let entropy = self.next_entropy();
         let mut uplink = Uplink::new(config, entropy);
         self.learn_words(&mut uplink);
-        self.uplinks.insert(server, uplink);
+        if let Some(leaving) = self.uplinks.insert(server, uplink) {
+            self.forget_above(now, &leaving);
+        }
         self.tell(now, server);
         self.report_everything(server);
         self.turn(now, server);
+    }
+
+    /// An upstream that was not left in time is attached again: what it is believed to have does not count, nor does
+    /// anybody wait for it.
+    fn forget_above(&mut self, now: Time, leaving: &Uplink) {
+        if self.broken.is_none() {
+            self.store(Plan { writes: leaving.delete_all(), ..Plan::default() });
+        }
+        self.unpark(now, leaving.waiting().collect());
     }
 
     /// Ends everything at an upstream, then leaves it.
@@ -89,7 +100,7 @@ impl Engine {
             self.actions.push_back(Action::Uplink(server, action));
         }
         if tell_again {
-            self.tell(now, server);
+            self.ask_otherwise(now, server);
         }
         if report_again {
             self.report_everything(server);
@@ -117,7 +128,7 @@ impl Engine {
         if let Via::Lane(position) = via {
             let last = intake.items().last().copied().flatten().map(|(_, item)| item.digest);
             upward.resume = uplink.advance(position, last);
-            plan.writes.extend(upward.resume.map(|resume| uplink.resume_row(resume)));
+            plan.writes.extend(upward.resume.map(|resume| uplink.put_resume(resume)));
             upward.answer = Some((position, intake.spelling, answer));
         }
         plan.upward = Some(upward);

@@ -5,7 +5,10 @@ use schemas::digest::Digest;
 use schemas::mark::Mark;
 use topology::want::Want;
 
-use super::{Action, Ask, Effects, Event, HALT, Kind, Step, Uplink};
+use super::{
+    ASK_PAUSE, ASK_PAUSE_MAX, Action, Ask, Effects, Event, HALT, HELD_BACK_BYTES_MAX, HELD_BACK_MAX, Kind, Refused,
+    Step, Uplink,
+};
 use crate::client::Via;
 use crate::ids::{ExchangeId, Position, Resume, Time};
 use crate::intake::Intake;
@@ -22,7 +25,7 @@ impl Uplink {
             Event::Behind(_) => self.resynchronise(now, effects),
             Event::Path(path) => self.path = path,
             Event::Delivery { via: Via::Lane(position), intake } if self.holds_back() => {
-                self.held_back.push_back((position, intake));
+                self.hold_back(position, intake, effects);
             }
             Event::Delivery { via, intake } => return Some((via, intake)),
             Event::Replied { exchange, outcomes } if self.tells(exchange) => self.answered(outcomes),
@@ -38,6 +41,7 @@ impl Uplink {
             }
             Event::TooLong(exchange, why) => {
                 self.replied(now, exchange, &[(ReplyStatus::Failed, Some(why))], effects);
+                self.ended(now, exchange, effects);
             }
         }
         None
@@ -51,6 +55,15 @@ impl Uplink {
         self.held_back.pop_front().map(|(position, intake)| (Via::Lane(position), intake))
     }
 
+    fn hold_back(&mut self, position: Position, intake: Box<Intake>, effects: &mut Effects) {
+        let bytes: usize = self.held_back.iter().map(|(_, held)| held.held_bytes()).sum();
+        if self.held_back.len() == HELD_BACK_MAX || bytes + intake.held_bytes() > HELD_BACK_BYTES_MAX {
+            let why = "the upstream pushes more than a window while it owes an answer".to_owned();
+            return effects.actions.push(Action::Hangup(why));
+        }
+        self.held_back.push_back((position, intake));
+    }
+
     fn holds_back(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.step.brings_items())
     }
@@ -62,11 +75,6 @@ impl Uplink {
             *lane = Resume { position, digest, ..*lane };
         }
         self.synchronised.then_some(*lane)
-    }
-
-    /// The row for a resume position, to be written with what it counts.
-    pub(crate) fn resume_row(&self, resume: Resume) -> crate::store::Write {
-        self.put_resume(resume)
     }
 
     /// It is durable.
@@ -126,6 +134,7 @@ impl Uplink {
         self.held_back.clear();
         self.running = None;
         self.refetch_again.clear();
+        self.again = false;
         self.stop_telling();
         effects.ready.extend(self.waiting.settle_all());
         self.place_all(now);
@@ -169,17 +178,28 @@ impl Uplink {
         match &running.step {
             Step::Ask(_) if unsupported && self.ask != Ask::Elements => self.fall_back(effects),
             Step::Ask(_) | Step::Catalog if unsupported => self.halt(now, text, effects),
+            // Too many for it, or something among them: fewer, later.
+            Step::Ask(_) => self.ask_fewer(now, text, effects),
             // Not to be had once more.
             Step::Refetch(_) if unsupported => {}
-            Step::Catalog | Step::Ask(_) | Step::Refetch(_) | Step::End(_) | Step::Clear | Step::Leave => {
+            Step::Catalog | Step::Refetch(_) | Step::End(_) | Step::Clear | Step::Leave => {
                 let why = format!("the upstream refused: {text}");
                 effects.actions.push(Action::Hangup(why));
             }
         }
     }
 
+    /// The next Request names half as many, after a pause that grows: the link and what was asked by it stay.
+    fn ask_fewer(&mut self, now: Time, why: String, effects: &mut Effects) {
+        let times = self.refused.as_ref().map_or(0, |refused| refused.times);
+        let pause = ASK_PAUSE.saturating_mul(1 << times.min(16)).min(ASK_PAUSE_MAX);
+        effects.actions.push(Action::Refused(why.clone()));
+        self.refused = Some(Refused { times: times + 1, until: now.after(pause), why });
+    }
+
     /// R-8.2.2-5: refused in every form; remembered, reported, and asked again after a long time.
     fn halt(&mut self, now: Time, why: String, effects: &mut Effects) {
+        effects.actions.push(Action::Refused(why.clone()));
         self.halted = Some((now.after(HALT), why));
         self.due.clear();
         effects.ready.extend(self.waiting.settle_all());
@@ -195,6 +215,7 @@ impl Uplink {
                 effects.ready.extend(self.waiting.settle(Kind::List, &Want::Everything));
             }
             Step::Ask(wants) if counts => {
+                self.refused = None;
                 for want in wants {
                     effects.writes.push(self.put_asked(&want));
                     self.unsure.remove(&want);
@@ -217,7 +238,13 @@ impl Uplink {
                 wants.iter().for_each(|want| self.place(now, want, false));
             }
             // Refused: as if it had not been asked.
-            Step::Ask(wants) if !running.accepted => self.is_not_there(&wants, effects),
+            Step::Ask(wants) if !running.accepted => {
+                self.is_not_there(&wants, effects);
+                if self.refused.is_some() {
+                    wants.iter().for_each(|want| effects.ready.extend(self.waiting.settle(Kind::Ask, want)));
+                    self.place_each(now, wants.into_iter().collect(), false);
+                }
+            }
             Step::Clear => self.clearing &= !counts,
             Step::Leave => self.left(effects),
             Step::Catalog | Step::Ask(_) | Step::End(_) => {

@@ -73,6 +73,19 @@ impl Uplink {
         is_first
     }
 
+    /// Whoever waits for an answer, once for each want.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = ParkedId> {
+        self.waiting.all()
+    }
+
+    /// A Request from below waits no more for this.
+    pub(crate) fn stop_waiting(&mut self, now: Time, kind: Kind, want: &Want, id: ParkedId) {
+        self.waiting.forget(kind, want, id);
+        if kind == Kind::Ask {
+            self.place(now, want, false);
+        }
+    }
+
     /// What was here and was trimmed is asked for again: durable, as who asked is answered without it, now or when his
     /// time is over. What a fetch that is under way has brought may be gone again by now.
     pub(crate) fn fetch(&mut self, kind: Kind, want: &Want, writes: &mut Vec<Write>) {
@@ -191,14 +204,24 @@ impl Uplink {
                 return Some(Step::End(ending));
             }
             let due: Vec<Want> = self.due.iter().filter(|(_, at)| **at <= now).map(|(want, _)| want.clone()).collect();
-            if !due.is_empty() {
-                return Some(Step::Ask(due.into_iter().take(WANTS_MAX).collect()));
+            if !due.is_empty() && self.refused.as_ref().is_none_or(|refused| refused.until <= now) {
+                return Some(Step::Ask(self.fit(due)));
             }
             if !self.refetch.is_empty() {
                 return Some(Step::Refetch(self.refetch.iter().take(WANTS_MAX).cloned().collect()));
             }
         }
         None
+    }
+
+    /// As many as one Request may name, half as many for each one that was refused.
+    fn fit(&self, mut due: Vec<Want>) -> Vec<Want> {
+        let times = self.refused.as_ref().map_or(0, |refused| refused.times);
+        // Not the same ones first each time.
+        let first = times as usize % due.len();
+        due.rotate_left(first);
+        due.truncate((WANTS_MAX >> times.min(16)).max(1));
+        due
     }
 
     /// What nobody has wanted for long enough. The End of one must not end another that is wanted: names need not be
@@ -291,8 +314,7 @@ impl Uplink {
     pub(super) fn fall_back(&mut self, effects: &mut Effects) {
         self.ask = Ask::Elements;
         self.due.clear();
-        self.has_catalog = false;
-        effects.writes.extend([self.put_fallen_back(), self.delete_catalog()]);
+        effects.writes.push(self.put_fallen_back());
         effects.tell_again = true;
         effects.ready.extend(self.waiting.settle_all());
     }

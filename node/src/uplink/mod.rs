@@ -81,6 +81,12 @@ pub struct Config {
 
 /// A client that changes its inventory ends and registers within this.
 pub const HOLD_MIN: Duration = Duration::from_secs(1);
+/// Pushed documents that wait for the end of an answer, and what they may hold: an upstream's window and a document.
+const HELD_BACK_MAX: usize = 256;
+const HELD_BACK_BYTES_MAX: usize = 128 << 20;
+/// After a refused Request the next one waits for this, doubled each time, up to the other.
+const ASK_PAUSE: Duration = Duration::from_secs(1);
+const ASK_PAUSE_MAX: Duration = Duration::from_secs(3600);
 /// Refused by the upstream in every form: asked again after this.
 const HALT: Duration = Duration::from_secs(24 * 3600);
 
@@ -149,6 +155,8 @@ pub enum Action {
         /// What is said.
         answer: Answer,
     },
+    /// For the operator: the upstream refused what it was asked for, and says why. The link stays.
+    Refused(String),
     /// Close the link, say why, and dial again after a pause, which grows while links do not last.
     Hangup(String),
     /// This node has left the upstream: do not dial again.
@@ -195,6 +203,8 @@ pub struct Uplink {
     lists: bool,
     /// The upstream refused in every form.
     halted: Option<(Time, String)>,
+    /// The upstream refused the last Request for single wants, though not their kind.
+    refused: Option<Refused>,
     connected: bool,
     lane: Option<Resume>,
     synchronised: bool,
@@ -231,6 +241,16 @@ pub struct Uplink {
     leaving: bool,
     /// State of the generator of delays.
     entropy: u64,
+}
+
+/// How often in a row Requests were refused.
+#[derive(Debug)]
+struct Refused {
+    times: u32,
+    /// Nothing more is asked for before.
+    until: Time,
+    /// What the upstream said last.
+    why: String,
 }
 
 /// The exchange that is under way.
@@ -291,6 +311,7 @@ impl Uplink {
             list_cut: false,
             lists: false,
             halted: None,
+            refused: None,
             connected: false,
             lane: None,
             synchronised: false,
@@ -341,6 +362,11 @@ impl Uplink {
     /// Why nothing is asked any more, if the upstream refused it in every form.
     pub fn halted(&self) -> Option<&str> {
         self.halted.as_ref().map(|(_, why)| why.as_str())
+    }
+
+    /// What the upstream said when it refused the last Request, if it did: some of what is wanted is asked for later.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_ref().map(|refused| refused.why.as_str())
     }
 
     /// How it is asked now.
@@ -422,7 +448,8 @@ impl Uplink {
         if let Some((until, _)) = &self.halted {
             return Some(*until);
         }
-        self.due.values().chain(self.ending.values()).min().copied()
+        let due = self.due.values().min().map(|at| self.refused.as_ref().map_or(*at, |refused| refused.until.max(*at)));
+        self.ending.values().copied().chain(due).min()
     }
 
     /// The next value of the generator of delays (SplitMix64).

@@ -54,7 +54,8 @@ impl Uplink {
         Write::Delete { table: Table::Uplinks, key: self.key(kind, rest) }
     }
 
-    pub(super) fn put_resume(&self, resume: Resume) -> Write {
+    /// The row for a resume position, to be written with what it counts.
+    pub(crate) fn put_resume(&self, resume: Resume) -> Write {
         let mut value = BytesMut::with_capacity(56);
         value.put_u128(resume.incarnation);
         value.put_u64(resume.position.0);
@@ -139,7 +140,7 @@ impl Uplink {
     }
 
     /// Everything.
-    pub(super) fn delete_all(&self) -> Vec<Write> {
+    pub(crate) fn delete_all(&self) -> Vec<Write> {
         let gone = self.reports.gone().map(|client| self.delete_gone(client));
         let refetch = self.refetch.iter().map(|want| self.delete_refetch(want));
         let rest = [FALLEN_BACK, TOLD, ASSIGNED, REALM].map(|kind| self.delete(kind, &[]));

@@ -40,6 +40,22 @@ impl Waiting {
         self.0.remove(&(kind, want.clone())).into_iter().flatten()
     }
 
+    /// Whoever waits for anything, once for each want.
+    pub(super) fn all(&self) -> impl Iterator<Item = ParkedId> {
+        self.0.values().flatten().copied()
+    }
+
+    /// One waits no more for this.
+    pub(super) fn forget(&mut self, kind: Kind, want: &Want, id: ParkedId) {
+        let key = (kind, want.clone());
+        if let Some(ids) = self.0.get_mut(&key) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.0.remove(&key);
+            }
+        }
+    }
+
     /// Nothing will be answered: whoever waits for anything.
     pub(super) fn settle_all(&mut self) -> Vec<ParkedId> {
         std::mem::take(&mut self.0).into_values().flatten().collect()

@@ -23,9 +23,16 @@ pub(crate) struct Word {
     pub(crate) reach: Reach,
 }
 
+/// Words of one upstream. They outlive what was trimmed, since that is asked for again by them; of an upstream that names
+/// more than this, what is beyond is not asked for.
+const WORDS_MAX: usize = 1_000_000;
+
 impl Words {
     /// Adds what speaks about a word.
     pub(crate) fn insert(&mut self, want: &Want, keys: &Keys, reach: &Reach) {
+        if self.words.len() >= WORDS_MAX && !self.words.contains_key(want) {
+            return;
+        }
         for key in keys {
             self.by_key.entry(key.clone()).or_default().insert(want.clone());
         }

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_of_a_server_with_none_above_it_is_its_own_mark() {
+    fn hello_says_the_path_and_what_may_be_asked() {
         let start = Resume { incarnation: 3, position: Position(9), digest: None };
         let path = vec![Mark::of(7), Mark::of(8)];
         let welcome = Welcome { generation: 1, behind: false, start, path: path.clone(), full_of_everything: false };

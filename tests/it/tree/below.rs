@@ -34,7 +34,9 @@ async fn inventory_when(server: &TestServer, what: &str, holds: impl Fn(&[Value]
             every.tick().await;
             let (_, inventory) = server.control("GET /inventory", "").await;
             let all = inventory["clients"].as_array().unwrap().iter();
-            let is_device = |client: &&Value| client["assets"].to_string().contains("Device");
+            // A local server asks for the name, in any version.
+            let is_device =
+                |client: &&Value| client["assets"][0]["product"] == "Device" && client["assets"][0]["version"] != "";
             let clients: Vec<Value> = all.filter(is_device).cloned().collect();
             if holds(&clients) {
                 return clients;
@@ -105,7 +107,7 @@ async fn c9_3_an_agent_takes_the_guid_that_its_server_gives_it() {
     }
 }
 
-// R-9.3-16: two agents with one GUID below different local servers are two records, and each is reached.
+// R-9.3-16: two agents with one GUID below different local servers are two records, and each is asked by its own name.
 #[tokio::test]
 async fn c9_3_two_agents_of_one_guid_are_told_apart() {
     let mut top =
@@ -124,7 +126,11 @@ async fn c9_3_two_agents_of_one_guid_are_told_apart() {
     let one = TestAgent::run(agent((left.addr(), left.guid()), LEAF, folders[0].path(), &list("1")));
     inventory_when(&top, "the first", |clients| clients.len() == 1).await;
     let other = TestAgent::run(agent((right.addr(), right.guid()), LEAF, folders[1].path(), &list("2")));
-    let clients = inventory_when(&top, "both", |clients| clients.len() == 2).await;
+    let clients = inventory_when(&top, "both, each by the name that it has taken", |clients| {
+        let has_its_name = |client: &Value| client["path"][1]["client"] == client["client"];
+        clients.len() == 2 && clients.iter().all(has_its_name)
+    })
+    .await;
     let version = |client: &Value| client["assets"][0]["version"].as_str().unwrap().to_owned();
     let mut versions: Vec<String> = clients.iter().map(version).collect();
     versions.sort();
@@ -132,6 +138,12 @@ async fn c9_3_two_agents_of_one_guid_are_told_apart() {
     let names: Vec<&str> = clients.iter().map(|client| client["client"].as_str().unwrap()).collect();
     assert!(names.contains(&LEAF.to_string().as_str()), "the first keeps its own: {names:?}");
     assert_ne!(names[0], names[1]);
+    for client in &clients {
+        let name = ClientGuid::parse(client["client"].as_str().unwrap()).unwrap();
+        let (status, answer) = ask(&top, name).await;
+        let said = answer["delivered"].to_string();
+        assert!(status == 200 && said.contains(&format!("\"version\":\"{}\"", version(client))), "{answer}");
+    }
     one.stop().await;
     other.stop().await;
 }

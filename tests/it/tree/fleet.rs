@@ -42,7 +42,7 @@ const LAST: &str = "the last word";
 
 // R-6-5: who published pays for one delivery, the server for ten, and each local server for one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_agents_cost_their_provider_ten_deliveries() {
+async fn a_thousand_agents_cost_their_provider_one_delivery_and_each_edge_one() {
     let Some(data) = data::dir() else { return };
     open_files(FILES_EACH * AGENTS as u64 + 2048);
     let members = data::fleet(&data);

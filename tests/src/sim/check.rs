@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use node::client::Client;
 use node::client::journal::{Entry, Event};
+use node::engine::Engine;
 use schemas::digest::Digest;
 
 use super::device::Device;
@@ -21,6 +22,7 @@ impl World {
         if let Some(index) = self.servers.iter().position(|server| server.live.is_none()) {
             return Err(format!("server {index} is down"));
         }
+        self.check_roots()?;
         let mut entries = 0;
         for (index, device) in self.devices.iter().enumerate() {
             self.check_device(device).map_err(|what| {
@@ -33,9 +35,24 @@ impl World {
             self.check_uplinks(server)
                 .map_err(|what| format!("server {server}: {what}\n{}", self.told_above(server)))?;
         }
-        self.traffic.check(self.setup.calm)?;
+        self.traffic.check()?;
         let nodes = self.servers.len() + self.devices.len();
-        Ok(Report { nodes, steps: self.steps, elapsed: self.now, entries })
+        let (crossed, crossed_again) = self.traffic.crossed();
+        Ok(Report { nodes, steps: self.steps, elapsed: self.now, entries, crossed, crossed_again })
+    }
+
+    /// What was acknowledged is on offer where it was published, or was replaced or trimmed there.
+    fn check_roots(&self) -> Result<(), String> {
+        for (number, one) in self.publications.iter().enumerate() {
+            for root in &one.roots {
+                let server = &self.servers[*root];
+                let on_offer = |engine: &Engine| engine.catalogue().position_of(one.digest).is_some();
+                if !server.engine().is_some_and(on_offer) && !server.gone.contains_key(&one.digest) {
+                    return Err(format!("server {root} lacks publication {number}, which it has acknowledged"));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_device(&self, device: &Device) -> Result<(), String> {

@@ -70,6 +70,7 @@ impl World {
                 let text = answer.render(spelling, self.message_id(), SENT);
                 self.send(link, Way::Up, Message::LaneReply(position, text));
             }
+            uplink::Action::Refused(_) => {}
             uplink::Action::Hangup(why) if why.contains(NOT_STORED) || why.contains(NOTHING_STORED) => {
                 self.cut_links_of(Party::Uplink { of, to });
             }

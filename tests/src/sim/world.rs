@@ -32,6 +32,10 @@ pub struct Report {
     pub elapsed: u64,
     /// Journal entries of all devices.
     pub entries: usize,
+    /// How often an item crossed an edge.
+    pub crossed: u64,
+    /// How often of those one that it had crossed before.
+    pub crossed_again: u64,
 }
 
 /// Virtual time begins here.
