@@ -24,6 +24,8 @@ use topology::want::Granularity;
 
 const NODES: usize = 10_000;
 const MOVES: usize = 10_000;
+/// Marks in a path.
+const PATH_MAX: usize = 64;
 const NOW: Time = Time(1_700_000_000_000);
 
 fn server(node: usize) -> ServerGuid {
@@ -38,9 +40,9 @@ fn mark(node: usize) -> Mark {
 struct Model(Vec<Option<usize>>);
 
 impl Model {
-    /// The node and what stands above it.
+    /// The node and what stands above it, as far as a path says it.
     fn path(&self, node: usize) -> Vec<Mark> {
-        std::iter::successors(Some(node), |node| self.0[*node]).map(mark).collect()
+        std::iter::successors(Some(node), |node| self.0[*node]).map(mark).take(PATH_MAX).collect()
     }
 
     fn is_under(&self, node: usize, top: usize) -> bool {

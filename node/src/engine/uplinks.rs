@@ -207,10 +207,14 @@ impl Engine {
         }
     }
 
-    /// This node's mark, then those of everything above it.
+    /// This node's mark, then those of everything above it, the nearer ones first.
     pub fn path(&self) -> Vec<Mark> {
-        let above: BTreeSet<_> = self.uplinks.values().flat_map(Uplink::path).copied().collect();
-        std::iter::once(self.config.mark).chain(above).take(PATH_MAX).collect()
+        let above: Vec<&[Mark]> = self.uplinks.values().map(Uplink::path).collect();
+        let tiers = above.iter().map(|path| path.len()).max().unwrap_or(0);
+        let in_order = (0..tiers).flat_map(|tier| above.iter().filter_map(move |path| path.get(tier)).copied());
+        let mut seen = BTreeSet::new();
+        let all = std::iter::once(self.config.mark).chain(in_order);
+        all.filter(|mark| seen.insert(*mark)).take(PATH_MAX).collect()
     }
 
     /// For the Hello to an upstream: what is durable here.
@@ -240,7 +244,7 @@ impl Engine {
     }
 }
 
-/// Marks in one path: a longer one is cut, and a cycle through what is cut is found by the mark of a nearer node.
+/// Marks in one path: of a longer one the farthest are cut. Cycles of more nodes than this are not seen.
 const PATH_MAX: usize = 64;
 
 /// Each message keeps its own refusal if it has one.

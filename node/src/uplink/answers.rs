@@ -259,6 +259,7 @@ impl Uplink {
         for want in wants {
             effects.writes.push(self.delete_asked(want));
             self.unsure.remove(want);
+            self.ending.remove(want);
         }
     }
 
