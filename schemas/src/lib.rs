@@ -20,6 +20,7 @@ pub mod names;
 pub mod part;
 pub mod read;
 pub mod shown;
+pub mod signature;
 pub mod text;
 pub mod version;
 pub mod wellformed;

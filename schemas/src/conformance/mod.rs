@@ -6,6 +6,7 @@ mod c10_1_5;
 mod c10_2;
 mod c10_2_5;
 mod c11;
+mod c8_3;
 mod data;
 mod expected;
 mod hostile;

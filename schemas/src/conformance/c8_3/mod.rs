@@ -1,0 +1,3 @@
+//! Clause 8.3: signatures, their canonical forms, and what must not pass for signed.
+
+mod canonical;
