@@ -3,8 +3,23 @@
 //! A scope is an element taken as a document of its own (S18). What is signed are the octets of its canonical form,
 //! without the one Signature that is being looked at.
 
+mod algorithm;
 pub mod canon;
-pub(crate) mod namespaces;
+mod der;
+mod key;
+mod key_info;
+mod namespaces;
+mod pem;
+mod places;
+mod profile;
 mod refusal;
+mod tree;
+mod verify;
 
+pub use algorithm::{DigestMethod, SignatureMethod};
+pub use key::{KeyId, KeyKind, PublicKey};
 pub use refusal::Refusal;
+pub use verify::{Verified, verify};
+
+#[cfg(test)]
+mod tests;

@@ -7,31 +7,31 @@ use crate::limits::Limits;
 use crate::wellformed::{Attribute, attribute_value, check_declaration, declared_prefix, split};
 
 /// What the prefix `xml` means, without a declaration.
-pub(crate) const XML: &str = "http://www.w3.org/XML/1998/namespace";
+pub(super) const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// A declaration in scope.
 #[derive(Clone, Debug)]
-pub(crate) struct Binding<'a> {
+pub(super) struct Binding<'a> {
     /// Empty for the default namespace.
-    pub(crate) prefix: &'a str,
+    pub(super) prefix: &'a str,
     /// The namespace name; empty where the default namespace is undeclared.
-    pub(crate) name: Cow<'a, str>,
+    pub(super) name: Cow<'a, str>,
     /// Depth of the element that declares it; 0 for what came from outside.
-    pub(crate) depth: usize,
+    pub(super) depth: usize,
 }
 
 /// The declarations in scope, outer before inner.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Bindings<'a>(Vec<Binding<'a>>);
+pub(super) struct Bindings<'a>(Vec<Binding<'a>>);
 
 impl<'a> Bindings<'a> {
     /// What is in scope outside.
-    pub(crate) fn inherited(context: &[Binding<'a>]) -> Self {
+    pub(super) fn inherited(context: &[Binding<'a>]) -> Self {
         Self(context.iter().map(|binding| Binding { depth: 0, ..binding.clone() }).collect())
     }
 
     /// Brings the declarations of a start tag into scope.
-    pub(crate) fn declare(
+    pub(super) fn declare(
         &mut self,
         attributes: &[Attribute<'a>],
         depth: usize,
@@ -50,21 +50,21 @@ impl<'a> Bindings<'a> {
     }
 
     /// Forgets what elements at this depth and below have declared, once they are closed.
-    pub(crate) fn leave(&mut self, depth: usize) {
+    pub(super) fn leave(&mut self, depth: usize) {
         self.0.truncate(self.0.partition_point(|binding| binding.depth < depth));
     }
 
-    pub(crate) fn all(&self) -> &[Binding<'a>] {
+    pub(super) fn all(&self) -> &[Binding<'a>] {
         &self.0
     }
 
     /// The innermost declaration of a prefix.
-    pub(crate) fn position(&self, prefix: &str) -> Option<usize> {
+    pub(super) fn position(&self, prefix: &str) -> Option<usize> {
         self.0.iter().rposition(|binding| binding.prefix == prefix)
     }
 
     /// What a prefix means; the empty name for no prefix without a default namespace, none for one not declared.
-    pub(crate) fn find(&self, prefix: &str) -> Option<&str> {
+    pub(super) fn find(&self, prefix: &str) -> Option<&str> {
         match self.position(prefix) {
             Some(index) => Some(&self.0[index].name),
             None if prefix == "xml" => Some(XML),
@@ -73,13 +73,13 @@ impl<'a> Bindings<'a> {
     }
 
     /// Namespace and local name of an element.
-    pub(crate) fn element<'n>(&self, name: &'n str) -> Result<(&str, &'n str), Refusal> {
+    pub(super) fn element<'n>(&self, name: &'n str) -> Result<(&str, &'n str), Refusal> {
         let (prefix, local) = split(name);
         Ok((self.find(prefix).ok_or_else(undeclared)?, local))
     }
 
     /// Namespace and local name of an attribute: without a prefix it is in none.
-    pub(crate) fn attribute<'n>(&self, name: &'n str) -> Result<(&str, &'n str), Refusal> {
+    pub(super) fn attribute<'n>(&self, name: &'n str) -> Result<(&str, &'n str), Refusal> {
         match split(name) {
             ("", local) => Ok(("", local)),
             (prefix, local) => Ok((self.find(prefix).ok_or_else(undeclared)?, local)),

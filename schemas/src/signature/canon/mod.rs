@@ -21,7 +21,7 @@ pub struct Method {
     pub comments: bool,
     /// `InclusiveNamespaces`: prefixes that an exclusive form treats as an inclusive one would, the empty one for
     /// `#default`; sorted.
-    pub(crate) prefixes: Vec<String>,
+    pub(super) prefixes: Vec<String>,
 }
 
 /// The Recommendations. On whole documents and on elements taken as such, the two inclusive ones are equal.
@@ -73,21 +73,21 @@ pub fn document(text: &str, method: &Method, limits: &Limits, sink: impl FnMut(&
 }
 
 /// One element to be canonicalised.
-pub(crate) struct Element<'a, 'c> {
+pub(super) struct Element<'a, 'c> {
     /// The document.
-    pub(crate) text: &'a str,
+    pub(super) text: &'a str,
     /// The element.
-    pub(crate) apex: Span,
+    pub(super) apex: Span,
     /// What is declared outside and counts.
-    pub(crate) context: &'c [Binding<'a>],
+    pub(super) context: &'c [Binding<'a>],
     /// An element inside it to be left out.
-    pub(crate) without: Option<Span>,
+    pub(super) without: Option<Span>,
     /// Whether to refuse an `xsi:type` whose prefix means something that the canonical form does not tell.
-    pub(crate) types_are_bound: bool,
+    pub(super) types_are_bound: bool,
 }
 
 /// The canonical form of one element.
-pub(crate) fn element(
+pub(super) fn element(
     element: &Element<'_, '_>,
     method: &Method,
     limits: &Limits,

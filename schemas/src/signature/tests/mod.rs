@@ -1,3 +1,4 @@
 //! Clause 8.3: signatures, their canonical forms, and what must not pass for signed.
 
 mod canonical;
+mod vectors;

@@ -23,7 +23,7 @@ fn canonical(text: &str, method: &Method) -> Result<Vec<u8>, Refusal> {
 }
 
 /// The first element that has this name, or an attribute of this value, with what its ancestors declare.
-fn canonical_element(text: &str, marked: &str, method: &Method) -> Vec<u8> {
+pub(super) fn canonical_element(text: &str, marked: &str, method: &Method) -> Vec<u8> {
     let limits = Limits::default();
     let mut reader = Reader::new(text, &limits);
     let mut bindings = Bindings::default();
