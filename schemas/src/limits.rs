@@ -26,6 +26,10 @@ pub struct Limits {
     pub guid_bytes: usize,
     /// Nested parts in a document, at whatever depth; and as many messages.
     pub parts: usize,
+    /// Signatures that are verified in a document; those behind prove nothing.
+    pub signatures: usize,
+    /// Bytes that the scopes of these signatures have together: signatures around each other cover the same bytes.
+    pub signed_bytes: usize,
 }
 
 impl Limits {
@@ -51,6 +55,9 @@ impl Default for Limits {
             text_bytes: 1 << 20,
             guid_bytes: 64,
             parts: 4096,
+            signatures: 4096,
+            // The largest document, signed at each of 16 envelopes (S27).
+            signed_bytes: 1 << 30,
         }
     }
 }

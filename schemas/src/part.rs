@@ -100,6 +100,8 @@ fn unlimited() -> Limits {
         text_bytes: max,
         guid_bytes: max,
         parts: max,
+        signatures: max,
+        signed_bytes: max,
     }
 }
 

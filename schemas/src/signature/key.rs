@@ -79,16 +79,41 @@ impl PublicKey {
     pub fn from_spki(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed = || Refusal::KeyInfo("no SubjectPublicKeyInfo");
         let (algorithm, parameters, bits) = read_spki(bytes).ok_or_else(malformed)?;
-        match (algorithm, parameters) {
-            (RSA, None | Some((der::NULL, []))) => {
-                let (modulus, exponent) = read_rsa(bits).ok_or_else(malformed)?;
-                Self::from_rsa(modulus, exponent)
-            }
-            (EC, Some((der::OID, curve))) => Self::from_curve(curve, bits),
-            (ED25519, None) if bits.len() == 32 => Ok(Self::new(KeyKind::Ed25519, &[ED25519], &[], bits)),
-            (ED25519, _) => Err(malformed()),
-            _ => Err(Refusal::KeyUnsupported),
+        match Self::kind_named(algorithm, parameters).ok_or(Refusal::KeyUnsupported)? {
+            KeyKind::Rsa => Self::from_pkcs1(bits),
+            KeyKind::P256 | KeyKind::P384 => Self::from_curve(parameters.map_or(&[], |(_, curve)| curve), bits),
+            KeyKind::Ed25519 => Self::from_ed25519(bits),
         }
+    }
+
+    /// The kind with this algorithm and these parameters: tags and contents as they stand in DER.
+    pub(super) fn kind_named(algorithm: &[u8], parameters: Option<(u8, &[u8])>) -> Option<KeyKind> {
+        match (algorithm, parameters) {
+            (RSA, None | Some((der::NULL, []))) => Some(KeyKind::Rsa),
+            (EC, Some((der::OID, P256))) => Some(KeyKind::P256),
+            (EC, Some((der::OID, P384))) => Some(KeyKind::P384),
+            (ED25519, None) => Some(KeyKind::Ed25519),
+            _ => None,
+        }
+    }
+
+    /// From an RSAPublicKey in DER (RFC 8017, A.1.1).
+    pub(super) fn from_pkcs1(bytes: &[u8]) -> Result<Self, Refusal> {
+        let (modulus, exponent) = read_rsa(bytes).ok_or(Refusal::KeyInfo("no RSAPublicKey"))?;
+        Self::from_rsa(modulus, exponent)
+    }
+
+    /// From the 32 bytes of an Ed25519 key.
+    pub(super) fn from_ed25519(bytes: &[u8]) -> Result<Self, Refusal> {
+        match bytes.len() {
+            32 => Ok(Self::new(KeyKind::Ed25519, &[ED25519], &[], bytes)),
+            _ => Err(Refusal::KeyInfo("no Ed25519 key")),
+        }
+    }
+
+    /// From an uncompressed point, whose length tells the curve.
+    pub(super) fn from_point(point: &[u8]) -> Result<Self, Refusal> {
+        Self::from_curve(if point.len() == 65 { P256 } else { P384 }, point)
     }
 
     /// From PEM: a public key or a certificate.

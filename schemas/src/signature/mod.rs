@@ -6,19 +6,28 @@
 mod algorithm;
 pub mod canon;
 mod der;
+mod draft;
 mod key;
 mod key_info;
 mod namespaces;
 mod pem;
 mod places;
+mod prefixes;
+mod private;
 mod profile;
 mod refusal;
+mod sign;
+mod slots;
+mod survey;
 mod tree;
 mod verify;
 
 pub use algorithm::{DigestMethod, SignatureMethod};
 pub use key::{KeyId, KeyKind, PublicKey};
+pub use private::{PrivateKey, PrivateKeyError};
 pub use refusal::Refusal;
+pub use sign::{Options, SignError, sign};
+pub(crate) use survey::survey;
 pub use verify::{Verified, verify};
 
 #[cfg(test)]

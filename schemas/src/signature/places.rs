@@ -15,6 +15,8 @@ pub(super) struct Places<'a, 'l> {
     reader: Reader<'a>,
     bindings: Bindings<'a>,
     open: Vec<Open>,
+    /// Why reading cannot go on.
+    broken: Option<Refusal>,
 }
 
 /// An open element.
@@ -44,7 +46,7 @@ pub(super) struct Place<'a, 'p> {
 impl<'a, 'l> Places<'a, 'l> {
     pub(super) fn new(text: &'a str, limits: &'l Limits) -> Self {
         let (reader, bindings, open) = (Reader::new(text, limits), Bindings::default(), Vec::new());
-        Self { text, limits, reader, bindings, open }
+        Self { text, limits, reader, bindings, open, broken: None }
     }
 
     /// Reads on to a Signature, which must stand behind the one before. The scope must be around it.
@@ -53,7 +55,8 @@ impl<'a, 'l> Places<'a, 'l> {
         'l: 'p,
     {
         while self.open.last().is_none_or(|open| open.start != signature.start) {
-            self.step()?;
+            self.broken.clone().map_or(Ok(()), Err)?;
+            self.step().inspect_err(|refusal| self.broken = Some(refusal.clone()))?;
         }
         let found = self.open.iter().rposition(|open| open.start == scope.start);
         let (Some(found), Some(own)) = (found, self.open.last()) else { return Err(Refusal::Place) };

@@ -3,13 +3,13 @@
 use aws_lc_rs::digest;
 use bytes::Bytes;
 
-use super::Refusal;
-use super::canon::{self, Element};
+use super::canon::{self, Element, Method};
 use super::key::{KeyId, PublicKey};
 use super::key_info::KeyHint;
 use super::places::{Place, Places};
 use super::profile::{self, Signed};
 use super::tree::Node;
+use super::{DigestMethod, Refusal};
 use crate::core::Span;
 use crate::limits::Limits;
 
@@ -49,7 +49,8 @@ pub(super) fn verify_at(place: &Place<'_, '_>, named: &dyn Fn(&str) -> Option<Pu
     };
     // The cheap check first: a value that is not this key's is not worth reading the scope for.
     signed.method.verify(&key, &signed_info(place, &signed)?, &signed.value)?;
-    if digest_of_scope(place, &signed)?.as_ref() != signed.reference.value {
+    let reference = &signed.reference;
+    if digest_of_scope(place, &reference.canonicalization, reference.digest)?.as_ref() != reference.value {
         return Err(Refusal::DigestMismatch);
     }
     let (scope, own) = (place.scope, place.signature);
@@ -80,9 +81,12 @@ pub(super) fn signed_info(place: &Place<'_, '_>, signed: &Signed) -> Result<Vec<
 }
 
 /// The digest of the canonical form of the scope without the Signature.
-pub(super) fn digest_of_scope(place: &Place<'_, '_>, signed: &Signed) -> Result<digest::Digest, Refusal> {
-    let reference = &signed.reference;
-    let context = place.around_scope(&reference.canonicalization);
+pub(super) fn digest_of_scope(
+    place: &Place<'_, '_>,
+    method: &Method,
+    digest: DigestMethod,
+) -> Result<digest::Digest, Refusal> {
+    let context = place.around_scope(method);
     let element = Element {
         text: place.text,
         apex: place.scope,
@@ -90,7 +94,7 @@ pub(super) fn digest_of_scope(place: &Place<'_, '_>, signed: &Signed) -> Result<
         without: Some(place.signature),
         types_are_bound: true,
     };
-    let mut digest = digest::Context::new(reference.digest.algorithm());
-    canon::element(&element, &reference.canonicalization, place.limits, |piece| digest.update(piece))?;
+    let mut digest = digest::Context::new(digest.algorithm());
+    canon::element(&element, method, place.limits, |piece| digest.update(piece))?;
     Ok(digest.finish())
 }

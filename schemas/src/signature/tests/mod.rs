@@ -1,4 +1,6 @@
 //! Clause 8.3: signatures, their canonical forms, and what must not pass for signed.
 
 mod canonical;
+mod documents;
+mod signing;
 mod vectors;
