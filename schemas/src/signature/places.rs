@@ -54,6 +54,9 @@ impl<'a, 'l> Places<'a, 'l> {
     where
         'l: 'p,
     {
+        if self.text.get(scope.range()).is_none() || self.text.get(signature.range()).is_none() {
+            return Err(Refusal::Place);
+        }
         while self.open.last().is_none_or(|open| open.start != signature.start) {
             self.broken.clone().map_or(Ok(()), Err)?;
             self.step().inspect_err(|refusal| self.broken = Some(refusal.clone()))?;

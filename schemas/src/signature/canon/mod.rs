@@ -69,7 +69,7 @@ impl Method {
 pub fn document(text: &str, method: &Method, limits: &Limits, sink: impl FnMut(&[u8])) -> Result<(), Refusal> {
     let apex = Span { start: 0, end: text.len() };
     let element = Element { text, apex, context: &[], without: None, types_are_bound: false };
-    walk::canonicalise(&element, method, limits, sink)
+    walk::canonicalise(&element, false, method, limits, sink)
 }
 
 /// One element to be canonicalised.
@@ -86,12 +86,12 @@ pub(super) struct Element<'a, 'c> {
     pub(super) types_are_bound: bool,
 }
 
-/// The canonical form of one element.
+/// The canonical form of one element; of nothing more and nothing less.
 pub(super) fn element(
     element: &Element<'_, '_>,
     method: &Method,
     limits: &Limits,
     sink: impl FnMut(&[u8]),
 ) -> Result<(), Refusal> {
-    walk::canonicalise(element, method, limits, sink)
+    walk::canonicalise(element, true, method, limits, sink)
 }

@@ -8,9 +8,11 @@ use crate::signature::Refusal;
 use crate::signature::namespaces::Bindings;
 use crate::wellformed::{Attribute, Reader, Token, TokenKind, attribute_value, declared_prefix, is_blank, split};
 
-/// Puts the canonical form of an element into a sink.
+/// Puts the canonical form of an element into a sink; of a document with what stands beside its root if it need not be
+/// `exactly` an element.
 pub(super) fn canonicalise(
     element: &Element<'_, '_>,
+    exactly: bool,
     method: &Method,
     limits: &Limits,
     sink: impl FnMut(&[u8]),
@@ -20,6 +22,7 @@ pub(super) fn canonicalise(
         text,
         method,
         limits,
+        exactly,
         types_are_bound: element.types_are_bound,
         reader: Reader::new(text, limits),
         bindings: Bindings::inherited(element.context),
@@ -48,6 +51,7 @@ struct Walk<'a, 'm, S> {
     text: &'a str,
     method: &'m Method,
     limits: &'m Limits,
+    exactly: bool,
     types_are_bound: bool,
     reader: Reader<'a>,
     bindings: Bindings<'a>,
@@ -71,8 +75,14 @@ impl<'a, S: FnMut(&[u8])> Walk<'a, '_, S> {
                     let length = self.skip()? - token.span.start;
                     left_out = without == Some((token.span.start, length));
                 }
-                TokenKind::Start(name) => self.start(name)?,
-                TokenKind::End => self.end(),
+                TokenKind::Start(name) => {
+                    self.check_edge(self.seen_root || token.span.start == 0)?;
+                    self.start(name)?;
+                }
+                TokenKind::End => {
+                    self.end();
+                    self.check_edge(self.is_inside() || token.span.end == self.text.len())?;
+                }
                 TokenKind::Text(raw) | TokenKind::Data(raw) if self.is_inside() => self.out.text(raw),
                 TokenKind::Reference(c) if self.is_inside() => self.out.character(c),
                 TokenKind::Comment if self.method.comments => self.beside_root(token),
@@ -85,6 +95,11 @@ impl<'a, S: FnMut(&[u8])> Walk<'a, '_, S> {
 
     fn read(&mut self) -> Result<Token<'a>, Refusal> {
         self.reader.read().map_err(|error| Refusal::of_reader(error, self.text))
+    }
+
+    /// What is called an element must begin and end as one.
+    fn check_edge(&self, fits: bool) -> Result<(), Refusal> {
+        if fits || !self.exactly { Ok(()) } else { Err(Refusal::Place) }
     }
 
     fn is_inside(&self) -> bool {

@@ -2,5 +2,9 @@
 
 mod canonical;
 mod documents;
+mod flips;
+mod hostile;
+mod refusals;
 mod signing;
 mod vectors;
+mod wrapping;
