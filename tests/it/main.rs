@@ -19,3 +19,4 @@ mod trees;
 mod truth;
 mod two_nodes;
 mod validators;
+mod xmlsec;

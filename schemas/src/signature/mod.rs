@@ -27,6 +27,7 @@ pub use key::{KeyId, KeyKind, PublicKey};
 pub use private::{PrivateKey, PrivateKeyError};
 pub use refusal::Refusal;
 pub use sign::{Options, SignError, sign};
+pub use slots::signable;
 pub(crate) use survey::survey;
 pub use verify::{Verified, verify};
 

@@ -2,6 +2,7 @@
 
 use crate::core::{Document, Header, Message, MessageCore, MessageCoreReply, Part, Payload, ReplyPayload, Root};
 use crate::core::{Signature, Span};
+use crate::facts::Validated;
 use crate::names::Place;
 use crate::version::{Info, VersionInfo};
 
@@ -16,6 +17,11 @@ pub(crate) struct Slot {
     pub(crate) place: Place,
     /// The Signature, if there is one.
     pub(crate) signature: Option<Span>,
+}
+
+/// The elements of a document that may be signed, outer before inner; a `Message_Core` stands for its Header.
+pub fn signable(document: &Validated) -> Vec<Span> {
+    of(document.document()).into_iter().map(|slot| slot.scope).collect()
 }
 
 /// All of them, those of bad parts and of opaque messages aside.

@@ -6,6 +6,7 @@ use crate::core::Span;
 use crate::facts::Validated;
 use crate::limits::Limits;
 use crate::names::{Spelling, XSI};
+pub(super) use crate::signature::signable as scopes;
 use crate::signature::{KeyKind, Options, PrivateKey, sign, slots};
 
 /// How names are written: prefixes of core and version elements, declarations of both, prefix of the type.
@@ -93,11 +94,6 @@ pub(super) fn validated(text: impl Into<String>) -> Validated {
 
 pub(super) fn text(document: &Validated) -> &str {
     std::str::from_utf8(document.bytes()).unwrap()
-}
-
-/// What may be signed, outer before inner.
-pub(super) fn scopes(document: &Validated) -> Vec<Span> {
-    slots::of(document.document()).into_iter().map(|slot| slot.scope).collect()
 }
 
 /// Signs one scope as usual.
