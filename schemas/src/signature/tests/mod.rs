@@ -4,6 +4,7 @@ mod canonical;
 mod documents;
 mod flips;
 mod hostile;
+mod oracle;
 mod refusals;
 mod signing;
 mod vectors;
