@@ -62,7 +62,7 @@ impl SignatureFact {
 
     /// Whether it is valid and covers this range: the range lies in its scope, and not in the Signature itself. Of an
     /// element in which the Signature stands, it covers all but itself.
-    pub fn covers(&self, range: Span) -> bool {
+    pub fn signs(&self, range: Span) -> bool {
         let within = self.covers.start <= range.start && range.start < range.end && range.end <= self.covers.end;
         let apart = range.end <= self.span.start || self.span.end <= range.start;
         let around = range.start < self.span.start && self.span.end < range.end;
@@ -110,7 +110,7 @@ impl Validated {
 
     /// The valid signatures that cover a range of the bytes, outer before inner. Use what is read from that very range.
     pub fn covering(&self, range: Span) -> impl Iterator<Item = &Verified> {
-        self.0.signatures.iter().filter(move |fact| fact.covers(range)).filter_map(SignatureFact::verified)
+        self.0.signatures.iter().filter(move |fact| fact.signs(range)).filter_map(SignatureFact::verified)
     }
 
     /// A part of the bytes, shared. A span that is not of this document gives what of it there is.

@@ -28,8 +28,8 @@ pub struct Limits {
     pub parts: usize,
     /// Signatures that are verified in a document; those behind prove nothing.
     pub signatures: usize,
-    /// Bytes that the scopes of these signatures have together: signatures around each other cover the same bytes.
-    pub signed_bytes: usize,
+    /// How many times the bytes of the document these may cover together: signatures around each other cover the same.
+    pub signature_passes: usize,
 }
 
 impl Limits {
@@ -56,8 +56,8 @@ impl Default for Limits {
             guid_bytes: 64,
             parts: 4096,
             signatures: 4096,
-            // The largest document, signed at each of 16 envelopes (S27).
-            signed_bytes: 1 << 30,
+            // One at each of 16 envelopes (S27).
+            signature_passes: 16,
         }
     }
 }

@@ -101,7 +101,7 @@ fn unlimited() -> Limits {
         guid_bytes: max,
         parts: max,
         signatures: max,
-        signed_bytes: max,
+        signature_passes: max,
     }
 }
 
@@ -114,7 +114,8 @@ pub(crate) fn missing_declarations(
     inherited.retain(|_, name| !name.is_empty());
     let mut reader = Reader::new(text, limits);
     let mut scope = Scope { inherited, missing: Declarations::new(), own: Vec::new() };
-    while !scope.inherited.is_empty() {
+    // Over the limit nothing more is looked up, for it would be looked up again and again: there is no such document.
+    while !scope.inherited.is_empty() && scope.own.len() <= limits.namespaces {
         match reader.read()?.kind {
             TokenKind::Start(name) => scope.enter(reader.depth(), name, reader.attributes()),
             TokenKind::End => scope.leave(reader.depth()),

@@ -30,12 +30,15 @@ struct Survey<'a, 'l> {
     places: Places<'a, 'l>,
     limits: &'l Limits,
     signatures: usize,
+    /// Bytes of all scopes so far, and how many they may be.
     signed_bytes: usize,
+    signed_bytes_max: usize,
 }
 
 impl<'a, 'l> Survey<'a, 'l> {
     fn new(text: &'a str, limits: &'l Limits) -> Self {
-        Self { places: Places::new(text, limits), limits, signatures: 0, signed_bytes: 0 }
+        let signed_bytes_max = limits.signature_passes.saturating_mul(text.len());
+        Self { places: Places::new(text, limits), limits, signatures: 0, signed_bytes: 0, signed_bytes_max }
     }
 
     fn state(&mut self, scope: Span, signature: Span) -> SignatureState {
@@ -55,13 +58,11 @@ impl<'a, 'l> Survey<'a, 'l> {
     fn count(&mut self, scope: Span) -> Result<(), Refusal> {
         self.signatures += 1;
         self.signed_bytes = self.signed_bytes.saturating_add(scope.end.saturating_sub(scope.start));
-        for (name, count, limit) in [
-            ("signatures", self.signatures, self.limits.signatures),
-            ("signed_bytes", self.signed_bytes, self.limits.signed_bytes),
-        ] {
-            if count > limit {
-                return Err(Refusal::Limit { name, limit });
-            }
+        if self.signatures > self.limits.signatures {
+            return Err(Refusal::Limit { name: "signatures", limit: self.limits.signatures });
+        }
+        if self.signed_bytes > self.signed_bytes_max {
+            return Err(Refusal::Limit { name: "signature_passes", limit: self.limits.signature_passes });
         }
         Ok(())
     }

@@ -48,13 +48,13 @@ fn flip(document: &Validated, at: usize, mask: u8, counts: &mut Counts) {
     for fact in changed.signatures() {
         let Some(verified) = fact.verified() else {
             counts.unsigned += 1;
-            assert!(!fact.covers(here));
+            assert!(!fact.signs(here));
             continue;
         };
         let original = document.signatures().iter().find(|before| before.span.start == fact.span.start).unwrap();
         assert!(signers.contains(&verified.key), "byte {at}");
         assert!(form(&changed, fact) == form(document, original), "byte {at}, {mask:#x}");
-        if fact.covers(here) { counts.unchanged += 1 } else { counts.outside += 1 }
+        if fact.signs(here) { counts.unchanged += 1 } else { counts.outside += 1 }
     }
 }
 
