@@ -4,9 +4,12 @@ use super::documents::{PREFIXED, STYLES, key, scopes, signed, signed_everywhere,
 use crate::core::{Message, MessageCore, Part, Payload, Root, Span};
 use crate::facts::{SignatureState, Validated};
 use crate::limits::Limits;
-use crate::names::{CORE, Spelling, XSI};
+use crate::names::{CORE, Spelling, VERSION, XSI};
 use crate::signature::canon::{self, Element, Kind, Method};
-use crate::signature::{KeyKind, Refusal};
+use crate::signature::places::Places;
+use crate::signature::tree::Node;
+use crate::signature::verify::signed_info;
+use crate::signature::{KeyKind, Refusal, profile};
 use crate::version::{Info, VersionInfo};
 
 fn message() -> Validated {
@@ -256,6 +259,57 @@ fn c8_3_a_type_whose_prefix_is_not_signed_is_refused() {
     }
     assert!(form(&typed("<b i:type='t:T'/>"), &exclusive.clone().with_prefixes("t")).is_ok());
     assert!(form(&typed("<b i:type='t:T'/>"), &Method::new(Kind::Inclusive10)).is_ok());
+}
+
+/// The one signature of a document made anew as somebody would who does not look at types.
+fn signed_carelessly(text: String) -> String {
+    let limits = Limits::default();
+    let set = |text: &str, name: &str, value: &[u8]| {
+        let (head, rest) = text.split_once(&format!("<ds:{name}>")).unwrap();
+        let (_, tail) = rest.split_once("</").unwrap();
+        format!("{head}<ds:{name}>{}</{tail}", crate::base64::encode(value))
+    };
+    let digest = |text: &str| {
+        let fact = validated(text).signatures()[0].clone();
+        let mut places = Places::new(text, &limits);
+        let place = places.go_to(fact.span, fact.covers).unwrap();
+        let (method, without) = (Method::new(Kind::Exclusive), Some(fact.span));
+        let context = place.around_scope(&method);
+        let element = Element { text, apex: fact.covers, context: &context, without, types_are_bound: false };
+        let mut form = Vec::new();
+        canon::element(&element, &method, &limits, |piece| form.extend_from_slice(piece)).unwrap();
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &form)
+    };
+    let text = set(&text, "DigestValue", digest(&text).as_ref());
+    let fact = validated(text.as_str()).signatures()[0].clone();
+    let mut places = Places::new(&text, &limits);
+    let place = places.go_to(fact.span, fact.covers).unwrap();
+    let node = Node::read(&text, fact.span, place.around_signature(), &limits).unwrap();
+    let signed = profile::read(&node).unwrap();
+    let key = key(KeyKind::P256);
+    set(&text, "SignatureValue", &key.sign(signed.method, &signed_info(&place, &signed).unwrap()).unwrap())
+}
+
+// S18: the same values would go with any meaning of the prefix.
+#[test]
+fn c8_3_a_document_signed_without_listing_the_prefix_of_a_type_is_refused() {
+    let typed = format!("xmlns:t='{VERSION}' i:type='t:");
+    let document = validated(PREFIXED.reply(Spelling::Double).replace("i:type='v:", &typed));
+    let listed = signed(&document, scopes(&document)[1], KeyKind::P256);
+    assert_eq!(codes(&listed), ["valid"]);
+    assert!(text(&listed).contains("PrefixList=\"t\""));
+    let rebound = text(&listed).replace(&typed, "xmlns:t='urn:t' i:type='t:");
+    assert_eq!(codes(&validated(rebound)), ["digest-mismatch"]);
+    let list = "><ec:InclusiveNamespaces xmlns:ec=\"http://www.w3.org/2001/10/xml-exc-c14n#\" PrefixList=\"t\"/></ds:Transform>";
+    let unlisted = text(&listed).replace(list, "/>");
+    assert_eq!(codes(&validated(unlisted.as_str())), ["signature-mismatch"]);
+    let careless = signed_carelessly(unlisted);
+    assert_eq!(codes(&validated(careless.as_str())), ["value-prefix"]);
+    let rebound = careless.replace(&typed, "xmlns:t='urn:t' i:type='t:");
+    assert_eq!(codes(&validated(rebound)), ["value-prefix"]);
+    // Where nothing hangs on a prefix, the careless are right.
+    let plain = signed_at(MESSAGE);
+    assert_eq!(codes(&validated(signed_carelessly(text(&plain).to_owned()))), ["valid"]);
 }
 
 /// Whoever signs anew says so: the key is his.
