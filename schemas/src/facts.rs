@@ -47,7 +47,7 @@ pub enum SignatureState {
     /// It proves nothing, for this reason.
     Refused(Refusal),
     /// It names its key only, and the document does not carry that key. Whoever knows it can ask
-    /// [`crate::signature::verify`].
+    /// [`crate::signature::verify()`].
     KeyUnknown(String),
 }
 
@@ -75,7 +75,7 @@ impl Validated {
     ///
     /// # Errors
     /// The first fault that spoils the whole document. A fault of the grammar inside a nested part spoils that part
-    /// only and is found in the document ([`Part::Bad`]).
+    /// only and is found in the document ([`crate::core::Part::Bad`]).
     pub fn new(bytes: Bytes, limits: &Limits) -> Result<Self, Refused> {
         let bytes = text::to_utf8(bytes, limits).map_err(|error| Refused {
             error,

@@ -12,6 +12,7 @@ use schemas::core::Span;
 use schemas::facts::{SignatureFact, SignatureState, Validated};
 use schemas::limits::Limits;
 use schemas::names::{DSIG, Place};
+use schemas::signature::canon::Kind;
 use schemas::signature::{KeyKind, Options, PrivateKey, SignatureMethod, sign, signable, verify};
 use schemas::wellformed::{Reader, TokenKind};
 use tempfile::TempDir;
@@ -147,6 +148,24 @@ fn c8_3_xmlsec_verifies_what_is_signed_here() {
     }
     println!("xmlsec1 verified {verified}");
     assert!(verified >= 20, "{verified}");
+}
+
+/// A whole message, canonicalised inclusively: it is a document of its own already.
+#[test]
+fn c8_3_xmlsec_verifies_inclusive_forms_of_whole_messages() {
+    let keys = Keys::new();
+    for (number, document) in examples().iter().enumerate() {
+        for canonicalization in [Kind::Inclusive10, Kind::Inclusive11] {
+            let (which, scope) = (number % KINDS.len(), signable(document)[0]);
+            let options = Options { canonicalization, ..Options::default() };
+            let signed = sign(document, scope, &keys.keys[which], &options, &Limits::default()).unwrap();
+            let fact = &signed.signatures()[0];
+            // The name of the Signature is no part of any form, but what it declares is in that of SignedInfo.
+            let signature = &text(&signed)[fact.span.range()];
+            let other = text(&signed).replace(signature, &renamed(signature));
+            assert!(keys.verifies(&other, which, &owner_of(fact)), "{other}");
+        }
+    }
 }
 
 /// The check above would prove nothing if it took the key that comes with the Signature.

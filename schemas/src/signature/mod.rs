@@ -9,7 +9,7 @@
 //! comments, exclusive or inclusive; SHA-2; RSA from 2048 bits, ECDSA on P-256 and P-384, Ed25519; a key that comes with
 //! the Signature or is named by it. All else is a [`Refusal`].
 //!
-//! [`verify`] says under which key a Signature is valid and which bytes it covers; [`crate::facts::Validated`] has asked
+//! [`verify()`] says under which key a Signature is valid and which bytes it covers; [`crate::facts::Validated`] has asked
 //! it of every Signature that its document shows. Comments are in no canonical form and never in what is read, and an
 //! `xsi:type` counts only if the canonical form tells what its prefix means. Whoever uses a part asks
 //! [`crate::facts::Validated::covering`] with the span that he reads.
