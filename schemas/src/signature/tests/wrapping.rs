@@ -215,6 +215,29 @@ fn c8_3_comments_and_cdata_inside_signed_text_do_not_change_what_is_read() {
     }
 }
 
+/// A description with markup is read as it stands, but for what no signature covers.
+#[test]
+fn c8_3_comments_inside_signed_markup_are_not_read() {
+    let description = "<v:Description>Update <b>now</b>.<![CDATA[<!-- kept -->]]><?kept -- <!-- ?></v:Description>";
+    let message = PREFIXED.message(Spelling::Double);
+    let plain = "<v:Description ref='https://quill.example/a?b&#9;c'/>";
+    let document = validated(message.replace(plain, description));
+    let document = signed(&document, scopes(&document)[INFO], KeyKind::P256);
+    let read = |document: &Validated| infos(document)[0].description.as_ref().and_then(|found| found.text.clone());
+    let expected = read(&document).unwrap();
+    assert!(expected.contains("<b>now</b>.<![CDATA[<!-- kept -->]]><?kept -- <!-- ?>"), "{expected}");
+    for (from, to) in [
+        (">now<", ">now<!-- or never --><"),
+        ("Update <b>", "<!-- Do not -->Update <b>"),
+        ("<?kept", "<!--<b>--><?kept"),
+        ("</v:Description>", "<!-- Pay first. --></v:Description>"),
+        ("<b>now", "<!--x--><b><!--y-->now<!--z-->"),
+    ] {
+        let attack = validated(text(&document).replace(from, to));
+        assert_eq!((codes(&attack), read(&attack)), (vec!["valid"], Some(expected.clone())), "{to}");
+    }
+}
+
 #[test]
 fn c8_3_a_prefix_bound_to_something_else_is_refused() {
     for style in &STYLES {
