@@ -3,7 +3,8 @@
 /// Bounds on one document. The memory that decoding takes is the document; its UTF-8 form if it came in UTF-16, of
 /// exactly the length of that form (at most 1.5 times the document's, and at most [`Limits::document_bytes`]); at most
 /// [`Limits::elements`] × 512 bytes of types; and at most twice the length of the UTF-8 for texts that cannot be slices
-/// of it (references, CDATA sections, carriage returns) and grow.
+/// of it (references, CDATA sections, carriage returns) and grow. Verification adds at most 512 bytes for each signature
+/// and the length of its certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a whole document.

@@ -11,8 +11,12 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
+use crate::core::Span;
 use crate::limits::Limits;
-use crate::signature::canon::{self, Kind, Method};
+use crate::signature::canon::{self, Element, Kind, Method};
+use crate::signature::namespaces::Bindings;
+use crate::wellformed::{Reader, TokenKind};
+use crate::write::escape_attribute;
 
 const PREFIXES: [&str; 4] = ["", "p", "q", "xs"];
 const NAMES: [&str; 5] = ["urn:a", "urn:b", "http://c.example/?d=1&amp;e='", "urn:%C3%A9", "urn:a"];
@@ -104,9 +108,9 @@ fn element(blanks: bool, content: impl Strategy<Value = String>) -> impl Strateg
 }
 
 fn document(blanks: bool) -> impl Strategy<Value = String> {
-    let content = leaf().prop_recursive(5, 32, 4, move |inner| {
-        let many = proptest::collection::vec(inner, 0..4).prop_map(|all| all.concat());
-        prop_oneof![element(blanks, many.clone()), many]
+    let content = leaf().prop_recursive(5, 64, 4, move |inner| {
+        let mixed = prop_oneof![1 => leaf().boxed(), 3 => element(blanks, inner).boxed()];
+        proptest::collection::vec(mixed, 1..5).prop_map(|all| all.concat())
     });
     let beside = || prop_oneof![3 => Just(String::new()), 1 => Just("<!-- c -->\n<?pi?>".to_owned())];
     (beside(), element(blanks, content), beside()).prop_map(move |(before, root, after)| {
@@ -145,6 +149,85 @@ proptest! {
     #[test]
     fn c8_3_random_documents_have_the_canonical_forms_of_another_library(text in document(false)) {
         check(&text)?;
+    }
+}
+
+/// Every element of a document, outer before inner, with what is declared around it.
+fn elements(text: &str) -> Vec<(Span, Bindings<'_>)> {
+    let limits = Limits::default();
+    let mut reader = Reader::new(text, &limits);
+    let (mut bindings, mut open, mut found) = (Bindings::default(), Vec::new(), Vec::<(Span, Bindings<'_>)>::new());
+    loop {
+        let token = reader.read().unwrap();
+        match token.kind {
+            TokenKind::Start(_) => {
+                open.push(found.len());
+                found.push((token.span, bindings.clone()));
+                bindings.declare(reader.attributes(), reader.depth(), &limits).unwrap();
+            }
+            TokenKind::End => {
+                found[open.pop().unwrap()].0.end = token.span.end;
+                bindings.leave(reader.depth() + 1);
+            }
+            TokenKind::Eof => return found,
+            _ => {}
+        }
+    }
+}
+
+/// An element as a document of its own, with all that is declared around it.
+fn extracted(text: &str, element: Span, around: &Bindings<'_>) -> String {
+    let whole = &text[element.range()];
+    let name = whole.find([' ', '\n', '/', '>']).unwrap();
+    let limits = Limits::default();
+    let mut reader = Reader::new(whole, &limits);
+    reader.read().unwrap();
+    let mut declared = String::new();
+    for (index, binding) in around.all().iter().enumerate() {
+        let attribute =
+            if binding.prefix.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{}", binding.prefix) };
+        if around.position(binding.prefix) == Some(index) && reader.attributes().iter().all(|own| own.name != attribute)
+        {
+            declared += &format!(" {attribute}=\"");
+            escape_attribute(&binding.name, &mut declared);
+            declared.push('"');
+        }
+    }
+    format!("{}{declared}{}", &whole[..name], &whole[name..])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    /// In place an element has the form that it has as a document of its own, and what is left out is as if not there.
+    #[test]
+    fn c8_3_an_element_in_place_has_the_form_that_it_has_taken_out(
+        text in document(false),
+        which in any::<prop::sample::Index>(),
+        left_out in any::<prop::sample::Index>(),
+    ) {
+        let all = elements(&text);
+        let (apex, around) = which.get(&all);
+        let inner: Vec<Span> =
+            all.iter().map(|(span, _)| *span).filter(|span| apex.start < span.start && span.end <= apex.end).collect();
+        let without = if inner.is_empty() { None } else { Some(*left_out.get(&inner)) };
+        let cut = match without {
+            Some(span) => format!("{}{}", &text[apex.start..span.start], &text[span.end..apex.end]),
+            None => text[apex.range()].to_owned(),
+        };
+        let alone = extracted(&cut, Span { start: 0, end: cut.len() }, around);
+        let context = around.all();
+        let element = Element { text: &text, apex: *apex, context, without, types_are_bound: false };
+        for (method, mode, prefixes) in [
+            (Method::new(Kind::Exclusive), C14nMode::Exclusive, [].as_slice()),
+            (Method::new(Kind::Exclusive).with_prefixes("p #default"), C14nMode::Exclusive, &["p", "#default"]),
+            (Method::new(Kind::Inclusive10), C14nMode::Inclusive, &[]),
+        ] {
+            let mut found = Vec::new();
+            canon::element(&element, &method, &Limits::default(), |piece| found.extend_from_slice(piece)).unwrap();
+            let expected = canonicalize(&alone, mode, None, prefixes).unwrap();
+            prop_assert_eq!(String::from_utf8(found).unwrap(), String::from_utf8(expected).unwrap(), "{:?}", mode);
+        }
     }
 }
 
