@@ -16,6 +16,7 @@
 
 mod algorithm;
 pub mod canon;
+mod certificates;
 mod der;
 mod draft;
 mod key;
@@ -34,6 +35,7 @@ mod tree;
 mod verify;
 
 pub use algorithm::{DigestMethod, SignatureMethod};
+pub use certificates::{Issuer, issuers};
 pub use key::{KeyId, KeyKind, PublicKey};
 pub use private::{PrivateKey, PrivateKeyError};
 pub use refusal::Refusal;
