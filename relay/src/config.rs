@@ -284,6 +284,7 @@ impl Config {
             collisions: self.policy.collisions.into(),
             full_of_everything: self.policy.full_of_everything,
             combine: Duration::from_millis(self.policy.combine_milliseconds),
+            ..Policy::default()
         }
     }
 
