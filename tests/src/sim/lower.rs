@@ -74,7 +74,9 @@ impl World {
                 self.cut_links_of(Party::Uplink { of, to });
             }
             // What was put elsewhere may not have heard yet of what that one has left.
-            uplink::Action::Hangup(why) if why.contains(A_CYCLE) && self.servers.iter().any(|server| server.rearranged) => {
+            uplink::Action::Hangup(why)
+                if why.contains(A_CYCLE) && self.servers.iter().any(|server| server.rearranged) =>
+            {
                 self.cut_links_of(Party::Uplink { of, to });
             }
             uplink::Action::Hangup(why) => return Err(format!("server {of} hung up on server {to}: {why}")),
