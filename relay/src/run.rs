@@ -230,6 +230,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let handles = handles.collect();
     let stale = config.stale_after();
     let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone(), handles, stale);
+    let epoch = driver.epoch();
     match control::bind(&config.store.directory) {
         Ok(socket) => drop(services.spawn(control::serve(socket, inputs_sender.clone(), stale, stop.clone()))),
         // Links do not need it.
@@ -241,6 +242,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         server: guid,
         inputs: inputs_sender.clone(),
         reader,
+        epoch,
         limits: document_limits,
         metrics,
         decoders: Semaphore::new(DECODERS),

@@ -331,6 +331,11 @@ impl Engine {
         stretch
     }
 
+    /// Counts changes of what may go on: what was looked up under an older one is to be looked up again.
+    pub fn epoch(&self) -> u64 {
+        self.policy.epoch
+    }
+
     /// Why nothing more is accepted, if so.
     pub fn broken(&self) -> Option<&str> {
         self.broken.as_deref()

@@ -108,6 +108,7 @@ impl Engine {
         let changes = self.catalogue.reconsider(|record, predecessor| may_go_on(&trust, record, predecessor, now));
         self.relearn_latest();
         if !changes.lost.is_empty() {
+            self.policy.epoch += 1;
             let links: Vec<_> = self.sessions.keys().copied().collect();
             links.into_iter().for_each(|link| self.tell_shard(link, shard::Event::Recheck(link)));
         }

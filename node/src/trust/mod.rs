@@ -220,25 +220,22 @@ impl Signer {
         if claims.names_nobody && self.sources != Names::Any {
             return Err(Reason::NamesNobody(name()));
         }
-        let dimensions: [(&Names, &BTreeSet<String>, fn(Arc<str>, String) -> Reason); 3] = [
-            (&self.sources, &claims.sources, Reason::Source),
-            (&self.companies, &claims.companies, Reason::Company),
-            (&self.products, &claims.products, Reason::Product),
-        ];
-        for (allowed, claimed, reason) in dimensions {
-            if let Some(other) = claimed.iter().find(|claimed| !allowed.has(claimed)) {
-                return Err(reason(name(), other.clone()));
-            }
+        if let Some(other) = self.sources.lacks(&claims.sources) {
+            return Err(Reason::Source(name(), other));
         }
-        Ok(())
+        if let Some(other) = self.companies.lacks(&claims.companies) {
+            return Err(Reason::Company(name(), other));
+        }
+        self.products.lacks(&claims.products).map_or(Ok(()), |other| Err(Reason::Product(name(), other)))
     }
 }
 
 impl Names {
-    fn has(&self, name: &str) -> bool {
+    /// The first of these that is not allowed.
+    fn lacks(&self, claimed: &BTreeSet<String>) -> Option<String> {
         match self {
-            Self::Any => true,
-            Self::Only(names) => names.contains(name),
+            Self::Any => None,
+            Self::Only(names) => claimed.difference(names).next().cloned(),
         }
     }
 }

@@ -130,8 +130,9 @@ fn any_name_and_no_delivery_are_words_of_their_own() {
     refused(&judge(&trust(&[Signer { products: only(&["Other"]), ..any }]), &document), "product");
 }
 
+// R-8.3-3: altered, wrapped and expired items are refused with the reason.
 #[test]
-fn a_signature_over_a_sibling_proves_nothing_of_the_rest() {
+fn c8_3_a_signature_over_a_sibling_proves_nothing_of_the_rest() {
     let key = key();
     let trust = trust(&[signer("RustSec", &key, &["RustSec"])]);
     let two = deliver(&[&[info("RustSec")], &[info("RustSec")]]);
@@ -147,8 +148,9 @@ fn a_signature_over_a_sibling_proves_nothing_of_the_rest() {
     refused(&judge(&trust, part.bytes()), "unproved");
 }
 
+// R-8.3-3: altered, wrapped and expired items are refused with the reason.
 #[test]
-fn an_altered_item_is_refused_with_what_is_wrong() {
+fn c8_3_an_altered_item_is_refused_with_what_is_wrong() {
     let key = key();
     let trust = trust(&[signer("RustSec", &key, &["RustSec"])]);
     let good = signed(&deliver(&[&[info("RustSec")]]), &key);
@@ -198,8 +200,9 @@ fn issued(key: KeyId, from: u64, until: u64) -> Signing {
     Signing { by: vec![by], claims: Claims::default(), flaw: None }
 }
 
+// R-8.3-3: altered, wrapped and expired items are refused with the reason.
 #[test]
-fn a_certificate_counts_while_it_and_its_authority_hold() {
+fn c8_3_a_certificate_counts_while_it_and_its_authority_hold() {
     let authority = KeyId([9; 32]);
     let now = NOW.0 / 1000;
     let own = Issuer { key: authority, from: now - 100, until: now + 100 };
