@@ -59,6 +59,7 @@ fn what_is_not_signed_is_never_authorised_and_replaces_nothing_that_is() {
     assert!(regards(&bench).contains(&authorised()));
     // Whose signer lost the right is replaced by whatever may come.
     bench.handle(told(trust(&[])));
+    bench.complete(&[]);
     bench.handle(delivery(Via::Lane(Position(9)), &item("A-1", 2, "vers:cargo/<3.0.0")));
     assert_eq!(regards(&bench), [Regard::Unsigned, Regard::Unsigned]);
 }
