@@ -30,7 +30,7 @@ fn hostile() -> Item {
         patched: Some("\u{2028}".into()),
         reference: Some("https://example.org\nsignature: verified".into()),
         since: "2026-01-15T09:30:00Z".into(),
-        signature: "authorised by Rust\u{202e}Sec\n  signature:  verified".into(),
+        signature: "not authorised: no Source \u{202e}\n  signature:  is it?".into(),
         signatures: 0,
         reasons: vec![because()],
     }
