@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use dialler::trust;
 use schemas::guid::ServerGuid;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct Config {
     /// Where the journal and the publication state are kept.
     #[serde(default)]
     pub state: State,
+    /// Whose items are authorised.
+    #[serde(default)]
+    pub trust: trust::Settings,
     /// Seconds between looks at the inventory's files.
     #[serde(default = "rescan_seconds")]
     pub rescan_seconds: u64,
@@ -198,6 +202,7 @@ impl Config {
             server: Server { address: server_address(), guid: Guid(server) },
             identity: Identity::default(),
             state: State::default(),
+            trust: trust::Settings::default(),
             rescan_seconds: rescan_seconds(),
             log: Log::default(),
             assets: Vec::new(),

@@ -12,7 +12,7 @@ use link::hello::{Hello, RequestPolicy};
 use link::identity::Identity;
 use link::limits::LinkLimits;
 use link::reconnect::Target;
-use node::client::Client;
+use node::client::{self, Client};
 use schemas::guid::{Cid, ClientGuid};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -60,6 +60,9 @@ pub enum RunError {
     /// The inventory cannot be read.
     #[error(transparent)]
     Assets(#[from] AssetsError),
+    /// The trust file cannot be used.
+    #[error(transparent)]
+    Trust(#[from] dialler::trust::TrustError),
     /// The state directory cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -101,6 +104,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let hop = Hop { client: ClientGuid(identity.guid()), server: config.server.guid.0 };
     let stamp = Stamp::of(&config.assets);
     let inventory = assets::find(&config.assets)?;
+    let trust = Arc::new(config.trust.load()?);
     let mut client = Client::new(hop.client, hop.server);
     let mut journal = Journal::open(&config.state.directory, |entry| client.replay(entry))?;
     if let Some(documents) = &config.state.documents {
@@ -114,11 +118,14 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let (resume, resume_receiver) = watch::channel(client.resume());
     let (name, name_receiver) = watch::channel(client.name());
     let (store, reports) = Store::start(journal)?;
-    let (changes, assets) = mpsc::channel(INPUTS);
+    let (changes, changed) = mpsc::channel(INPUTS);
     let (teller, told) = mpsc::channel(INPUTS);
-    let first = assets::for_client(&inventory);
+    let first = [client::Event::Trust(trust.clone()), client::Event::Assets(assets::for_client(&inventory))];
     let every = Duration::from_secs(config.rescan_seconds);
-    let watching = tokio::spawn(shell::watch(config.assets.clone(), every, (inventory, stamp), changes));
+    let watching = {
+        let known = shell::Known { inventory, stamp, trust };
+        tokio::spawn(shell::watch(config.assets.clone(), config.trust.clone(), every, known, changes))
+    };
     let dialler = Dialler {
         endpoint: endpoint.clone(),
         target,
@@ -136,7 +143,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<Ended, RunE
     let noting = tokio::spawn(contact::keep(config.state.directory.clone(), synchronised_receiver));
 
     let driver = Driver::new(hop, name, client, store, resume, synchronised);
-    let stopped = driver.run(first, Inputs { told, assets, reports }, stop.clone()).await;
+    let stopped = driver.run(first, Inputs { told, changed, reports }, stop.clone()).await;
     watching.abort();
     hang_up.cancel();
     // The driver has let go of what it notes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use node::client::Client;
-use node::client::journal::{Entry, Event};
+use node::client::journal::{Entry, Event, Regard};
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::limits::Limits;
@@ -80,8 +80,8 @@ pub struct Item {
     pub reference: Option<String>,
     /// Since when it applies here as it reads now, RFC 3339.
     pub since: String,
-    /// What is known of its signatures: nobody has looked, so nothing.
-    pub signature: &'static str,
+    /// What it is taken for: authorised by whom, unsigned, unchecked, or not authorised and why.
+    pub signature: String,
     /// Signatures that it carries.
     pub signatures: usize,
     /// Why it applies.
@@ -136,7 +136,8 @@ impl View {
                 let digest = digest.to_string();
                 let since = since.get(digest.as_str()).copied().unwrap_or_default().to_owned();
                 let signatures = known.get(&digest).map_or(0, |known| known.signatures);
-                Item::new(digest, &held.subject, signatures, since, reasons.collect())
+                let base = Item::new(digest, &held.subject, signatures, since, reasons.collect());
+                Item { signature: regarded(&held.regard), ..base }
             })
             .collect();
         let order = |item: &Item| (score_tenths(item), item.id.clone());
@@ -227,10 +228,20 @@ impl Item {
             patched: subject.patched.clone(),
             reference: subject.reference.clone(),
             since,
-            signature: "unverified",
+            signature: String::new(),
             signatures,
             reasons,
         }
+    }
+}
+
+/// For people.
+fn regarded(regard: &Regard) -> String {
+    match regard {
+        Regard::Authorised(name) => format!("authorised by {name}"),
+        Regard::Unsigned => "unsigned".to_owned(),
+        Regard::Unchecked => "unverified: signed, and there is no trust file".to_owned(),
+        Regard::Refused(why) => format!("not authorised: {why}"),
     }
 }
 
@@ -302,7 +313,7 @@ mod tests {
         let ids: Vec<_> = view.items.iter().map(|item| (item.id.as_str(), item.severity)).collect();
         assert_eq!(ids, [("A-1", Some("critical")), ("A-0", None)], "the most severe first");
         let item = view.named("cve-1")[0];
-        assert_eq!((item.revision, item.score.as_deref(), item.signature), (2, Some("9.8"), "unverified"));
+        assert_eq!((item.revision, item.score.as_deref(), item.signature.as_str()), (2, Some("9.8"), "unsigned"));
         assert_eq!(item.since, "1970-01-01T00:00:03Z");
         assert_eq!((item.reasons[0].asset.as_str(), item.reasons[0].version.as_str()), ("billing", "1.0.0"));
         let history: Vec<_> = view.history("cve-1").iter().map(|line| line.event.as_str()).collect();

@@ -8,6 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use schemas::core::{Part, Payload, Root};
 use schemas::facts::Validated;
 use schemas::limits::Limits;
+use schemas::signature::{KeyKind, Options, PrivateKey, sign, signable};
 use schemas::{base64, part, wellformed};
 
 fn documents() -> [(&'static str, Bytes); 4] {
@@ -25,6 +26,27 @@ fn validate(c: &mut Criterion) {
     for (name, document) in documents() {
         group.throughput(Throughput::Bytes(document.len() as u64));
         group.bench_function(name, |b| b.iter(|| Validated::new(black_box(document.clone()), &limits)));
+    }
+    group.finish();
+}
+
+/// The same with one signature over all of it, which is verified on the way.
+fn signed(c: &mut Criterion) {
+    let limits = Limits::default();
+    let mut group = c.benchmark_group("validate-signed");
+    for (name, document) in &documents()[..3] {
+        for (key_name, kind) in [("P-256", KeyKind::P256), ("Ed25519", KeyKind::Ed25519), ("RSA-2048", KeyKind::Rsa)] {
+            let key = PrivateKey::generate(kind).expect("a key");
+            let plain = Validated::new(document.clone(), &limits).expect("the documents of this package are valid");
+            let scope = signable(&plain)[0];
+            let signed = sign(&plain, scope, &key, &Options::default(), &limits).expect("a document to be signed");
+            let bytes = signed.bytes().clone();
+            assert!(signed.signatures()[0].verified().is_some());
+            group.throughput(Throughput::Bytes(bytes.len() as u64));
+            group.bench_function(format!("{name}, {key_name}"), |b| {
+                b.iter(|| Validated::new(black_box(bytes.clone()), &limits));
+            });
+        }
     }
     group.finish();
 }
@@ -69,5 +91,5 @@ fn decode_base64(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, validate, well_formed, self_contained, decode_base64);
+criterion_group!(benches, validate, signed, well_formed, self_contained, decode_base64);
 criterion_main!(benches);

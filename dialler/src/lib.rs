@@ -1,5 +1,5 @@
 //! What whoever dials does, agents and local servers alike: a link to the server above is kept up, its lane is read and
-//! answered, exchanges go both ways.
+//! answered, exchanges go both ways. [`trust`] reads the trust file, which is the same for both.
 //!
 //! [`dial`] owns no state that outlives a link, and decides nothing: it tells its owner what comes ([`Told`]), and
 //! carries out what the owner puts into the ends of a link ([`Live`]). Every queue between the two is bounded. The owner
@@ -14,6 +14,7 @@ mod live;
 mod session;
 #[cfg(test)]
 mod tests;
+pub mod trust;
 
 use schemas::guid::{ClientGuid, ServerGuid};
 

@@ -2,6 +2,8 @@
 //!
 //! Built from log records alone, by [`Catalogue::insert`] in log order, live and after a restart alike.
 
+mod rights;
+
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -17,6 +19,8 @@ use topology::subscriptions::{Mode, Subscription};
 use crate::ids::Position;
 use crate::records::{ItemRecord, Origin};
 
+pub use rights::Reconsidered;
+
 /// An item of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
@@ -24,6 +28,8 @@ pub struct Item {
     pub record: ItemRecord,
     /// Whether nothing has replaced it.
     pub current: bool,
+    /// Whether it may not go on, as things stand: it is on offer to nobody, and in nothing's place.
+    pub barred: bool,
 }
 
 /// Keys of trimmed items that are told apart.
@@ -51,6 +57,7 @@ pub struct Catalogue {
     /// The same for all keys together, as far as it happened before the last restart.
     trimmed_before: Position,
     head: Position,
+    barred: usize,
 }
 
 /// What an insertion changed.
@@ -123,11 +130,19 @@ impl Catalogue {
     pub fn insert(&mut self, position: Position, record: ItemRecord) -> Inserted {
         debug_assert!(position > self.head, "positions ascend");
         self.head = position;
+        let inserted = self.place(position, &record);
+        self.digests.insert(record.digest, position);
+        self.items.insert(position, Item { record, current: inserted.current, barred: false });
+        inserted
+    }
+
+    /// Finds what an item takes the place of, and under which keys it is on offer.
+    fn place(&mut self, position: Position, record: &ItemRecord) -> Inserted {
         let slot = record.subject.identity.clone().map(|identity| (identity, record.is_entry));
         let old = slot.as_ref().and_then(|slot| self.slots.get(slot)).copied();
-        let announced = self.announced_revision(&record).is_some_and(|newest| newest > record.subject.revision);
-        let current = !announced && old.is_none_or(|old| self.is_newer(&record, old));
-        let outdated = slot.as_ref().and_then(|slot| self.outdated_by(&record, slot)).filter(|_| current);
+        let announced = self.announced_revision(record).is_some_and(|newest| newest > record.subject.revision);
+        let current = !announced && old.is_none_or(|old| self.is_newer(record, old));
+        let outdated = slot.as_ref().and_then(|slot| self.outdated_by(record, slot)).filter(|_| current);
         if let Some(outdated) = outdated {
             self.retire(outdated);
         }
@@ -142,8 +157,6 @@ impl Catalogue {
                 self.slots.insert(slot, position);
             }
         }
-        self.digests.insert(record.digest, position);
-        self.items.insert(position, Item { record, current });
         Inserted { current, replaced: old.filter(|_| current), outdated }
     }
 
@@ -198,6 +211,7 @@ impl Catalogue {
             if item.current {
                 self.forget_current(position, &item.record);
             }
+            self.barred -= usize::from(item.barred);
             items.push((position, item));
         }
         let floor = items.last()?.0;

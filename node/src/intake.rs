@@ -17,6 +17,7 @@ use topology::subject::Subject;
 use topology::subscriptions::{Mode, Origin};
 
 use crate::ids::Time;
+use crate::trust::Signing;
 
 /// A document as the engine takes it.
 #[derive(Clone, Debug)]
@@ -143,6 +144,8 @@ pub struct Item {
     pub spelling: Spelling,
     /// What it is about.
     pub subject: Subject,
+    /// Who has signed it; none, if it carries no signature.
+    pub signing: Option<Box<Signing>>,
 }
 
 impl Intake {
@@ -216,18 +219,20 @@ fn orders(facts: &Validated, core: &MessageCore, messages: &[Message]) -> Orders
     let digest = Digest::of(&bytes);
     let orders: Vec<Order> = messages.iter().map(order).collect();
     let delivered = orders.iter().all(|order| order.meaning == Ok(Meaning::Deliver));
-    let item = delivered.then(|| item(&bytes, digest, facts.document().spelling, messages));
+    let item = delivered.then(|| item(facts, core, messages, &bytes, digest));
     let bytes = item.as_ref().map_or(bytes, |item| item.bytes.clone());
     Orders { digest, bytes, orders, item }
 }
 
-fn item(bytes: &Bytes, digest: Digest, spelling: Spelling, messages: &[Message]) -> Item {
+fn item(facts: &Validated, core: &MessageCore, messages: &[Message], bytes: &Bytes, digest: Digest) -> Item {
     // An item outlives the document it came in, and must not keep that, nor its share of the link's budget.
     let bytes = Bytes::copy_from_slice(bytes);
     let versions = || messages.iter().filter_map(as_version);
     let infos: Vec<VersionInfo> = versions().flat_map(|message| message.data.infos()).cloned().collect();
     let is_entry = versions().all(|message| message.minor == Some(Minor::Catalog));
-    Item { bytes, digest, is_entry, spelling, subject: Subject::from_version_infos(&infos) }
+    let subject = Subject::from_version_infos(&infos);
+    let signing = Signing::of(facts, core, messages).map(Box::new);
+    Item { bytes, digest, is_entry, spelling: facts.document().spelling, subject, signing }
 }
 
 fn as_version(message: &Message) -> Option<&VersionMessage> {

@@ -21,4 +21,5 @@ pub mod records;
 pub mod returned;
 pub mod shard;
 pub mod store;
+pub mod trust;
 pub mod uplink;

@@ -1,6 +1,7 @@
 //! Who may do what (R-1-6). Facts about bytes are found once; rights are decided here, at every use.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::digest::Digest;
@@ -8,6 +9,7 @@ use schemas::guid::ClientGuid;
 use schemas::version::Major;
 
 use crate::ids::LinkId;
+use crate::trust::Trust;
 
 /// The rights of the clients of one node. A change is a new value with a higher epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Policy {
     pub full_of_everything: bool,
     /// How long the answer to a Request waits for upstreams that may have more; zero: it is given at once (R-8.2.2-12).
     pub combine: Duration,
+    /// Whose items may go on (8.3).
+    pub trust: Arc<Trust>,
 }
 
 /// When a local server reports a client whose GUID is known by another way.
@@ -54,6 +58,7 @@ impl Default for Policy {
             collisions: Collisions::Move,
             full_of_everything: true,
             combine: Duration::from_secs(2),
+            trust: Arc::default(),
         }
     }
 }

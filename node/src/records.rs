@@ -8,6 +8,9 @@ use schemas::names::Spelling;
 use topology::subject::{Reach, Subject};
 
 use crate::ids::{Position, Time};
+use crate::trust::Signing;
+
+mod signing;
 
 /// A record that cannot be read: the store is damaged, or of another version of this program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +61,8 @@ pub struct ItemRecord {
     pub subject: Subject,
     /// Whom it concerns: its own range joined with that of what it replaces.
     pub reach: Reach,
+    /// Who has signed it; none, if it carries no signature.
+    pub signing: Option<Box<Signing>>,
 }
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -75,9 +80,9 @@ struct ItemRow {
 }
 
 impl ItemRecord {
-    /// For [`crate::store::Write::Append`].
+    /// For [`crate::store::Write::Append`]. What is not signed is written as it was before records knew of signatures.
     pub fn encode(&self) -> Bytes {
-        encode(&ItemRow {
+        let item = encode(&ItemRow {
             digest: self.digest.0,
             bytes: self.bytes,
             origin: self.origin.guid(),
@@ -88,11 +93,16 @@ impl ItemRecord {
             single_slash: self.spelling == Spelling::Single,
             subject: self.subject.encode(),
             reach: self.reach.encode(),
-        })
+        });
+        match &self.signing {
+            Some(signing) => signing::append(&item, signing),
+            None => item,
+        }
     }
 
     /// Reads what [`Self::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, Damaged> {
+        let (bytes, signing) = signing::split(bytes)?;
         let row: ItemRow = decode("item", bytes)?;
         let inner = |reason: String| Damaged { what: "item", reason };
         Ok(Self {
@@ -109,6 +119,7 @@ impl ItemRecord {
             spelling: if row.single_slash { Spelling::Single } else { Spelling::Double },
             subject: Subject::decode(&row.subject).map_err(|error| inner(error.to_string()))?,
             reach: Reach::decode(&row.reach).map_err(|error| inner(error.to_string()))?,
+            signing: signing.map(Box::new),
         })
     }
 }

@@ -259,9 +259,9 @@ async fn serve_until_signal(
                         let (providers, upstreams) = (config.policy.providers.len(), config.upstream.len());
                         tracing::info!(providers, upstreams, "the policy was read again");
                     }
-                    Err(error) => tracing::error!(%error, "policy and upstreams stay as they were"),
+                    Err(error) => tracing::error!(%error, "policy, trust and upstreams stay as they were"),
                 },
-                Err(error) => tracing::error!(%error, "policy and upstreams stay as they were"),
+                Err(error) => tracing::error!(%error, "policy, trust and upstreams stay as they were"),
             },
         }
     }
@@ -270,6 +270,7 @@ async fn serve_until_signal(
 fn check(path: &Path, overrides: &Overrides, json: bool) -> anyhow::Result<ExitCode> {
     let config = Config::load(path, overrides)?;
     let identity = run::identity(&config)?;
+    run::policy(&config)?;
     let guid = schemas::guid::ServerGuid(identity.guid());
     if json {
         let report = serde_json::json!({ "server_guid": guid.to_string(), "config": config });

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dialler::trust;
 use node::policy::Policy;
 use node::{engine, uplink};
 use schemas::guid::ServerGuid;
@@ -33,6 +34,8 @@ pub struct Config {
     pub upstream: Vec<Upstream>,
     /// Who may do what.
     pub policy: PolicyTable,
+    /// Whose items may go on.
+    pub trust: trust::Settings,
     /// Bounds.
     pub limits: Limits,
     /// What is written about it all.
@@ -272,7 +275,7 @@ impl Config {
         upstream::check(&self.upstream)
     }
 
-    /// The rights, as the engine takes them.
+    /// The rights, as the engine takes them, those of signers aside: the trust file is read by whoever starts or reloads.
     pub fn policy(&self) -> Policy {
         let set = |guids: &BTreeSet<Guid>| guids.iter().map(|guid| guid.0).collect();
         Policy {
@@ -284,6 +287,7 @@ impl Config {
             collisions: self.policy.collisions.into(),
             full_of_everything: self.policy.full_of_everything,
             combine: Duration::from_millis(self.policy.combine_milliseconds),
+            ..Policy::default()
         }
     }
 

@@ -6,6 +6,7 @@
 mod snapshot;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -150,6 +151,8 @@ pub(crate) struct Driver {
     /// What the store's queue had no room for, in order.
     unsent: VecDeque<(Ticket, Vec<Write>)>,
     refreshed: Instant,
+    /// The engine's, for answers that are being written.
+    epoch: Arc<AtomicU64>,
     freshness: Freshness,
 }
 
@@ -177,10 +180,16 @@ impl Driver {
             exchanges: HashMap::new(),
             unsent: VecDeque::new(),
             refreshed: Instant::now(),
+            epoch: Arc::default(),
             freshness: Freshness::default(),
         };
         driver.refresh();
         driver
+    }
+
+    /// Counts changes of what may go on.
+    pub(crate) fn epoch(&self) -> Arc<AtomicU64> {
+        self.epoch.clone()
     }
 
     /// Runs until `stop`, which comes when every link is closed.
@@ -305,6 +314,7 @@ impl Driver {
         for (server, uplink) in &self.uplinks {
             uplink.resume(self.engine.resume_above(*server));
         }
+        self.epoch.store(self.engine.epoch(), Ordering::Release);
         self.submit();
     }
 

@@ -80,6 +80,9 @@ pub enum StartError {
         /// What is wrong.
         damage: node::records::Damaged,
     },
+    /// The trust file cannot be used.
+    #[error(transparent)]
+    Trust(#[from] dialler::trust::TrustError),
     /// A thread, socket or registry that the system refused.
     #[error("cannot start: {0}")]
     System(String),
@@ -132,6 +135,14 @@ pub fn identity(config: &Config) -> Result<Identity, StartError> {
     load(&config.identity)
 }
 
+/// The policy of a configuration, with the trust file that it names.
+///
+/// # Errors
+/// Says what in the trust file is wrong.
+pub fn policy(config: &Config) -> Result<Policy, StartError> {
+    Ok(Policy { trust: Arc::new(config.trust.load()?), ..config.policy() })
+}
+
 fn load(files: &config::Identity) -> Result<Identity, StartError> {
     let read = |path: &Path| std::fs::read(path).map_err(|source| StartError::Pem { path: path.to_owned(), source });
     Ok(Identity::load(&read(&files.certificate)?, &read(&files.key)?, &read(&files.ca)?)?)
@@ -160,6 +171,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
 pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, StartError> {
     // Everything that can be refused is looked at before a port is open.
     let identity = identity(config)?;
+    let policy = policy(config)?;
     let guid = ServerGuid(identity.guid());
     let options = Options { segment_bytes: config.store.segment_bytes, ..Options::default() };
     let mark = Mark::of(guid.0);
@@ -169,7 +181,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let (store, recovered) = Store::open(disk, options, clock::random_128())?;
     let reader = store.reader();
     let engine_config = config.engine(guid, upstreams, clock::random_64());
-    let engine = Engine::recover(engine_config, config.policy(), recovered, clock::now())
+    let engine = Engine::recover(engine_config, policy, recovered, clock::now())
         .map_err(|damage| StartError::Damaged { directory: config.store.directory.clone(), damage })?;
     tracing::info!(
         items = engine.catalogue().len(),
@@ -218,6 +230,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let handles = handles.collect();
     let stale = config.stale_after();
     let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone(), handles, stale);
+    let epoch = driver.epoch();
     match control::bind(&config.store.directory) {
         Ok(socket) => drop(services.spawn(control::serve(socket, inputs_sender.clone(), stale, stop.clone()))),
         // Links do not need it.
@@ -229,6 +242,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         server: guid,
         inputs: inputs_sender.clone(),
         reader,
+        epoch,
         limits: document_limits,
         metrics,
         decoders: Semaphore::new(DECODERS),
@@ -335,15 +349,16 @@ impl Running {
     /// attached to those that are new and detached from those that are gone (9.3).
     ///
     /// # Errors
-    /// An identity that cannot be used; nothing has changed then.
+    /// A trust file or an identity that cannot be used; nothing has changed then.
     pub async fn reload(&mut self, config: &Config) -> Result<(), StartError> {
+        let policy = policy(config)?;
         let named: BTreeMap<ServerGuid, &Upstream> =
             config.upstream.iter().map(|upstream| (upstream.guid.0, upstream)).collect();
         let mut new = Vec::new();
         for upstream in named.values().filter(|upstream| !self.attached.contains_key(&upstream.guid.0)) {
             new.push(prepare(upstream, &self.identity, self.dialling.mark)?);
         }
-        self.set_policy(config.policy()).await;
+        self.set_policy(policy).await;
         let gone: Vec<ServerGuid> =
             self.attached.keys().filter(|server| !named.contains_key(server)).copied().collect();
         for server in gone {

@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::core::{
-    Document, Message, MessageCore, MessageCoreReply, Part, Payload, Reply, ReplyPayload, Root, Signature, Span,
-};
+use crate::core::{Document, Span};
 use crate::digest::Digest;
 use crate::error::Refused;
 use crate::limits::Limits;
 use crate::names::Spelling;
-use crate::version::{Info, VersionInfo};
+use crate::signature::{Refusal, Verified, survey};
 use crate::{read, text, wellformed};
 
 /// A document that has passed encoding, well-formedness, limits and grammar. There is no other way to make one, so
 /// who holds it need not look again. Clones share everything.
 ///
-/// Signatures are not verified here; [`Validated::signatures`] says so of each.
+/// Its signatures have been verified: [`Validated::signatures`] says of each what it proves. A document is as good with
+/// one that proves nothing as it is with none.
 #[derive(Clone, Debug)]
 pub struct Validated(Arc<Facts>);
 
@@ -30,7 +29,7 @@ struct Facts {
 }
 
 /// A signature, and what it claims to cover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureFact {
     /// The `Signature` element.
     pub span: Span,
@@ -40,11 +39,35 @@ pub struct SignatureFact {
     pub state: SignatureState,
 }
 
-/// What is known of a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a signature proves. Who may speak for whom is not decided here, and nothing here can be withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureState {
-    /// Nobody has looked: it proves nothing.
-    Unverified,
+    /// It is its key's, over what [`Verified::covered`] says.
+    Valid(Verified),
+    /// It proves nothing, for this reason.
+    Refused(Refusal),
+    /// It names its key only, and the document does not carry that key. Whoever knows it can ask
+    /// [`crate::signature::verify()`].
+    KeyUnknown(String),
+}
+
+impl SignatureFact {
+    /// What is verified, if it is valid.
+    pub fn verified(&self) -> Option<&Verified> {
+        match &self.state {
+            SignatureState::Valid(verified) => Some(verified),
+            SignatureState::Refused(_) | SignatureState::KeyUnknown(_) => None,
+        }
+    }
+
+    /// Whether it is valid and covers this range: the range lies in its scope, and not in the Signature itself. Of an
+    /// element in which the Signature stands, it covers all but itself.
+    pub fn signs(&self, range: Span) -> bool {
+        let within = self.covers.start <= range.start && range.start < range.end && range.end <= self.covers.end;
+        let apart = range.end <= self.span.start || self.span.end <= range.start;
+        let around = range.start < self.span.start && self.span.end < range.end;
+        self.verified().is_some() && within && (apart || around)
+    }
 }
 
 impl Validated {
@@ -52,7 +75,7 @@ impl Validated {
     ///
     /// # Errors
     /// The first fault that spoils the whole document. A fault of the grammar inside a nested part spoils that part
-    /// only and is found in the document ([`Part::Bad`]).
+    /// only and is found in the document ([`crate::core::Part::Bad`]).
     pub fn new(bytes: Bytes, limits: &Limits) -> Result<Self, Refused> {
         let bytes = text::to_utf8(bytes, limits).map_err(|error| Refused {
             error,
@@ -61,11 +84,7 @@ impl Validated {
             spelling: Spelling::default(),
         })?;
         let document = read::document(&bytes, limits)?;
-        let mut signatures = Vec::new();
-        match &document.root {
-            Root::Message(core) => of_message_core(core, &mut signatures),
-            Root::Reply(core) => of_message_core_reply(core, &mut signatures),
-        }
+        let signatures = survey(&document, &bytes, limits);
         Ok(Self(Arc::new(Facts { digest: Digest::of(&bytes), bytes, document, signatures })))
     }
 
@@ -89,6 +108,11 @@ impl Validated {
         &self.0.signatures
     }
 
+    /// The valid signatures that cover a range of the bytes, outer before inner. Use what is read from that very range.
+    pub fn covering(&self, range: Span) -> impl Iterator<Item = &Verified> {
+        self.0.signatures.iter().filter(move |fact| fact.signs(range)).filter_map(SignatureFact::verified)
+    }
+
     /// A part of the bytes, shared. A span that is not of this document gives what of it there is.
     pub fn slice(&self, span: Span) -> Bytes {
         let end = span.end.min(self.0.bytes.len());
@@ -98,55 +122,5 @@ impl Validated {
     /// The line of a byte, counted from 1.
     pub fn line_of(&self, byte: usize) -> usize {
         wellformed::line_at(&self.0.bytes, byte)
-    }
-}
-
-fn fact(signature: Option<Signature>, covers: Span, facts: &mut Vec<SignatureFact>) {
-    let state = SignatureState::Unverified;
-    facts.extend(signature.map(|Signature { span }| SignatureFact { span, covers, state }));
-}
-
-fn of_message_core(core: &MessageCore, facts: &mut Vec<SignatureFact>) {
-    fact(core.header.signature, core.span, facts);
-    match &core.payload {
-        Payload::Bundle(parts) => parts.iter().for_each(|part| match part {
-            Part::Good(core) => of_message_core(core, facts),
-            Part::Bad(_) => {}
-        }),
-        Payload::Messages(messages) => messages.iter().for_each(|message| match message {
-            Message::Version(message) => {
-                fact(message.signature, message.span, facts);
-                message.data.infos().iter().for_each(|info| of_version_info(info, facts));
-            }
-            Message::Opaque(_) => {}
-        }),
-    }
-}
-
-fn of_message_core_reply(core: &MessageCoreReply, facts: &mut Vec<SignatureFact>) {
-    fact(core.header.signature, core.span, facts);
-    match &core.payload {
-        ReplyPayload::Bundle(cores) => cores.iter().for_each(|core| of_message_core_reply(core, facts)),
-        ReplyPayload::Replies(replies) => replies.iter().for_each(|reply: &Reply| {
-            fact(reply.signature, reply.span, facts);
-            reply.data.iter().for_each(|info| of_version_info(info, facts));
-        }),
-    }
-}
-
-fn of_version_info(version: &VersionInfo, facts: &mut Vec<SignatureFact>) {
-    fact(version.signature, version.span, facts);
-    version.info.iter().for_each(|info| of_info(info, facts));
-}
-
-fn of_info(info: &Info, facts: &mut Vec<SignatureFact>) {
-    fact(info.signature, info.span, facts);
-    let container = &info.container;
-    fact(container.signature, container.span, facts);
-    container.contained_versions.iter().for_each(|version| of_version_info(version, facts));
-    let control = container.code.iter().filter_map(|code| code.version_control.as_ref());
-    for control in control {
-        control.supersedes.iter().for_each(|version| of_version_info(version, facts));
-        control.update_path.iter().flatten().for_each(|version| of_version_info(version, facts));
     }
 }

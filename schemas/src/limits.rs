@@ -3,7 +3,8 @@
 /// Bounds on one document. The memory that decoding takes is the document; its UTF-8 form if it came in UTF-16, of
 /// exactly the length of that form (at most 1.5 times the document's, and at most [`Limits::document_bytes`]); at most
 /// [`Limits::elements`] × 512 bytes of types; and at most twice the length of the UTF-8 for texts that cannot be slices
-/// of it (references, CDATA sections, carriage returns) and grow.
+/// of it (references, CDATA sections, carriage returns) and grow. Verification adds at most 512 bytes for each signature
+/// and the length of its certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a whole document.
@@ -26,6 +27,10 @@ pub struct Limits {
     pub guid_bytes: usize,
     /// Nested parts in a document, at whatever depth; and as many messages.
     pub parts: usize,
+    /// Signatures that are verified in a document; those behind prove nothing.
+    pub signatures: usize,
+    /// How many times the bytes of the document these may cover together: signatures around each other cover the same.
+    pub signature_passes: usize,
 }
 
 impl Limits {
@@ -51,6 +56,9 @@ impl Default for Limits {
             text_bytes: 1 << 20,
             guid_bytes: 64,
             parts: 4096,
+            signatures: 4096,
+            // One at each of 16 envelopes (S27).
+            signature_passes: 16,
         }
     }
 }

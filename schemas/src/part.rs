@@ -37,7 +37,7 @@ fn standing_alone(document: &Validated, core: &MessageCore, cuts: &[Range<usize>
         gather_inherited(document, root, core.span, &mut inherited);
     }
     // What is validated reads again; if it ever did not, nothing would be added.
-    let missing = missing_declarations(text, inherited).unwrap_or_default();
+    let missing = missing_declarations(text, inherited, &unlimited()).unwrap_or_default();
     if missing.is_empty() && cuts.is_empty() {
         return bytes;
     }
@@ -45,7 +45,7 @@ fn standing_alone(document: &Validated, core: &MessageCore, cuts: &[Range<usize>
 }
 
 /// Namespace names by prefix.
-type Declarations = BTreeMap<String, String>;
+pub(crate) type Declarations = BTreeMap<String, String>;
 
 /// Declarations of the ancestors, inner over outer. Only their start tags are read.
 fn gather_inherited(document: &Validated, ancestor: &MessageCore, wanted: Span, found: &mut Declarations) {
@@ -100,16 +100,22 @@ fn unlimited() -> Limits {
         text_bytes: max,
         guid_bytes: max,
         parts: max,
+        signatures: max,
+        signature_passes: max,
     }
 }
 
 /// Those of the inherited declarations that the part uses without declaring them.
-fn missing_declarations(text: &str, mut inherited: Declarations) -> Result<Declarations, Error> {
+pub(crate) fn missing_declarations(
+    text: &str,
+    mut inherited: Declarations,
+    limits: &Limits,
+) -> Result<Declarations, Error> {
     inherited.retain(|_, name| !name.is_empty());
-    let limits = unlimited();
-    let mut reader = Reader::new(text, &limits);
+    let mut reader = Reader::new(text, limits);
     let mut scope = Scope { inherited, missing: Declarations::new(), own: Vec::new() };
-    while !scope.inherited.is_empty() {
+    // Over the limit nothing more is looked up, for it would be looked up again and again: there is no such document.
+    while !scope.inherited.is_empty() && scope.own.len() <= limits.namespaces {
         match reader.read()?.kind {
             TokenKind::Start(name) => scope.enter(reader.depth(), name, reader.attributes()),
             TokenKind::End => scope.leave(reader.depth()),

@@ -20,3 +20,4 @@ mod trees;
 mod truth;
 mod two_nodes;
 mod validators;
+mod xmlsec;

@@ -35,7 +35,7 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the agent until SIGTERM; SIGHUP makes it look at the inventory at once
+    /// Run the agent until SIGTERM; SIGHUP makes it look at inventory and trust file at once
     #[command(after_help = "Example:\n  distributary-agent run --config agent.toml --log-format json")]
     Run(Configured),
     /// Check a configuration and the files it names, and print what would be in force
@@ -249,6 +249,7 @@ fn stop_on_signal(stop: CancellationToken) -> std::io::Result<tokio::task::JoinH
 fn check(path: &Path, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
     let identity = run::identity(config)?;
     let inventory = crate::assets::find(&config.assets)?;
+    config.trust.load()?;
     let guid = schemas::guid::ClientGuid(identity.guid());
     let warning = config.without_assets();
     if json {

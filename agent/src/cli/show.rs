@@ -85,9 +85,10 @@ fn listed(view: &View) -> String {
         return format!("Nothing that is known here applies to this device.\n{as_of}");
     }
     let reasons: usize = view.items.iter().map(|item| item.reasons.len()).sum();
+    let authorised = view.items.iter().filter(|item| item.signature.starts_with("authorised")).count();
     format!(
-        "{}\n{} items for {reasons} reasons, all unverified: no signature has been checked. More: distributary-agent \
-         explain ID\n{as_of}",
+        "{}\n{} items for {reasons} reasons, {authorised} of them authorised by their signature. More: \
+         distributary-agent explain ID\n{as_of}",
         items(&view.items),
         view.items.len()
     )
@@ -118,7 +119,7 @@ fn items(items: &[Item]) -> Table {
                 shown(&because.asset).into_owned(),
                 shown(&component(because)).into_owned(),
                 once(item.since.get(..10).unwrap_or(&item.since)),
-                once(&format!("{}\n{}", shown(&item.source), item.signature)),
+                once(&format!("{}\n{}", shown(&item.source), shown(&item.signature))),
             ]);
         }
     }
@@ -183,7 +184,8 @@ pub(super) fn explain(state: &Path, id: &str, json: bool) -> anyhow::Result<Exit
     }
     say("History:");
     for line in history {
-        say(&format!("  {}  #{} {}", line.at, line.n, line.event.as_str()));
+        let trust = line.trust.as_deref().map(|trust| format!(": {}", shown(trust))).unwrap_or_default();
+        say(&format!("  {}  #{} {}{trust}", line.at, line.n, line.event.as_str()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -200,11 +202,8 @@ fn explained(item: &Item) -> String {
     fact("kind", item.kind.as_deref());
     fact("aliases", Some(&item.aliases.join(", ")));
     fact("source", Some(&item.source));
-    let signature = match item.signatures {
-        0 => format!("none: {}", item.signature),
-        count => format!("{count} carried, {}", item.signature),
-    };
-    fact("signature", Some(&signature));
+    fact("signature", Some(&item.signature));
+    fact("carries", (item.signatures > 0).then(|| format!("{} signatures", item.signatures)).as_deref());
     fact("published", item.date.as_deref());
     fact("revision", Some(&item.revision.to_string()));
     fact("patched", item.patched.as_deref());

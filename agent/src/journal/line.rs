@@ -1,7 +1,7 @@
 //! One line of `journal.jsonl`: an entry as JSON, for programs and for people with `less`.
 
 use dialler::clock;
-use node::client::journal::{Entry, Event, Reasons};
+use node::client::journal::{Entry, Event, Reasons, Regard};
 use node::ids::{Position, Resume};
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, parse_128};
@@ -39,6 +39,9 @@ pub struct Line {
     /// First line of its text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Who has authorised it, or why it is refused or not authorised any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<String>,
     /// Why it applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<AssetLine>,
@@ -73,6 +76,16 @@ pub enum Kind {
     Rematched,
     /// The inventory changed: the item does not apply any more.
     Left,
+    /// From here on a held item is authorised by a signer.
+    Trusted,
+    /// From here on it is not authorised any more.
+    Distrusted,
+    /// From here on it passes without a signature.
+    Unsigned,
+    /// From here on nobody has judged its signature.
+    Unchecked,
+    /// An item came that may not be held.
+    Refused,
     /// The server accepted an asset.
     Registered,
     /// The server ended an asset's registration.
@@ -92,6 +105,11 @@ impl Kind {
             Self::Retracted => "retracted",
             Self::Rematched => "rematched",
             Self::Left => "left",
+            Self::Trusted => "trusted",
+            Self::Distrusted => "distrusted",
+            Self::Unsigned => "unsigned",
+            Self::Unchecked => "unchecked",
+            Self::Refused => "refused",
             Self::Registered => "registered",
             Self::Ended => "ended",
             Self::Assigned => "assigned",
@@ -200,6 +218,7 @@ pub(super) fn of_entry(entry: &Entry, document: Option<Place>, subject: Option<&
         source: identity.map(|identity| identity.source.clone()),
         id: identity.map(|identity| identity.id.clone()),
         title: subject.map(|subject| subject.title.clone()),
+        trust: None,
         reasons: Vec::new(),
         document,
         asset: None,
@@ -223,6 +242,14 @@ pub(super) fn of_entry(entry: &Entry, document: Option<Place>, subject: Option<&
             (line.event, line.item, line.reasons) = (Kind::Rematched, Some(digest.to_string()), lines(reasons));
         }
         Event::Left { digest } => (line.event, line.item) = (Kind::Left, Some(digest.to_string())),
+        Event::Regarded { digest, regard } => {
+            line.item = Some(digest.to_string());
+            (line.event, line.trust) = of_regard(regard);
+        }
+        Event::Refused { digest, id, why } => {
+            (line.event, line.item) = (Kind::Refused, Some(digest.to_string()));
+            (line.id, line.trust) = (id.clone(), Some(why.clone()));
+        }
         Event::Registered { name, info } => {
             (line.event, line.asset) = (Kind::Registered, Some(name.clone()));
             line.info = Some(info::write(info)?);
@@ -263,6 +290,12 @@ pub(super) fn to_entry(
         }
         Kind::Rematched => Event::Rematched { digest: item()?, reasons: reasons(line) },
         Kind::Left => Event::Left { digest: item()? },
+        Kind::Trusted | Kind::Distrusted | Kind::Unsigned | Kind::Unchecked => {
+            Event::Regarded { digest: item()?, regard: to_regard(line) }
+        }
+        Kind::Refused => {
+            Event::Refused { digest: item()?, id: line.id.clone(), why: line.trust.clone().unwrap_or_default() }
+        }
         Kind::Registered => {
             let info = info::read(line.info.as_deref().ok_or("the description is missing")?)?;
             Event::Registered { name: name()?, info: Box::new(info) }
@@ -277,6 +310,25 @@ pub(super) fn to_entry(
     };
     let resume = line.resume.as_ref().map(resume).transpose()?;
     Ok(Entry { number: line.n, at, event, resume })
+}
+
+fn of_regard(regard: &Regard) -> (Kind, Option<String>) {
+    match regard {
+        Regard::Authorised(name) => (Kind::Trusted, Some(name.clone())),
+        Regard::Refused(why) => (Kind::Distrusted, Some(why.clone())),
+        Regard::Unsigned => (Kind::Unsigned, None),
+        Regard::Unchecked => (Kind::Unchecked, None),
+    }
+}
+
+fn to_regard(line: &Line) -> Regard {
+    let text = line.trust.clone().unwrap_or_default();
+    match line.event {
+        Kind::Trusted => Regard::Authorised(text),
+        Kind::Distrusted => Regard::Refused(text),
+        Kind::Unsigned => Regard::Unsigned,
+        _ => Regard::Unchecked,
+    }
 }
 
 fn lines(reasons: &Reasons) -> Vec<AssetLine> {

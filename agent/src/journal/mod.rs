@@ -144,6 +144,8 @@ fn document(event: &Event) -> Option<(Digest, &Bytes)> {
         | Event::Registered { .. }
         | Event::Ended { .. }
         | Event::Assigned { .. }
+        | Event::Regarded { .. }
+        | Event::Refused { .. }
         | Event::Noted => None,
     }
 }

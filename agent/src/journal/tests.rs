@@ -5,7 +5,7 @@ use std::fs;
 use bytes::Bytes;
 use dialler::documents;
 use node::client::Client;
-use node::client::journal::Reasons;
+use node::client::journal::{Reasons, Regard};
 use node::ids::{Position, Resume, Time};
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::version::{Container, Info, VersionInfo};
@@ -124,6 +124,28 @@ fn every_event_reads_back_as_it_was() {
     assert_same(&again, &all);
     let client = |entries| Client::recover(ClientGuid(1), ServerGuid(2), entries);
     assert_eq!(client(again).resume(), client(all).resume());
+}
+
+#[test]
+fn what_an_item_is_taken_for_reads_back_as_it_was() {
+    let digest = Digest([7; 32]);
+    let regards = [
+        Regard::Authorised("RustSec".into()),
+        Regard::Refused("its key is not in the trust file".into()),
+        Regard::Unsigned,
+        Regard::Unchecked,
+    ];
+    let regarded = regards.into_iter().map(|regard| Event::Regarded { digest, regard });
+    let refused = Event::Refused { digest, id: Some("A-1".into()), why: "it is not signed".into() };
+    let numbered = regarded.chain([refused]).zip(1..);
+    let all: Vec<Entry> =
+        numbered.map(|(event, number)| Entry { number, at: Time(1_768_469_400_000), event, resume: None }).collect();
+    let dir = written(&[&all]);
+    assert_eq!(read_entries(dir.path()), all);
+    let lines = lines(dir.path()).unwrap();
+    let kinds: Vec<_> = lines.iter().map(|line| line.event.as_str()).collect();
+    assert_eq!(kinds, ["trusted", "distrusted", "unsigned", "unchecked", "refused"]);
+    assert_eq!((lines[4].id.as_deref(), lines[0].trust.as_deref()), (Some("A-1"), Some("RustSec")));
 }
 
 #[test]

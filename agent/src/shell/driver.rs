@@ -47,8 +47,8 @@ pub(crate) struct Driver {
 pub(crate) struct Inputs {
     /// Links.
     pub(crate) told: mpsc::Receiver<Told>,
-    /// The inventory, whenever it changes.
-    pub(crate) assets: mpsc::Receiver<Vec<client::Asset>>,
+    /// The inventory or the trust file, whenever it changes.
+    pub(crate) changed: mpsc::Receiver<client::Event>,
     /// What became of what was to be journalled.
     pub(crate) reports: mpsc::Receiver<Report>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Inputs {
 enum Woken {
     Stored(Report),
     Told(Told),
-    Assets(Vec<client::Asset>),
+    Changed(client::Event),
     Said(Option<Said>),
     Pushed(Option<(Position, Box<Intake>)>),
     Stop,
@@ -92,16 +92,16 @@ impl Driver {
     /// when it comes back, or was acknowledged to nobody.
     pub(crate) async fn run(
         mut self,
-        assets: Vec<client::Asset>,
+        first: impl IntoIterator<Item = client::Event>,
         mut inputs: Inputs,
         stop: CancellationToken,
     ) -> Option<String> {
-        self.handle(client::Event::Assets(assets));
+        first.into_iter().for_each(|event| self.handle(event));
         while self.stopped.is_none() {
             match self.wake(&mut inputs, &stop).await {
                 Woken::Stored(report) => self.stored(report),
                 Woken::Told(told) => self.told(told),
-                Woken::Assets(assets) => self.handle(client::Event::Assets(assets)),
+                Woken::Changed(event) => self.handle(event),
                 Woken::Said(Some(said)) => self.said(said),
                 Woken::Pushed(Some((position, intake))) => {
                     self.handle(client::Event::Delivery { via: Via::Lane(position), intake });
@@ -126,7 +126,7 @@ impl Driver {
             Some(report) = inputs.reports.recv() => Woken::Stored(report),
             () = stop.cancelled() => Woken::Stop,
             Some(told) = inputs.told.recv(), if takes => Woken::Told(told),
-            Some(assets) = inputs.assets.recv(), if takes => Woken::Assets(assets),
+            Some(event) = inputs.changed.recv(), if takes => Woken::Changed(event),
             said = next(said), if takes => Woken::Said(said),
             pushed = next(pushes), if takes_pushes => Woken::Pushed(pushed),
         }

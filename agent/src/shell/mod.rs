@@ -6,4 +6,4 @@ mod watch;
 
 pub(crate) use driver::{Driver, Inputs};
 pub(crate) use store::Store;
-pub(crate) use watch::watch;
+pub(crate) use watch::{Known, watch};

@@ -75,7 +75,14 @@ impl Client {
             let why = "this client takes Deliver only where it is delivered to".to_owned();
             return refused(hop, orders, &Refusal { status: ReplyStatus::MajorNotSupported, why });
         };
-        taken.events.extend(self.holdings.take(&self.assets, item));
+        match self.holdings.take(&self.assets, item, &self.trust, self.now) {
+            Ok(events) => taken.events.extend(events),
+            Err(reason) => {
+                taken.events.extend(self.note_refused(item, &reason));
+                let why = reason.to_string();
+                return refused(hop, orders, &Refusal { status: ReplyStatus::Failed, why });
+            }
+        }
         AnswerBody::Leaves(orders.orders.iter().map(|order| Leaf::new(hop, order, Ok(()))).collect())
     }
 }

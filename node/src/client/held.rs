@@ -10,8 +10,10 @@ use topology::matching;
 use topology::subject::{ItemIdentity, Status, Subject};
 
 use super::Asset;
-use super::journal::{Event, Reasons};
+use super::journal::{Event, Reasons, Regard};
+use crate::ids::Time;
 use crate::intake::{Intake, Item};
+use crate::trust::{Reason, Signing, Trust, Verdict};
 
 /// A held item. The provider's bytes are in the journal and nowhere else: they may be many.
 #[derive(Clone, Debug)]
@@ -20,6 +22,22 @@ pub struct Held {
     pub subject: Subject,
     /// Why it applies.
     pub reasons: Reasons,
+    /// Who has signed it; none, if it carries no signature.
+    pub signing: Option<Box<Signing>>,
+    /// What it is taken for.
+    pub regard: Regard,
+}
+
+impl Held {
+    fn new(item: &Item, reasons: &Reasons, verdict: &Verdict) -> Self {
+        let (subject, signing) = (item.subject.clone(), item.signing.clone());
+        Self { subject, reasons: reasons.clone(), signing, regard: verdict.into() }
+    }
+
+    /// Whether it lost its right.
+    pub fn is_distrusted(&self) -> bool {
+        matches!(self.regard, Regard::Refused(_))
+    }
 }
 
 /// See the module.
@@ -51,15 +69,34 @@ impl Holdings {
         self.items.is_empty()
     }
 
-    /// What an item that came means here: the event to journal, if any. Applies it.
-    pub(super) fn take(&mut self, assets: &[Asset], item: &Item) -> Option<Event> {
+    /// What an item that came means here: the events to journal, if any. Applies them.
+    ///
+    /// # Errors
+    /// Why it may not be held.
+    pub(super) fn take(
+        &mut self,
+        assets: &[Asset],
+        item: &Item,
+        trust: &Trust,
+        now: Time,
+    ) -> Result<Vec<Event>, Reason> {
         if self.items.contains_key(&item.digest) {
-            return None;
+            return Ok(Vec::new());
+        }
+        if let Verdict::Refused(reason) = trust.judge(item.signing.as_deref(), now) {
+            return Err(reason);
         }
         let slot = item.subject.identity.clone().map(|identity| (identity, item.is_entry));
         let seen = slot.as_ref().and_then(|slot| self.seen.get(slot)).copied();
-        if seen.is_some_and(|(revision, digest)| !item.subject.replaces(revision, digest, item.digest)) {
-            return None;
+        let before = seen.and_then(|(_, digest)| self.items.get(&digest));
+        let counts = !before.is_some_and(Held::is_distrusted);
+        if counts && seen.is_some_and(|(revision, digest)| !item.subject.replaces(revision, digest, item.digest)) {
+            return Ok(Vec::new());
+        }
+        let signed_before = before.and_then(|before| before.signing.as_deref());
+        let verdict = trust.judge_successor(item.signing.as_deref(), signed_before, now);
+        if let Verdict::Refused(reason) = verdict {
+            return Err(reason);
         }
         let replaced = seen.map(|(_, digest)| digest).filter(|digest| self.items.contains_key(digest));
         let reasons = reasons(assets, &item.subject);
@@ -76,11 +113,27 @@ impl Holdings {
         if let Some(replaced) = replaced {
             self.items.remove(&replaced);
         }
-        if let Some(Event::Gained { reasons, .. } | Event::Revised { reasons, .. }) = &event {
-            let held = Held { subject: item.subject.clone(), reasons: reasons.clone() };
-            self.items.insert(item.digest, held);
+        let mut events = Vec::from_iter(event);
+        if let Some(Event::Gained { reasons, .. } | Event::Revised { reasons, .. }) = events.first() {
+            self.items.insert(item.digest, Held::new(item, reasons, &verdict));
+            if verdict != Verdict::unjudged(item.signing.as_deref()) {
+                events.push(Event::Regarded { digest: item.digest, regard: (&verdict).into() });
+            }
         }
-        event
+        Ok(events)
+    }
+
+    /// Judges everything held again. Applies what it finds.
+    pub(super) fn rejudge(&mut self, trust: &Trust, now: Time) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (digest, held) in &mut self.items {
+            let regard = Regard::from(&trust.judge(held.signing.as_deref(), now));
+            if regard != held.regard {
+                held.regard.clone_from(&regard);
+                events.push(Event::Regarded { digest: *digest, regard });
+            }
+        }
+        events
     }
 
     /// Matches everything held against a changed inventory. Applies what it finds.
@@ -124,7 +177,16 @@ impl Holdings {
                 self.items.remove(digest);
                 self.forget_unheld();
             }
-            Event::Registered { .. } | Event::Ended { .. } | Event::Assigned { .. } | Event::Noted => {}
+            Event::Regarded { digest, regard } => {
+                if let Some(held) = self.items.get_mut(digest) {
+                    held.regard.clone_from(regard);
+                }
+            }
+            Event::Registered { .. }
+            | Event::Ended { .. }
+            | Event::Assigned { .. }
+            | Event::Refused { .. }
+            | Event::Noted => {}
         }
     }
 
@@ -140,8 +202,8 @@ impl Holdings {
             self.seen.insert((identity, item.is_entry), (item.subject.revision, digest));
         }
         if let Some(reasons) = reasons {
-            let held = Held { subject: item.subject.clone(), reasons: reasons.clone() };
-            self.items.insert(digest, held);
+            let verdict = Verdict::unjudged(item.signing.as_deref());
+            self.items.insert(digest, Held::new(item, reasons, &verdict));
         }
     }
 }

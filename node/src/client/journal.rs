@@ -6,6 +6,7 @@ use schemas::version::VersionInfo;
 use topology::matching::Reason;
 
 use crate::ids::{Resume, Time};
+use crate::trust::Verdict;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,30 @@ pub struct Entry {
 
 /// Why an item applies: for each asset that it concerns, the parts of it.
 pub type Reasons = Vec<(String, Vec<Reason>)>;
+
+/// What an item is taken for: a verdict, as it is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Regard {
+    /// Authorised by this signer.
+    Authorised(String),
+    /// Not signed.
+    Unsigned,
+    /// Signed, and there was no trust file to judge it by.
+    Unchecked,
+    /// Not authorised any more, for this reason.
+    Refused(String),
+}
+
+impl From<&Verdict> for Regard {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Authorised(name) => Self::Authorised(name.to_string()),
+            Verdict::Unsigned => Self::Unsigned,
+            Verdict::Unchecked => Self::Unchecked,
+            Verdict::Refused(reason) => Self::Refused(reason.to_string()),
+        }
+    }
+}
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +91,22 @@ pub enum Event {
     Left {
         /// The item that was held.
         digest: Digest,
+    },
+    /// A held item is regarded otherwise from here on; until then it is unsigned or unchecked, as its document shows.
+    Regarded {
+        /// The held item.
+        digest: Digest,
+        /// As what.
+        regard: Regard,
+    },
+    /// An item came that may not be held (R-8.3-6).
+    Refused {
+        /// Its identity.
+        digest: Digest,
+        /// The first identifier in it.
+        id: Option<String>,
+        /// Why not.
+        why: String,
     },
     /// The server accepted this asset.
     Registered {

@@ -12,10 +12,13 @@ mod names;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod trust;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use schemas::core::ReplyStatus;
+use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::names::Spelling;
 use schemas::version::{Major, Minor, VersionInfo};
@@ -24,6 +27,7 @@ use topology::interest::Interest;
 use crate::answer::Answer;
 use crate::ids::{ExchangeId, Position, Resume, Ticket, Time};
 use crate::intake::Intake;
+use crate::trust::Trust;
 
 use self::asked::Watch;
 use self::held::Holdings;
@@ -55,6 +59,8 @@ impl Asset {
 pub enum Event {
     /// The inventory, at the start and whenever it changes.
     Assets(Vec<Asset>),
+    /// The trust file, at the start, before the inventory, and whenever it changes.
+    Trust(Arc<Trust>),
     /// The server accepted the Hello.
     Connected {
         /// Whether everything must be asked for again.
@@ -158,6 +164,10 @@ pub struct Client {
     next_entry: u64,
     assets: Vec<Asset>,
     holdings: Holdings,
+    trust: Arc<Trust>,
+    /// Items that were refused under it, as far as they are told apart.
+    refused: BTreeSet<Digest>,
+    now: Time,
     /// What the server has accepted as registered, by name.
     registered: BTreeMap<String, VersionInfo>,
     sync: Sync,
@@ -182,6 +192,9 @@ impl Client {
             next_entry: 1,
             assets: Vec::new(),
             holdings: Holdings::default(),
+            trust: Arc::default(),
+            refused: BTreeSet::new(),
+            now: Time(0),
             registered: BTreeMap::new(),
             sync: Sync::default(),
             watch: Watch::default(),
@@ -219,7 +232,9 @@ impl Client {
 
     /// Takes one event. Drain [`Self::poll_action`] before the next.
     pub fn handle(&mut self, now: Time, event: Event) {
+        self.now = now;
         match event {
+            Event::Trust(trust) => self.trust_changed(now, trust),
             Event::Assets(assets) => self.assets_changed(now, assets),
             Event::Connected { behind, start } => {
                 self.check_name(now, start.incarnation);

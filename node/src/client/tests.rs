@@ -2,6 +2,7 @@
 
 mod asked;
 mod names;
+mod trust;
 
 use bytes::Bytes;
 use schemas::core::ReplyStatus;

@@ -73,7 +73,7 @@ impl Engine {
         }
     }
 
-    fn is_behind(&mut self, link: LinkId, position: Position) {
+    pub(super) fn is_behind(&mut self, link: LinkId, position: Position) {
         self.totals.behind += 1;
         self.actions.push_back(Action::Behind(link, position));
     }

@@ -23,6 +23,12 @@ pub(super) struct Latest {
     pub(super) reach: Reach,
 }
 
+impl Latest {
+    pub(super) fn of(record: &ItemRecord) -> Self {
+        Self { revision: record.subject.revision, digest: record.digest, reach: record.reach.clone() }
+    }
+}
+
 impl Engine {
     /// Accepts an item into the log, unless it repeats or is older than what was accepted. Both are answered Succeeded:
     /// the sender's work is done.
@@ -44,10 +50,12 @@ impl Engine {
                 format!("longer than {} bytes, and could not be passed on in an envelope", self.config.item_bytes_max);
             return Err(refusal(ReplyStatus::Failed, &why));
         }
+        self.admit_item(origin, item, plan)?;
         if repeated || self.is_held(item) || self.is_older(item) {
             self.totals.duplicates += 1;
             return Ok(());
         }
+        self.admit_successor(origin, item, plan)?;
         self.assigned = Position(self.assigned.0 + 1);
         let position = self.assigned;
         let record = ItemRecord {
@@ -60,6 +68,7 @@ impl Engine {
             spelling: item.spelling,
             subject: item.subject.clone(),
             reach: self.take_latest(origin, item),
+            signing: item.signing.clone(),
         };
         self.appending.insert(item.digest, position);
         if let (Some(id), Origin::Client(client)) = (record.message_id, origin) {

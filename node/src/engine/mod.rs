@@ -21,6 +21,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod trust;
 mod uplinks;
 mod words;
 
@@ -51,6 +52,7 @@ use self::names::Names;
 use self::parked::Parked;
 use self::plan::Plan;
 use self::session::Session;
+use self::trust::Restored;
 
 pub use self::below::Route;
 pub use self::config::{Config, ENVELOPE_BYTES_MAX};
@@ -210,6 +212,10 @@ pub struct Engine {
     registered: BTreeMap<ClientGuid, Time>,
     cursors: BTreeMap<ClientGuid, Cursor>,
     catalogue: Catalogue,
+    /// What came back on offer, and to whom it may be news.
+    restored: Restored,
+    /// Upstreams of whose items some were refused.
+    refused_above: BTreeSet<ServerGuid>,
     /// Newest accepted revision of each identity, those on their way to the store included.
     latest: BTreeMap<(topology::subject::ItemIdentity, bool), Latest>,
     /// Digests on their way to the store.
@@ -266,7 +272,7 @@ impl Engine {
             Event::Need { link, after } => self.need(link, after),
             Event::Lags { link, after } => self.lags(link, after),
             Event::Cursors(reports) => self.cursors(&reports),
-            Event::Policy(policy) => self.policy = Policy { epoch: self.policy.epoch + 1, ..policy },
+            Event::Policy(policy) => self.set_policy(now, policy),
             Event::Uplink(server, event) => self.uplink(now, server, event),
             Event::Attach(config) => self.attach(now, config),
             Event::Detach(server) => self.detach(now, server),
@@ -287,6 +293,7 @@ impl Engine {
             self.expire_below(now);
             self.refresh_reports(now);
             self.expire_seen(now);
+            self.expire_certificates(now);
         }
         self.tell_changes(now);
     }
@@ -324,6 +331,11 @@ impl Engine {
             stretch.complete = true;
         }
         stretch
+    }
+
+    /// Counts changes of what may go on: what was looked up under an older one is to be looked up again.
+    pub fn epoch(&self) -> u64 {
+        self.policy.epoch
     }
 
     /// Why nothing more is accepted, if so.

@@ -179,6 +179,10 @@ impl Engine {
         self.totals.accepted += 1;
         let (reach, class, spelling) = (record.reach.clone(), record.subject.class, record.spelling);
         let accepted = record.accepted;
+        if !self.may_go_on(&record) {
+            // What may go on was decided under another policy.
+            return self.catalogue.insert_barred(position, record);
+        }
         let inserted = self.catalogue.insert(position, record);
         if !inserted.current {
             return;

@@ -50,6 +50,8 @@ impl Engine {
             registered: Default::default(),
             cursors: Default::default(),
             catalogue: Catalogue::default(),
+            restored: Default::default(),
+            refused_above: Default::default(),
             latest: Default::default(),
             appending: Default::default(),
             seen: Default::default(),
@@ -91,7 +93,7 @@ impl Engine {
                     seen.push((Time(row.at), seen_of(&key)?, Digest(row.digest)));
                 }
                 Table::Meta if key == FLOOR => engine.catalogue = Catalogue::new(floor_of(&value)?),
-                Table::Meta => {}
+                Table::Meta => engine.recover_trust(&key, &value)?,
                 Table::Uplinks => uplink_rows.push((key, value)),
                 Table::Names => engine.names.recover(&key, &value)?,
                 Table::Below => engine.below.recover(&key, &value)?,
@@ -110,6 +112,7 @@ impl Engine {
             engine.remember(at, key, digest);
         }
         engine.recover_uplinks(now, uplink_rows)?;
+        engine.check_trust(now);
         Ok(engine)
     }
 
@@ -171,12 +174,15 @@ impl Engine {
         if position <= self.catalogue.head() {
             return;
         }
-        let latest = Latest { revision: record.subject.revision, digest: record.digest, reach: record.reach.clone() };
+        self.assigned = position;
+        if !self.may_go_on(&record) {
+            return self.catalogue.insert_barred(position, record);
+        }
+        let latest = Latest::of(&record);
         let slot = record.subject.identity.clone().map(|identity| (identity, record.is_entry));
         let inserted = self.catalogue.insert(position, record);
         if let Some(slot) = slot.filter(|_| inserted.current) {
             self.latest.insert(slot, latest);
         }
-        self.assigned = position;
     }
 }

@@ -99,7 +99,9 @@ impl Engine {
         }
         let answered = self.cursors.get(&client).map_or(Position(0), |cursor| cursor.position());
         let start = resume.position.min(answered);
-        if self.catalogue.misses(self.subscriptions.of(client), start) { (head, true) } else { (start, false) }
+        let list = self.subscriptions.of(client);
+        let lacks = self.catalogue.misses(list, start) || self.restored.is_news(list, start);
+        if lacks { (head, true) } else { (start, false) }
     }
 
     /// Whether the client of this link stands above this node as well.

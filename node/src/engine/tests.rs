@@ -9,4 +9,5 @@ mod operations;
 mod reach;
 mod reports;
 mod store;
+mod trust;
 mod uplinks;

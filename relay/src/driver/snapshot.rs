@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub parked: usize,
     /// Items on offer.
     pub items: usize,
+    /// Items that are kept and may not go on, because of who has signed them.
+    pub barred: usize,
     /// The log's last position.
     pub head: u64,
     /// The engine's counts.
@@ -61,7 +63,8 @@ impl Snapshot {
             uplinks_synchronised: uplinks(Uplink::is_synchronised),
             wants_asked: engine.uplinks().map(Uplink::asked).sum(),
             parked: engine.parked(),
-            items: engine.catalogue().len(),
+            items: engine.catalogue().len() - engine.catalogue().barred(),
+            barred: engine.catalogue().barred(),
             head: engine.catalogue().head().0,
             engine: engine.totals().clone(),
             shard: shard.totals(),

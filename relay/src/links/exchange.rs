@@ -1,6 +1,7 @@
 //! One exchange: a document in, its answer out, then the items that were asked for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use dialler::clock;
@@ -115,28 +116,40 @@ async fn answer_with(context: &Context, exchange: &mut Exchange, reply: &ReplyTo
 async fn deliver(context: &Context, exchange: &mut Exchange, reply: &ReplyTo) -> Result<(), SendError> {
     let mut after = Position(0);
     loop {
+        let epoch = context.epoch.load(Ordering::Acquire);
         let (answer, stretch) = oneshot::channel();
         let (asks, snapshot) = (reply.asks.clone(), reply.snapshot);
         let input = Input::Stretch { asks, after, snapshot, answer };
         // The driver is gone only when this link is.
         let (Ok(()), Ok(stretch)) = (context.inputs.send(input).await, stretch.await) else { break };
-        deliver_stretch(context, exchange, &stretch).await?;
-        if stretch.complete {
-            break;
+        match deliver_stretch(context, exchange, &stretch, epoch).await? {
+            Some(through) => after = through.max(after),
+            None if stretch.complete => break,
+            None => after = stretch.through,
         }
-        after = stretch.through;
     }
     Ok(())
 }
 
-async fn deliver_stretch(context: &Context, exchange: &mut Exchange, stretch: &Stretch) -> Result<(), SendError> {
+/// Answers how far it came, if it stopped because what was looked up may not go on any more.
+async fn deliver_stretch(
+    context: &Context,
+    exchange: &mut Exchange,
+    stretch: &Stretch,
+    epoch: u64,
+) -> Result<Option<Position>, SendError> {
     let limits = bundle::Limits::default();
     let largest = exchange.link().peer_hello().document_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX as u64);
     let mut due = stretch.due.as_slice();
+    let mut through = Position(0);
     while !due.is_empty() {
+        if context.epoch.load(Ordering::Acquire) != epoch {
+            return Ok(Some(through));
+        }
         let count = limits.first(due.iter().map(|due| (due.bytes, due.spelling)));
         let (now, later) = due.split_at(count);
         due = later;
+        through = now.last().map_or(through, |last| last.position);
         let parts = now.iter().filter_map(|due| bytes_of(context, due));
         let parts: Vec<Bytes> = parts.filter(|part| fits(part, largest)).collect();
         let (Some(last), false) = (now.last(), parts.is_empty()) else { continue };
@@ -149,7 +162,7 @@ async fn deliver_stretch(context: &Context, exchange: &mut Exchange, stretch: &S
         let header = FrameHeader::over(Kind::Delivery, &body).at(last.position.0).fresh(time.0);
         exchange.deliver(&header, &body).await?;
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether the asker takes a document with this part, as his Hello says.

@@ -29,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) server: ServerGuid,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) reader: Reader,
+    /// Counts changes of what may go on.
+    pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
     /// Long documents that are read at once.

@@ -144,6 +144,7 @@ mod tests {
         metrics.documents_refused.with_label_values(&["limit"]).inc();
         let mut snapshot = Snapshot::default();
         snapshot.engine.answered.insert(("register", "none", "failed"), 1);
+        snapshot.engine.refused.insert("source", 1);
         metrics.state.update(&snapshot, &StoreCounters::default());
         metrics.sockets.update();
         let kind = |kind: MetricType| match kind {

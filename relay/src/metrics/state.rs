@@ -14,6 +14,7 @@ pub(super) struct State {
     stale: IntGauge,
     subscriptions: IntGauge,
     items: IntGauge,
+    barred: IntGauge,
     head: IntGauge,
     queued: IntGauge,
     unanswered: IntGauge,
@@ -21,6 +22,7 @@ pub(super) struct State {
     accepted: IntCounter,
     duplicates: IntCounter,
     trimmed: IntCounter,
+    refused: IntCounterVec,
     behind: IntCounter,
     pushed: IntCounter,
     pushed_bytes: IntCounter,
@@ -56,6 +58,7 @@ impl State {
             stale: new.gauge("stale_clients", "Clients without contact for longer than they should be.")?,
             subscriptions: new.gauge("subscriptions", "Standing subscriptions of all clients.")?,
             items: new.gauge("items", "Items on offer.")?,
+            barred: new.gauge("items_barred", "Items kept that may not go on, because of who has signed them.")?,
             head: new.gauge("log_position", "Last position of the log.")?,
             queued: new.gauge("items_queued", "Items that wait to be pushed.")?,
             unanswered: new.gauge("items_unanswered", "Items pushed and not answered yet.")?,
@@ -63,6 +66,7 @@ impl State {
             accepted: new.counter("items_accepted_total", "Items accepted into the log.")?,
             duplicates: new.counter("items_duplicate_total", "Delivered items that repeated what was there.")?,
             trimmed: new.counter("items_trimmed_total", "Items that left the log because it was full.")?,
+            refused: new.counters("items_refused_total", "Delivered items refused by the trust file.", &["reason"])?,
             behind: new.counter("links_behind_total", "Clients told that they must ask again for everything.")?,
             pushed: new.counter("items_pushed_total", "Items pushed to clients.")?,
             pushed_bytes: new.counter("item_bytes_pushed_total", "Bytes of the items pushed to clients.")?,
@@ -83,6 +87,7 @@ impl State {
         set(&self.stale, snapshot.stale as u64);
         set(&self.subscriptions, snapshot.subscriptions as u64);
         set(&self.items, snapshot.items as u64);
+        set(&self.barred, snapshot.barred as u64);
         set(&self.head, snapshot.head);
         let shard = &snapshot.shard;
         set(&self.queued, shard.queued);
@@ -99,6 +104,9 @@ impl State {
         advance(&self.duplicates, engine.duplicates);
         advance(&self.trimmed, engine.trimmed);
         advance(&self.behind, engine.behind);
+        for (reason, count) in &engine.refused {
+            advance(&self.refused.with_label_values(&[*reason]), *count);
+        }
         for ((major, minor, status), count) in &engine.answered {
             advance(&self.messages.with_label_values(&[*major, *minor, *status]), *count);
         }

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// The folder of example documents.
-pub(super) fn examples() -> PathBuf {
+pub(crate) fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/examples")
 }
 
 /// A folder of the large data, which `DISTRIBUTARY_TEST_DATA` names. Without it a test cannot run: that is said, and
 /// under CI it is a failure.
-pub(super) fn large(folder: &str, test: &str) -> Option<PathBuf> {
+pub(crate) fn large(folder: &str, test: &str) -> Option<PathBuf> {
     let path = std::env::var_os("DISTRIBUTARY_TEST_DATA").map(|root| Path::new(&root).join(folder));
     let found = path.filter(|path| path.is_dir());
     if found.is_none() {
@@ -20,7 +20,7 @@ pub(super) fn large(folder: &str, test: &str) -> Option<PathBuf> {
 }
 
 /// Every file below a folder whose name ends so, in order.
-pub(super) fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
         let path = entry.unwrap().path();

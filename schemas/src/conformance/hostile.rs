@@ -198,6 +198,7 @@ fn p_6_types_take_no_more_memory_than_stated() {
     ] {
         assert!(2 * bytes <= STATED * elements, "{name}: {bytes} bytes for {elements} elements");
     }
+    assert!(2 * size_of::<crate::facts::SignatureFact>() <= STATED);
     // A bad part or an opaque message may be one empty element; the limit on parts bounds both by themselves.
     assert!(size_of::<Part>() + size_of::<crate::core::Message>() <= 1024);
 }

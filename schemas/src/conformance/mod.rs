@@ -6,7 +6,7 @@ mod c10_1_5;
 mod c10_2;
 mod c10_2_5;
 mod c11;
-mod data;
+pub(crate) mod data;
 mod expected;
 mod hostile;
 mod roundtrip;

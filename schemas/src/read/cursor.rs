@@ -169,7 +169,8 @@ impl<'a> Cursor<'a> {
         Ok(text.own(self.source))
     }
 
-    /// Character data, or, where there are child elements, the markup between the tags as it stands (D1).
+    /// Character data, or, where there are child elements, the markup between the tags as it stands (D1), but for
+    /// comments.
     pub(super) fn mixed(&mut self, element: &Element<'a>) -> Result<Option<ByteString>, Error> {
         let limit = self.limits.text_bytes;
         let mut text = Text::default();
@@ -186,7 +187,7 @@ impl<'a> Cursor<'a> {
             }
         }
         if markup {
-            text = Text::slice(&self.source[element.content..self.last.start]);
+            text = Text::markup(&self.source[element.content..self.last.start]);
         }
         Ok((text.len() > 0).then(|| text.own(self.source)))
     }

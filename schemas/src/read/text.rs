@@ -41,6 +41,33 @@ impl<'a> Text<'a> {
         Self { slice, built: None }
     }
 
+    /// The content of an element as it stands, without its comments: no signature covers them, so that anybody could put
+    /// one in.
+    pub(super) fn markup(content: &'a str) -> Self {
+        if memchr::memmem::find(content.as_bytes(), b"<!--").is_none() {
+            return Self::slice(content);
+        }
+        let mut text = Self::default();
+        let mut rest = content;
+        while let Some(at) = memchr::memchr(b'<', rest.as_bytes()) {
+            let (before, markup) = rest.split_at(at);
+            text.push_slice(before);
+            let end = match markup {
+                comment if comment.starts_with("<!--") => {
+                    rest = past(comment, "-->");
+                    continue;
+                }
+                data if data.starts_with("<![CDATA[") => past(data, "]]>"),
+                instruction if instruction.starts_with("<?") => past(instruction, "?>"),
+                tag => &tag[1..],
+            };
+            text.push_slice(&markup[..markup.len() - end.len()]);
+            rest = end;
+        }
+        text.push_slice(rest);
+        text
+    }
+
     /// The text itself, a slice of the document if it can be one.
     pub(super) fn own(self, source: &ByteString) -> ByteString {
         match self.built {
@@ -78,4 +105,9 @@ impl<'a> Text<'a> {
         let slice = self.slice;
         self.built.get_or_insert_with(|| slice.to_owned())
     }
+}
+
+/// What follows the end of a piece of markup, which in a well-formed document there is.
+fn past<'a>(markup: &'a str, end: &str) -> &'a str {
+    memchr::memmem::find(markup.as_bytes(), end.as_bytes()).map_or("", |at| &markup[at + end.len()..])
 }

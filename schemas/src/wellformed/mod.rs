@@ -18,7 +18,7 @@ pub use attributes::Attribute;
 pub(crate) use characters::{is_blank, is_blank_text, trim_blanks};
 pub(crate) use declaration::Declaration;
 pub use namespaces::{Namespaces, Resolved};
-pub(crate) use namespaces::{declared_prefix, split};
+pub(crate) use namespaces::{check_declaration, declared_prefix, split};
 pub use reader::{Reader, Token, TokenKind};
 pub(crate) use references::{attribute_value, push_lines};
 

@@ -233,7 +233,8 @@ fn undeclared(byte: usize) -> Fault {
     Fault::syntax(byte, "a prefix that is not declared")
 }
 
-fn check_declaration(prefix: &str, name: &str) -> Result<(), &'static str> {
+/// What is wrong with declaring this prefix as this namespace name.
+pub(crate) fn check_declaration(prefix: &str, name: &str) -> Result<(), &'static str> {
     match (prefix, name) {
         ("xmlns", _) => Err("the prefix xmlns declared"),
         ("xml", XML) => Ok(()),

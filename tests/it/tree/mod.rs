@@ -12,6 +12,7 @@ mod project;
 mod providers;
 mod replay;
 mod several;
+mod trust;
 
 use relay::config::{Asks, Config, Upstream};
 use relay::driver::Snapshot;

@@ -20,7 +20,8 @@ use super::{Authority, within};
 /// A server that can be stopped and started again on the same folder.
 pub struct TestServer {
     guid: ServerGuid,
-    config: Config,
+    /// Apart, so that the futures of tests stay small.
+    config: Box<Config>,
     folder: TempDir,
     running: Option<Running>,
 }
@@ -36,11 +37,11 @@ impl TestServer {
         let authority = Authority::shared();
         let files = authority.issue(guid.0, Role::Server);
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut config = Config {
+        let mut config = Box::new(Config {
             listen: Listen { quic: loopback, admin: loopback },
             identity: Identity { certificate: files.certificate, key: files.key, ca: authority.certificate() },
             ..Config::default()
-        };
+        });
         config.store.directory = folder.path().join("store");
         // Who does not answer is not waited for: it gets its items again.
         config.limits.drain_seconds = 0;

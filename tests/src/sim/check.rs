@@ -106,6 +106,8 @@ impl World {
                 Event::Retracted { .. } => "retracted",
                 Event::Rematched { .. } => "rematched",
                 Event::Left { .. } => "left",
+                Event::Regarded { .. } => "regarded",
+                Event::Refused { .. } => "refused",
                 Event::Registered { .. } => "registered",
                 Event::Ended { .. } => "ended",
                 Event::Assigned { .. } => "assigned",

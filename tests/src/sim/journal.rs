@@ -14,6 +14,8 @@ pub(super) fn came_and_went(event: &Event) -> (Option<Digest>, Option<Digest>) {
         Event::Retracted { replaced, .. } => (None, Some(*replaced)),
         Event::Left { digest } => (None, Some(*digest)),
         Event::Rematched { .. }
+        | Event::Regarded { .. }
+        | Event::Refused { .. }
         | Event::Registered { .. }
         | Event::Ended { .. }
         | Event::Assigned { .. }

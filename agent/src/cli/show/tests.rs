@@ -30,7 +30,7 @@ fn hostile() -> Item {
         patched: Some("\u{2028}".into()),
         reference: Some("https://example.org\nsignature: verified".into()),
         since: "2026-01-15T09:30:00Z".into(),
-        signature: "unverified",
+        signature: "not authorised: no Source \u{202e}\n  signature:  is it?".into(),
         signatures: 0,
         reasons: vec![because()],
     }
@@ -62,6 +62,7 @@ fn no_document_drives_the_terminal_or_forges_a_line() {
         source: None,
         id: Some(item.id),
         title: Some(item.title),
+        trust: None,
         reasons: Vec::new(),
         document: None,
         asset: None,

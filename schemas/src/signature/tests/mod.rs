@@ -1,0 +1,11 @@
+//! Clause 8.3: signatures, their canonical forms, and what must not pass for signed.
+
+mod canonical;
+mod documents;
+mod flips;
+mod hostile;
+mod oracle;
+mod refusals;
+mod signing;
+mod vectors;
+mod wrapping;
