@@ -70,14 +70,30 @@ fn read(source: &AssetSource) -> Result<Vec<(String, Asset)>, AssetsError> {
         source: error,
     })?;
     let fault = |fault: String| AssetsError::Parse { asset: source.name.clone(), path: path.to_owned(), fault };
-    if source.cargo_lock.is_some() {
-        let info = cargo_lock::read(&text, Some(&source.name)).map_err(|error| fault(error.to_string()))?;
-        return Ok(vec![(source.name.clone(), Asset { info, origin: Origin::Agent })]);
+    match source.cargo_lock {
+        Some(_) => of_lock(&source.name, &text).map_err(|error| fault(error.to_string())),
+        None => of_list(&source.name, &text).map_err(|error| fault(error.to_string())),
     }
-    let infos = list::read(&text).map_err(|error| fault(error.to_string()))?;
+}
+
+/// The asset of this name, from the text of its lock file.
+///
+/// # Errors
+/// Says where, and what is wrong there.
+pub fn of_lock(name: &str, text: &str) -> Result<Vec<(String, Asset)>, cargo_lock::Error> {
+    let info = cargo_lock::read(text, Some(name))?;
+    Ok(vec![(name.to_owned(), Asset { info, origin: Origin::Agent })])
+}
+
+/// Assets from the text of a list: of several, each has a name of its own after this one.
+///
+/// # Errors
+/// Says where, and what is wrong there.
+pub fn of_list(name: &str, text: &str) -> Result<Vec<(String, Asset)>, list::Error> {
+    let infos = list::read(text)?;
     let is_one = infos.len() == 1;
     let named = infos.into_iter().map(|info| {
-        let name = if is_one { source.name.clone() } else { format!("{}/{}", source.name, inventory::name_of(&info)) };
+        let name = if is_one { name.to_owned() } else { format!("{name}/{}", inventory::name_of(&info)) };
         (name, Asset { info, origin: Origin::Manual })
     });
     Ok(named.collect())

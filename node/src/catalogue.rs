@@ -18,7 +18,7 @@ use crate::ids::Position;
 use crate::records::{ItemRecord, Origin};
 
 /// An item of the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// What the log says of it.
     pub record: ItemRecord,
@@ -69,8 +69,15 @@ pub struct Inserted {
 pub struct Trimmed {
     /// Everything up to here.
     pub floor: Position,
-    /// Those of it that nothing had replaced.
-    pub current: Vec<(Position, ItemRecord)>,
+    /// What is gone, oldest first.
+    pub items: Vec<(Position, Item)>,
+}
+
+impl Trimmed {
+    /// What is gone though nothing had replaced it.
+    pub fn current(&self) -> impl Iterator<Item = (Position, &ItemRecord)> {
+        self.items.iter().filter(|(_, item)| item.current).map(|(position, item)| (*position, &item.record))
+    }
 }
 
 /// How an item goes to a subscriber.
@@ -180,21 +187,21 @@ impl Catalogue {
 
     /// Forgets the oldest items that may go until `keep` are left; `None` if there is none.
     pub fn trim(&mut self, keep: usize, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Trimmed> {
-        let (mut floor, mut current) = (None, Vec::new());
+        let mut items = Vec::new();
         while self.items.len() > keep
             && let Some(oldest) = self.items.first_entry().filter(|oldest| may_go(&oldest.get().record))
         {
             let (position, item) = oldest.remove_entry();
-            floor = Some(position);
             if self.digests.get(&item.record.digest) == Some(&position) {
                 self.digests.remove(&item.record.digest);
             }
             if item.current {
                 self.forget_current(position, &item.record);
-                current.push((position, item.record));
             }
+            items.push((position, item));
         }
-        Some(Trimmed { floor: floor?, current })
+        let floor = items.last()?.0;
+        Some(Trimmed { floor, items })
     }
 
     fn forget_current(&mut self, position: Position, record: &ItemRecord) {

@@ -12,11 +12,6 @@ impl Time {
         Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// This much earlier.
-    pub fn before(self, wait: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
-    }
-
     /// How long from `earlier` to here, zero if the clock went back.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

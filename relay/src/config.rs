@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use node::policy::Policy;
+use node::{engine, uplink};
+use schemas::guid::ServerGuid;
+use schemas::mark::Mark;
 use serde::{Deserialize, Serialize};
 
 pub use policy::{Collisions, Guid, PolicyTable};
@@ -281,7 +284,20 @@ impl Config {
             collisions: self.policy.collisions.into(),
             full_of_everything: self.policy.full_of_everything,
             combine: Duration::from_millis(self.policy.combine_milliseconds),
-            ..Policy::default()
+        }
+    }
+
+    /// The bounds, as the engine of this server takes them, below these.
+    pub fn engine(&self, server: ServerGuid, upstreams: Vec<uplink::Config>, entropy: u64) -> engine::Config {
+        engine::Config {
+            items_max: self.limits.items_max,
+            item_bytes_max: self.limits.document_bytes as usize - engine::ENVELOPE_BYTES_MAX,
+            lease: self.lease(),
+            transit: self.transit(),
+            mark: Mark::of(server.0),
+            entropy,
+            upstreams,
+            ..engine::Config::new(server)
         }
     }
 

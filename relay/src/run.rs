@@ -12,7 +12,7 @@ use link::close::CloseCode;
 use link::endpoint::Server;
 use link::identity::Identity;
 use link::limits::LinkLimits;
-use node::engine::{self, Engine};
+use node::engine::Engine;
 use node::policy::Policy;
 use node::shard::{self, Shard};
 use node::uplink;
@@ -168,16 +168,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let (uplinks, upstreams): (Vec<Uplink>, Vec<uplink::Config>) = prepared?.into_iter().unzip();
     let (store, recovered) = Store::open(disk, options, clock::random_128())?;
     let reader = store.reader();
-    let engine_config = engine::Config {
-        items_max: config.limits.items_max,
-        item_bytes_max: config.limits.document_bytes as usize - engine::ENVELOPE_BYTES_MAX,
-        lease: config.lease(),
-        transit: config.transit(),
-        mark,
-        entropy: clock::random_64(),
-        upstreams,
-        ..engine::Config::new(guid)
-    };
+    let engine_config = config.engine(guid, upstreams, clock::random_64());
     let engine = Engine::recover(engine_config, config.policy(), recovered, clock::now())
         .map_err(|damage| StartError::Damaged { directory: config.store.directory.clone(), damage })?;
     tracing::info!(

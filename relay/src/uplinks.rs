@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Upstream};
+use crate::config::Upstream;
 use crate::driver::Input;
 use crate::reach;
 
@@ -66,27 +66,7 @@ impl Uplink {
 
     /// As the engine takes it.
     pub(crate) fn config(&self, upstream: &Upstream) -> uplink::Config {
-        uplink::Config {
-            server: self.hop.server,
-            client: self.hop.client,
-            realm: match upstream.realm {
-                config::Realm::Same => uplink::Realm::Same,
-                config::Realm::Foreign => uplink::Realm::Foreign,
-            },
-            ask: match upstream.ask {
-                config::Ask::Everything => uplink::Ask::Everything,
-                config::Ask::Names => uplink::Ask::Names,
-                config::Ask::Elements => uplink::Ask::Elements,
-            },
-            granularity: match upstream.granularity {
-                config::Granularity::Vendor => topology::want::Granularity::Vendor,
-                config::Granularity::Product => topology::want::Granularity::Product,
-                config::Granularity::Version => topology::want::Granularity::Version,
-            },
-            registrants_min: upstream.registrants_min as usize,
-            delay_max: upstream.delay(),
-            hold: upstream.hold(),
-        }
+        upstream.asks().uplink(self.hop.server, self.hop.client)
     }
 
     /// The count of what crosses its socket.

@@ -11,6 +11,7 @@ mod million;
 mod reach;
 mod reports;
 mod rows;
+mod scenarios;
 mod shapes;
 mod simulation;
 mod sources;

@@ -7,8 +7,9 @@ use topology::matching::covers;
 use topology::subscriptions::Subscription;
 
 use super::plan::Plan;
+use super::register::seen_row;
 use super::{Action, Engine, ReplyTo};
-use crate::catalogue::Trimmed;
+use crate::catalogue::{Item, Trimmed};
 use crate::ids::{ExchangeId, LinkId, Position, Time};
 use crate::records::{ItemRecord, Origin};
 use crate::shard;
@@ -21,16 +22,7 @@ impl Engine {
     /// When the oldest item may go that is over the bound.
     pub(super) fn trims_at(&self) -> Option<Time> {
         let (_, oldest) = self.catalogue.iter().next().filter(|_| self.is_over_bound())?;
-        let at = oldest.record.accepted.after(self.config.transit);
-        let waits = self.deadlines.first().filter(|_| at > self.kept_since());
-        Some(waits.map_or(at, |(until, _)| at.max(*until)))
-    }
-
-    /// What was here when the oldest document was put aside is part of its answer, and stays until that is given.
-    fn kept_since(&self) -> Time {
-        let longest = self.policy.combine.max(super::parked::ONCE_WAIT);
-        let oldest = self.deadlines.first().map(|(until, _)| until.before(longest));
-        oldest.unwrap_or(self.now)
+        Some(oldest.record.accepted.after(self.config.transit))
     }
 
     fn is_over_bound(&self) -> bool {
@@ -42,7 +34,7 @@ impl Engine {
         if self.broken.is_some() || self.trims_at().is_none_or(|at| at > self.now) {
             return;
         }
-        let (before, through) = (self.catalogue.len(), self.kept_since());
+        let (before, through) = (self.catalogue.len(), self.now);
         let transit = self.config.transit;
         let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
         let Some(trimmed) = self.catalogue.trim(self.config.items_max, may_go) else { return };
@@ -52,7 +44,8 @@ impl Engine {
             catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)
         });
         let floor = trimmed.floor;
-        let writes = vec![Write::Trim { below: floor.0 + 1 }, super::recover::floor_row(floor)];
+        let mut writes = vec![Write::Trim { below: floor.0 + 1 }, super::recover::floor_row(floor)];
+        writes.extend(self.seen_rows(&trimmed));
         self.store(Plan { writes, ..Plan::default() });
         self.cut_lists(&trimmed);
         for shard in 0..self.config.shards {
@@ -60,6 +53,15 @@ impl Engine {
         }
         let lacking = self.answers_lacking(&trimmed);
         lacking.into_iter().for_each(|link| self.is_behind(link, floor));
+    }
+
+    /// The records of what is trimmed said what was delivered already, also after a restart.
+    fn seen_rows(&self, trimmed: &Trimmed) -> impl Iterator<Item = Write> {
+        trimmed.items.iter().filter_map(|(_, Item { record, .. })| {
+            let (Origin::Client(client), Some(id)) = (record.origin, record.message_id) else { return None };
+            let key = (client, id);
+            self.seen.contains_key(&key).then(|| seen_row(key, record.digest, record.accepted))
+        })
     }
 
     /// A lane had not looked yet at all that was trimmed. What has its items on the way to it, or answered, misses nothing.
@@ -78,20 +80,21 @@ impl Engine {
     /// Links with an answer under way that something trimmed belongs to.
     fn answers_lacking(&self, trimmed: &Trimmed) -> BTreeSet<LinkId> {
         let mut lacking = BTreeSet::new();
-        for (position, record) in &trimmed.current {
+        for (position, record) in trimmed.current() {
             let asks_for = |ask: &Subscription| covers(&ask.interest, record.reach.affected());
             let lacks =
-                |(asks, snapshot): &(Arc<[Subscription]>, Position)| position <= snapshot && asks.iter().any(asks_for);
+                |(asks, snapshot): &(Arc<[Subscription]>, Position)| position <= *snapshot && asks.iter().any(asks_for);
             lacking.extend(self.answers.iter().filter(|(_, answer)| lacks(answer)).map(|((link, _), _)| *link));
         }
         lacking
     }
 
+    /// What was trimmed is on its upstream's list: as an entry, or as content that came in an entry's place.
     fn cut_lists(&mut self, trimmed: &Trimmed) {
-        for (_, record) in trimmed.current.iter().filter(|(_, record)| record.is_entry) {
-            if let Origin::Upstream(server) = record.origin
-                && let Some(uplink) = self.uplinks.get_mut(&server)
-            {
+        for (_, record) in trimmed.current() {
+            let Origin::Upstream(server) = record.origin else { continue };
+            let entry = record.subject.identity.as_ref().and_then(|identity| self.catalogue.current(identity, true));
+            if let Some(uplink) = self.uplinks.get_mut(&server).filter(|_| record.is_entry || entry.is_none()) {
                 uplink.cut_list();
             }
         }

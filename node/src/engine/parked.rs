@@ -22,6 +22,8 @@ pub(super) struct Parked {
     exchange: ExchangeId,
     intake: Box<Intake>,
     until: Time,
+    /// Up to where the log was trimmed when it was put aside.
+    floor: Position,
     /// Answers of upstreams that are still to come.
     left: usize,
 }
@@ -29,7 +31,7 @@ pub(super) struct Parked {
 /// Documents put aside at once; what comes beyond is answered with what is here, and gets the rest by its subscription.
 const PARKED_MAX: usize = 16_384;
 /// Who asks once gets no second answer, and waits also where others are answered at once.
-pub(super) const ONCE_WAIT: Duration = Duration::from_secs(2);
+const ONCE_WAIT: Duration = Duration::from_secs(2);
 
 /// What a document asks for now.
 #[derive(Default)]
@@ -50,16 +52,13 @@ impl Engine {
         exchange: ExchangeId,
         intake: Box<Intake>,
     ) -> Option<Box<Intake>> {
-        let mut asked = Asked::default();
-        if let Some(session) = self.sessions.get(&link).filter(|_| self.is_local()) {
-            self.collect(&Speaker::new(link, session.client, intake.spelling), true, &intake.part, &mut asked);
-        }
+        let asked = self.asked_in(link, &intake);
         if asked.interests.is_empty() && !asked.list {
             return Some(intake);
         }
         let wait = if asked.once { self.policy.combine.max(ONCE_WAIT) } else { self.policy.combine };
         let until = now.after(wait);
-        let missing = self.missing(&asked);
+        let missing = self.missing(&asked, Position(0));
         self.totals.cache_hits += u64::from(missing.is_empty());
         self.totals.cache_misses += u64::from(!missing.is_empty());
         if missing.is_empty() {
@@ -69,7 +68,8 @@ impl Engine {
         let left = self.fetch(now, &missing, waits.then_some(until));
         if left > 0 {
             let id = self.next_parked;
-            self.parked.insert(id, Parked { link, exchange, intake, until, left });
+            let floor = self.catalogue.floor();
+            self.parked.insert(id, Parked { link, exchange, intake, until, floor, left });
             self.deadlines.insert((until, id));
             self.next_parked = ParkedId(id.0 + 1);
             self.turn_all(now, &missing);
@@ -84,13 +84,13 @@ impl Engine {
         self.parked.len()
     }
 
-    /// What is asked for and not here, by upstream that may have it.
-    fn missing(&self, asked: &Asked) -> Vec<(ServerGuid, Kind, Want)> {
+    /// What is asked for and not here, by upstream that may have it; of what was trimmed, what was after `floor`.
+    fn missing(&self, asked: &Asked, floor: Position) -> Vec<(ServerGuid, Kind, Want)> {
         let mut missing = Vec::new();
         let live = |uplink: &&Uplink| uplink.halted().is_none();
         let lists = self.uplinks.values().filter(live).filter(|uplink| asked.list && !uplink.has_list());
         missing.extend(lists.map(|uplink| (uplink.config().server, Kind::List, Want::Everything)));
-        if asked.list && self.catalogue.is_trimmed() {
+        if asked.list && self.catalogue.is_trimmed() && self.catalogue.floor() > floor {
             // A mirror makes the list of the content.
             let mirrors = self.uplinks.values().filter(live).filter(|uplink| uplink.asks() == Ask::Everything);
             missing.extend(mirrors.map(|uplink| (uplink.config().server, Kind::Refetch, Want::Everything)));
@@ -100,7 +100,7 @@ impl Engine {
             let was_trimmed = || {
                 *trimmed.get_or_init(|| {
                     let once = [ask(interest.clone(), Mode::Full)];
-                    self.catalogue.misses(&once, Position(0))
+                    self.catalogue.misses(&once, floor)
                 })
             };
             for uplink in self.uplinks.values().filter(live) {
@@ -166,8 +166,14 @@ impl Engine {
     }
 
     fn take_up(&mut self, now: Time, id: ParkedId) {
-        let Some(Parked { link, exchange, intake, until, .. }) = self.parked.remove(&id) else { return };
+        let Some(Parked { link, exchange, intake, until, floor, .. }) = self.parked.remove(&id) else { return };
         self.deadlines.remove(&(until, id));
+        if self.catalogue.floor() > floor {
+            // What was here when it was put aside and is not any more comes by its subscription.
+            let missing = self.missing(&self.asked_in(link, &intake), floor);
+            self.fetch(now, &missing, None);
+            self.turn_all(now, &missing);
+        }
         self.carry_out_document(now, link, exchange, &intake);
     }
 
@@ -183,6 +189,14 @@ impl Engine {
             self.deadlines.remove(&deadline);
             self.parked.remove(&deadline.1);
         }
+    }
+
+    fn asked_in(&self, link: LinkId, intake: &Intake) -> Asked {
+        let mut asked = Asked::default();
+        if let Some(session) = self.sessions.get(&link).filter(|_| self.is_local()) {
+            self.collect(&Speaker::new(link, session.client, intake.spelling), true, &intake.part, &mut asked);
+        }
+        asked
     }
 
     /// What those ask for whom a document speaks. What one below a local server asked for, that has asked for itself.

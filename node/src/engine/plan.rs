@@ -13,7 +13,7 @@ use super::reports::Report;
 use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
 use crate::answer::Answer;
-use crate::ids::{LinkId, Position, Resume, Ticket, Time};
+use crate::ids::{ExchangeId, LinkId, Position, Resume, Ticket, Time};
 use crate::records::ItemRecord;
 use crate::store::Write;
 use crate::uplink::{self, Assigned, Gone};
@@ -45,6 +45,8 @@ pub(super) struct Plan {
     pub(super) renamed: Vec<ClientGuid>,
     /// What an upstream calls this node then.
     pub(super) assigned: Option<(ServerGuid, Assigned)>,
+    /// The exchange with an upstream that goes out then.
+    pub(super) opens: Option<(ServerGuid, ExchangeId)>,
     /// What an upstream is told then.
     pub(super) upward: Option<Upward>,
 }
@@ -106,6 +108,9 @@ impl Engine {
             && let Some(uplink) = self.uplinks.get_mut(&server)
         {
             uplink.set_assigned(assigned);
+        }
+        if let Some((server, exchange)) = plan.opens {
+            self.open_above(server, exchange);
         }
         plan.gone.iter().for_each(|gone| self.report_gone(self.now, gone));
         plan.renamed.into_iter().for_each(|client| self.report_state(self.now, client));

@@ -117,6 +117,7 @@ impl Engine {
             }
         }
         for uplink in self.uplinks.values_mut() {
+            uplink.forget_other_realm(&mut writes);
             // What it lists is read off the log, as far as that says who listed it.
             let others = self.catalogue.has_entries_of_others(Origin::Upstream(uplink.config().server));
             if others || self.catalogue.is_trimmed() {

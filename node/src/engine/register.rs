@@ -111,8 +111,7 @@ impl Engine {
     pub(super) fn note_seen(&mut self, now: Time, said: &Said<'_>, plan: &mut Plan) {
         let Some(id) = &said.hop.message_id else { return };
         let key = (said.speaker.author(), id.value);
-        let seen = Seen { digest: said.digest.0, at: now.0 };
-        plan.writes.push(Write::Put { table: Table::Seen, key: seen_key(key.0, key.1), value: seen.encode() });
+        plan.writes.push(seen_row(key, said.digest, now));
         plan.seen.push((key, said.digest));
         self.remember(now, key, said.digest);
     }
@@ -177,6 +176,11 @@ impl Engine {
             self.forgotten.push(key);
         }
     }
+}
+
+pub(super) fn seen_row((author, id): (ClientGuid, MessageId), digest: Digest, at: Time) -> Write {
+    let seen = Seen { digest: digest.0, at: at.0 };
+    Write::Put { table: Table::Seen, key: seen_key(author, id), value: seen.encode() }
 }
 
 fn interests(meaning: &Meaning) -> usize {

@@ -11,7 +11,7 @@ use super::plan::{Plan, Upward};
 use super::{Action, Engine};
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::client::Via;
-use crate::ids::Time;
+use crate::ids::{ExchangeId, Time};
 use crate::intake::{Body, Hop, Intake, IntakePart, Orders, Refusal};
 use crate::records::Origin;
 use crate::uplink::{self, Effects, Uplink};
@@ -75,10 +75,11 @@ impl Engine {
     }
 
     fn carry_out_effects(&mut self, now: Time, server: ServerGuid, effects: Effects) {
-        let Effects { actions, writes, ready, tell_again, report_again, renamed, assigned } = effects;
-        if !writes.is_empty() && self.broken.is_none() {
-            let assigned = assigned.map(|assigned| (server, assigned));
-            self.store(Plan { writes, assigned, ..Plan::default() });
+        let Effects { actions, writes, opens, ready, tell_again, report_again, renamed, assigned } = effects;
+        let assigned = assigned.map(|assigned| (server, assigned));
+        let opens = opens.map(|exchange| (server, exchange));
+        if self.broken.is_none() && !(writes.is_empty() && opens.is_none()) {
+            self.store(Plan { writes, assigned, opens, ..Plan::default() });
         }
         renamed.into_iter().for_each(|renamed| self.renamed_above(renamed));
         for action in actions {
@@ -94,6 +95,12 @@ impl Engine {
             self.report_everything(server);
         }
         self.unpark(now, ready);
+    }
+
+    /// That an upstream may be told something is durable: it is told.
+    pub(super) fn open_above(&mut self, server: ServerGuid, exchange: ExchangeId) {
+        let action = self.uplinks.get_mut(&server).and_then(|uplink| uplink.may_open(exchange));
+        self.actions.extend(action.map(|action| Action::Uplink(server, action)));
     }
 
     /// Carries out a Delivery of an upstream; it is answered when it is stored.
@@ -169,7 +176,7 @@ impl Engine {
                 let before = plan.items.len();
                 self.deliver(now, Origin::Upstream(server), hop, item, false, plan)?;
                 if plan.items.len() == before {
-                    self.listed_too(now, server, item);
+                    self.announced_too(now, server, item);
                 }
                 Ok(())
             }

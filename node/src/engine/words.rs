@@ -18,11 +18,12 @@ use crate::records::Origin;
 use crate::uplink::{Ask, Uplink};
 
 impl Engine {
-    /// An entry of an upstream's catalogue has come: what it names may be asked for, if somebody below waits for it.
+    /// Something of an upstream has come, an entry of its catalogue or content: what it names may be asked for, if
+    /// somebody below waits for it.
     pub(super) fn announced(&mut self, now: Time, position: Position) {
         let Some(catalogue::Item { record, .. }) = self.catalogue.get(position) else { return };
         let Origin::Upstream(server) = record.origin else { return };
-        if !record.is_entry {
+        if self.uplinks.get(&server).is_none_or(|uplink| !uplink.uses_words()) {
             return;
         }
         let (subject, reach) = (record.subject.clone(), record.reach.clone());
@@ -30,18 +31,18 @@ impl Engine {
         self.turn(now, server);
     }
 
-    /// An upstream lists what is here by another: it may be asked for that as well.
-    pub(super) fn listed_too(&mut self, now: Time, server: ServerGuid, item: &Item) {
-        let Some(identity) = item.subject.identity.clone().filter(|_| item.is_entry) else { return };
-        let latest = self.latest.get(&(identity, true)).map(|latest| latest.reach.clone());
+    /// An upstream has sent what is here by another: it may be asked for that as well.
+    pub(super) fn announced_too(&mut self, now: Time, server: ServerGuid, item: &Item) {
+        let Some(identity) = item.subject.identity.clone() else { return };
+        let latest = self.latest.get(&(identity, item.is_entry)).map(|latest| latest.reach.clone());
         self.learn(now, server, &item.subject, &latest.unwrap_or_else(|| Reach::of(&item.subject)));
     }
 
     fn learn(&mut self, now: Time, server: ServerGuid, subject: &Subject, reach: &Reach) {
-        let Some(uplink) = self.uplinks.get_mut(&server) else { return };
+        let Some(uplink) = self.uplinks.get_mut(&server).filter(|uplink| uplink.uses_words()) else { return };
         let words = words_of(uplink, subject);
         for (word, keys) in &words {
-            uplink.words_mut().insert(word.clone(), keys.clone(), reach.clone());
+            uplink.words_mut().insert(word, keys, reach);
         }
         let is_critical = subject.class == Class::Critical;
         words.iter().for_each(|(word, _)| self.tell_word(now, server, word, is_critical));
@@ -51,10 +52,9 @@ impl Engine {
     pub(super) fn learn_words(&self, uplink: &mut Uplink) {
         uplink.words_mut().clear();
         let own = Origin::Upstream(uplink.config().server);
-        let entries = self.catalogue.iter().filter(|(_, item)| item.record.is_entry && item.record.origin == own);
-        for (_, item) in entries {
+        for (_, item) in self.catalogue.iter().filter(|(_, item)| item.record.origin == own) {
             for (word, keys) in words_of(uplink, &item.record.subject) {
-                uplink.words_mut().insert(word, keys, item.record.reach.clone());
+                uplink.words_mut().insert(&word, &keys, &item.record.reach);
             }
         }
     }

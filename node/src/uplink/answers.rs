@@ -98,11 +98,11 @@ impl Uplink {
             // It remembers this node otherwise than this node does: what nobody wants any more must end there, too.
             self.clearing = behind;
             self.forget(now, effects);
+            effects.writes.push(self.put_realm());
             effects.report_again = true;
         } else {
             // What was asked for before a restart and is not wanted any more is to end.
-            let asked: Vec<Want> = self.asked.iter().cloned().collect();
-            asked.iter().for_each(|want| self.place(now, want, false));
+            self.place_each(now, self.asked.union(&self.unsure).cloned().collect(), false);
         }
         self.reports.try_again();
         if let Some(policy) = policy
@@ -125,6 +125,7 @@ impl Uplink {
         self.synchronised = false;
         self.held_back.clear();
         self.running = None;
+        self.refetch_again.clear();
         self.stop_telling();
         effects.ready.extend(self.waiting.settle_all());
         self.place_all(now);
@@ -136,6 +137,7 @@ impl Uplink {
         self.resume = None;
         self.has_catalog = false;
         self.asked.clear();
+        self.unsure.clear();
         self.ending.clear();
         self.place_all(now);
     }
@@ -195,6 +197,7 @@ impl Uplink {
             Step::Ask(wants) if counts => {
                 for want in wants {
                     effects.writes.push(self.put_asked(&want));
+                    self.unsure.remove(&want);
                     self.asked.insert(want.clone());
                     effects.ready.extend(self.waiting.settle(Kind::Ask, &want));
                     self.place(now, &want, false);
@@ -202,18 +205,19 @@ impl Uplink {
             }
             Step::Refetch(wants) => {
                 for want in wants {
-                    self.refetch.remove(&want);
-                    effects.writes.push(self.delete_refetch(&want));
+                    if !self.refetch_again.remove(&want) {
+                        self.refetch.remove(&want);
+                        effects.writes.push(self.delete_refetch(&want));
+                    }
                     effects.ready.extend(self.waiting.settle(Kind::Refetch, &want));
                 }
             }
             Step::End(wants) if counts => {
-                for want in wants {
-                    effects.writes.push(self.delete_asked(&want));
-                    self.asked.remove(&want);
-                    self.place(now, &want, false);
-                }
+                self.is_not_there(&wants, effects);
+                wants.iter().for_each(|want| self.place(now, want, false));
             }
+            // Refused: as if it had not been asked.
+            Step::Ask(wants) if !running.accepted => self.is_not_there(&wants, effects),
             Step::Clear => self.clearing &= !counts,
             Step::Leave => self.left(effects),
             Step::Catalog | Step::Ask(_) | Step::End(_) => {
@@ -221,6 +225,13 @@ impl Uplink {
                     self.place_all(now);
                 }
             }
+        }
+    }
+
+    fn is_not_there(&mut self, wants: &[Want], effects: &mut Effects) {
+        for want in wants {
+            effects.writes.push(self.delete_asked(want));
+            self.unsure.remove(want);
         }
     }
 

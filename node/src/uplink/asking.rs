@@ -39,8 +39,7 @@ impl Uplink {
         }
         if word == &Want::Everything || wants.contains(&Want::Everything) || before.contains(&Want::Everything) {
             // Everything covers the rest, or does so no more.
-            let others: Vec<Want> = self.counts.keys().chain(&self.asked).cloned().collect();
-            others.iter().for_each(|want| self.place(now, want, at_once));
+            self.place_each(now, self.known(), at_once);
         }
     }
 
@@ -64,21 +63,26 @@ impl Uplink {
         id: ParkedId,
         writes: &mut Vec<Write>,
     ) -> bool {
-        let is_first = self.waiting.add(kind, want, id) && !self.is_under_way(kind, want);
+        let under_way = self.is_under_way(kind, want);
+        let is_first = self.waiting.add(kind, want, id) && !under_way;
         match kind {
             Kind::Ask => self.place(now, want, false),
+            Kind::Refetch | Kind::List if under_way => {}
             Kind::Refetch | Kind::List => self.fetch(kind, want, writes),
         }
         is_first
     }
 
     /// What was here and was trimmed is asked for again: durable, as who asked is answered without it, now or when his
-    /// time is over.
+    /// time is over. What a fetch that is under way has brought may be gone again by now.
     pub(crate) fn fetch(&mut self, kind: Kind, want: &Want, writes: &mut Vec<Write>) {
         match kind {
             // By the subscription of who asks.
             Kind::Ask => {}
             Kind::Refetch => {
+                if self.is_under_way(kind, want) {
+                    self.refetch_again.insert(want.clone());
+                }
                 if self.refetch.insert(want.clone()) {
                     writes.push(self.put_refetch(want));
                 }
@@ -111,8 +115,8 @@ impl Uplink {
     /// Puts a want where it belongs: due, held, or ending.
     pub(super) fn place(&mut self, now: Time, want: &Want, at_once: bool) {
         let wanted = self.is_wanted(want);
-        let asked = self.asked.contains(want);
-        if wanted || !asked {
+        let is_there = self.asked.contains(want) || self.unsure.contains(want);
+        if wanted || !is_there {
             self.ending.remove(want);
         } else {
             self.ending.entry(want.clone()).or_insert_with(|| now.after(self.config.hold.max(HOLD_MIN)));
@@ -217,22 +221,46 @@ impl Uplink {
     fn open(&mut self, step: Step, effects: &mut Effects) {
         let exchange = ExchangeId(self.next_exchange);
         self.next_exchange += 1;
-        let action = match &step {
+        let action = self.say(exchange, &step);
+        for want in step.changes() {
+            self.asked.remove(want);
+            if self.unsure.insert(want.clone()) {
+                effects.writes.push(self.put_unsure(want));
+            }
+        }
+        if matches!(step, Step::Leave) {
+            effects.writes.extend(self.delete_held());
+        }
+        let mut unsent = Some(action);
+        if step.changes_what_stands() {
+            effects.opens = Some(exchange);
+        } else {
+            effects.actions.extend(unsent.take());
+        }
+        self.running = Some(Running { exchange, step, unsent, accepted: false });
+    }
+
+    fn say(&mut self, exchange: ExchangeId, step: &Step) -> Action {
+        let draft = match step {
             Step::Catalog => {
                 self.list_cut = false;
-                Action::Open(exchange, vec![draft(Major::Request, Some(Minor::Catalog), &[])])
+                draft(Major::Request, Some(Minor::Catalog), &[])
             }
             Step::Ask(wants) => {
                 wants.iter().for_each(|want| _ = self.due.remove(want));
                 self.batch = None;
-                Action::Open(exchange, vec![draft(Major::Request, Some(Minor::Full), wants)])
+                draft(Major::Request, Some(Minor::Full), wants)
             }
-            Step::Refetch(wants) => Action::Open(exchange, vec![draft(Major::Request, None, wants)]),
-            Step::End(wants) => Action::Open(exchange, vec![draft(Major::Register, Some(Minor::End), wants)]),
-            Step::Clear | Step::Leave => Action::Open(exchange, vec![draft(Major::Register, Some(Minor::End), &[])]),
+            Step::Refetch(wants) => draft(Major::Request, None, wants),
+            Step::End(wants) => draft(Major::Register, Some(Minor::End), wants),
+            Step::Clear | Step::Leave => draft(Major::Register, Some(Minor::End), &[]),
         };
-        self.running = Some(Running { exchange, step, accepted: false });
-        effects.actions.push(action);
+        Action::Open(exchange, vec![draft])
+    }
+
+    /// It is durable that the upstream may be told this: what it is told, if the exchange is still under way.
+    pub(crate) fn may_open(&mut self, exchange: ExchangeId) -> Option<Action> {
+        self.running.as_mut().filter(|running| running.exchange == exchange)?.unsent.take()
     }
 
     /// Nothing is under way, and nothing is to be asked now: what the lane brought counts as held.
@@ -247,8 +275,16 @@ impl Uplink {
     }
 
     pub(super) fn place_all(&mut self, now: Time) {
-        let all: BTreeSet<Want> = self.counts.keys().chain(&self.asked).cloned().collect();
-        all.iter().for_each(|want| self.place(now, want, true));
+        self.place_each(now, self.known(), true);
+    }
+
+    /// Whatever is wanted, or is there, or may be.
+    fn known(&self) -> BTreeSet<Want> {
+        self.counts.keys().chain(&self.asked).chain(&self.unsure).cloned().collect()
+    }
+
+    pub(super) fn place_each(&mut self, now: Time, wants: BTreeSet<Want>, at_once: bool) {
+        wants.iter().for_each(|want| self.place(now, want, at_once));
     }
 
     /// The upstream refused to give more than a list: from now on single elements of it are asked for.

@@ -161,6 +161,8 @@ pub(crate) struct Effects {
     pub(crate) actions: Vec<Action>,
     /// To be made durable.
     pub(crate) writes: Vec<Write>,
+    /// The exchange that may go out when the writes are durable.
+    pub(crate) opens: Option<ExchangeId>,
     /// Requests that waited for what was settled; they are looked at when the writes are durable.
     pub(crate) ready: Vec<ParkedId>,
     /// How this upstream is asked has changed: what is wanted of it is to be told anew.
@@ -183,6 +185,8 @@ pub struct Uplink {
     resume: Option<Resume>,
     /// Durable: what the upstream has, with its answer stored.
     asked: BTreeSet<Want>,
+    /// Durable: what the upstream may have: it was told, and has not answered.
+    unsure: BTreeSet<Want>,
     /// Durable: whether it has the standing Request:Catalog.
     has_catalog: bool,
     /// Whether some of its list was trimmed here since.
@@ -213,12 +217,16 @@ pub struct Uplink {
     batch: Option<Time>,
     /// Durable: to be fetched once more, as it was trimmed here.
     refetch: BTreeSet<Want>,
+    /// Those of it that are to be fetched again after the fetch that is under way.
+    refetch_again: BTreeSet<Want>,
     waiting: Waiting,
     words: Words,
     reports: Reports,
     telling: Option<Telling>,
     /// Durable.
     assigned: Option<Assigned>,
+    /// What is durable was asked for while the upstream was of another realm.
+    other_realm: bool,
     path: Vec<Mark>,
     leaving: bool,
     /// State of the generator of delays.
@@ -230,6 +238,8 @@ pub struct Uplink {
 struct Running {
     exchange: ExchangeId,
     step: Step,
+    /// What is said in it, until what it may change there is durable here.
+    unsent: Option<Action>,
     accepted: bool,
 }
 
@@ -250,6 +260,19 @@ enum Step {
 }
 
 impl Step {
+    /// What the upstream will have, or have no longer, if it succeeds.
+    fn changes(&self) -> &[Want] {
+        match self {
+            Self::Ask(wants) | Self::End(wants) => wants,
+            Self::Catalog | Self::Refetch(_) | Self::Clear | Self::Leave => &[],
+        }
+    }
+
+    /// Whether the upstream will count on less or more than before, so that nothing here may count on the contrary.
+    fn changes_what_stands(&self) -> bool {
+        matches!(self, Self::Ask(_) | Self::End(_) | Self::Clear | Self::Leave)
+    }
+
     /// Whether content comes in its answer, for which pushes wait their turn.
     fn brings_items(&self) -> bool {
         matches!(self, Self::Catalog | Self::Ask(_) | Self::Refetch(_))
@@ -263,6 +286,7 @@ impl Uplink {
             config,
             resume: None,
             asked: BTreeSet::new(),
+            unsure: BTreeSet::new(),
             has_catalog: false,
             list_cut: false,
             lists: false,
@@ -281,11 +305,13 @@ impl Uplink {
             ending: BTreeMap::new(),
             batch: None,
             refetch: BTreeSet::new(),
+            refetch_again: BTreeSet::new(),
             waiting: Waiting::default(),
             words: Words::default(),
             reports: Reports::default(),
             telling: None,
             assigned: None,
+            other_realm: false,
             path: Vec::new(),
             leaving: false,
             entropy,

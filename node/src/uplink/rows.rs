@@ -5,7 +5,7 @@ use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, ServerGuid};
 use topology::want::Want;
 
-use super::{Ask, Assigned, Gone, Uplink};
+use super::{Ask, Assigned, Gone, Realm, Uplink};
 use crate::ids::{Position, Resume, Time};
 use crate::records::Damaged;
 use crate::store::{Table, Write};
@@ -16,8 +16,9 @@ const RESUME: u8 = 0;
 const CATALOG: u8 = 1;
 /// That it refused more than a list and single elements.
 const FALLEN_BACK: u8 = 2;
-/// A want that it has.
+/// A want that it has; with a value, one that it may have.
 const ASKED: u8 = 3;
+const UNSURE: &[u8] = b"?";
 /// That it was told everything of those below.
 const TOLD: u8 = 4;
 /// A client that is gone, which it was not told yet.
@@ -26,6 +27,9 @@ const GONE: u8 = 5;
 const ASSIGNED: u8 = 6;
 /// A want to be fetched once more.
 const REFETCH: u8 = 7;
+
+/// Whose realm the upstream was when it was last asked.
+const REALM: u8 = 8;
 
 /// The upstream that a row belongs to.
 pub(crate) fn server_of(key: &[u8]) -> Result<ServerGuid, Damaged> {
@@ -62,6 +66,10 @@ impl Uplink {
         self.put(ASKED, &want.encode(), Bytes::new())
     }
 
+    pub(super) fn put_unsure(&self, want: &Want) -> Write {
+        self.put(ASKED, &want.encode(), Bytes::from_static(UNSURE))
+    }
+
     pub(super) fn delete_asked(&self, want: &Want) -> Write {
         self.delete(ASKED, &want.encode())
     }
@@ -84,6 +92,11 @@ impl Uplink {
 
     pub(super) fn put_fallen_back(&self) -> Write {
         self.put(FALLEN_BACK, &[], Bytes::new())
+    }
+
+    pub(super) fn put_realm(&self) -> Write {
+        let foreign = self.config.realm == Realm::Foreign;
+        self.put(REALM, &[], Bytes::copy_from_slice(&[u8::from(foreign)]))
     }
 
     pub(super) fn put_told(&self) -> Write {
@@ -121,7 +134,7 @@ impl Uplink {
 
     /// Everything that counts on what the upstream is believed to have: it is to be asked for anew.
     pub(super) fn delete_held(&self) -> Vec<Write> {
-        let asked = self.asked.iter().map(|want| self.delete_asked(want));
+        let asked = self.asked.union(&self.unsure).map(|want| self.delete_asked(want));
         asked.chain([self.delete(RESUME, &[]), self.delete_catalog()]).collect()
     }
 
@@ -129,8 +142,16 @@ impl Uplink {
     pub(super) fn delete_all(&self) -> Vec<Write> {
         let gone = self.reports.gone().map(|client| self.delete_gone(client));
         let refetch = self.refetch.iter().map(|want| self.delete_refetch(want));
-        let rest = [FALLEN_BACK, TOLD, ASSIGNED].map(|kind| self.delete(kind, &[]));
+        let rest = [FALLEN_BACK, TOLD, ASSIGNED, REALM].map(|kind| self.delete(kind, &[]));
         self.delete_held().into_iter().chain(rest).chain(gone).chain(refetch).collect()
+    }
+
+    /// Forgets what was asked for while the upstream was of another realm: its names must not be said there now.
+    pub(crate) fn forget_other_realm(&mut self, writes: &mut Vec<Write>) {
+        if self.other_realm {
+            writes.extend(self.delete_all());
+            *self = Self::new(self.config.clone(), self.entropy);
+        }
     }
 
     /// Takes a row as the store holds it.
@@ -141,6 +162,7 @@ impl Uplink {
             RESUME => self.resume = Some(resume_of(value).ok_or_else(|| damaged("a position of another length"))?),
             CATALOG => self.has_catalog = true,
             FALLEN_BACK => self.ask = Ask::Elements,
+            ASKED if value == UNSURE => _ = self.unsure.insert(want_of(rest)?),
             ASKED => _ = self.asked.insert(want_of(rest)?),
             TOLD => self.reports.set_told(true),
             ASSIGNED => {
@@ -151,6 +173,7 @@ impl Uplink {
                 self.reports.set_gone(gone_of(value).ok_or_else(|| damaged("a way of another length"))?);
             }
             REFETCH => _ = self.refetch.insert(want_of(rest)?),
+            REALM => self.other_realm = value != [u8::from(self.config.realm == Realm::Foreign)],
             _ => return Err(damaged("a key of an unknown kind")),
         }
         Ok(())

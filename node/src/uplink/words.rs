@@ -18,19 +18,22 @@ pub(crate) struct Words {
 pub(crate) struct Word {
     /// Every key that an interest in them may have.
     pub(crate) keys: Keys,
-    /// Whom the newest of them concerns.
+    /// Of an element, whom it concerns in any revision that was seen: the newest need not come last where two upstreams
+    /// send it. A name goes by its keys.
     pub(crate) reach: Reach,
 }
 
 impl Words {
-    /// Adds an entry under a word.
-    pub(crate) fn insert(&mut self, want: Want, keys: Keys, reach: Reach) {
-        for key in &keys {
+    /// Adds what speaks about a word.
+    pub(crate) fn insert(&mut self, want: &Want, keys: &Keys, reach: &Reach) {
+        for key in keys {
             self.by_key.entry(key.clone()).or_default().insert(want.clone());
         }
-        let word = self.words.entry(want).or_default();
-        word.keys.extend(keys);
-        word.reach = reach;
+        let word = self.words.entry(want.clone()).or_default();
+        word.keys.extend(keys.iter().cloned());
+        if matches!(want, Want::Element { .. }) {
+            word.reach = reach.join(&word.reach);
+        }
     }
 
     pub(crate) fn clear(&mut self) {

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use schemas::guid::{NotA128BitValue, ServerGuid};
+use node::uplink;
+use schemas::guid::{ClientGuid, NotA128BitValue, ServerGuid};
 use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, Identity, bad};
@@ -148,6 +149,39 @@ impl Default for Asks {
 pub(crate) type Fault = (&'static str, String, &'static str);
 
 impl Asks {
+    /// As the engine takes it: this upstream, asked so, by whoever is called so there.
+    pub fn uplink(&self, server: ServerGuid, client: ClientGuid) -> uplink::Config {
+        uplink::Config {
+            server,
+            client,
+            realm: match self.realm {
+                Realm::Same => uplink::Realm::Same,
+                Realm::Foreign => uplink::Realm::Foreign,
+            },
+            ask: match self.ask {
+                Ask::Everything => uplink::Ask::Everything,
+                Ask::Names => uplink::Ask::Names,
+                Ask::Elements => uplink::Ask::Elements,
+            },
+            granularity: match self.granularity {
+                Granularity::Vendor => topology::want::Granularity::Vendor,
+                Granularity::Product => topology::want::Granularity::Product,
+                Granularity::Version => topology::want::Granularity::Version,
+            },
+            registrants_min: self.registrants_min as usize,
+            delay_max: self.delay(),
+            hold: Duration::from_secs(self.hold_seconds),
+        }
+    }
+
+    /// The longest random delay before a new name is asked for.
+    fn delay(&self) -> Duration {
+        match self.realm {
+            Realm::Foreign => Duration::from_secs(self.delay_seconds),
+            Realm::Same => Duration::ZERO,
+        }
+    }
+
     /// The first value that makes no sense.
     pub(crate) fn check(&self) -> Result<(), Fault> {
         let names_only = self.realm == Realm::Foreign && self.ask == Ask::Names;
@@ -222,19 +256,6 @@ impl Upstream {
             key: self.key.clone().unwrap_or_else(|| own.key.clone()),
             ca: self.ca.clone().unwrap_or_else(|| own.ca.clone()),
         }
-    }
-
-    /// The longest random delay before a new name is asked for.
-    pub fn delay(&self) -> Duration {
-        match self.realm {
-            Realm::Foreign => Duration::from_secs(self.delay_seconds),
-            Realm::Same => Duration::ZERO,
-        }
-    }
-
-    /// How long an interest outlives the last client that had it.
-    pub fn hold(&self) -> Duration {
-        Duration::from_secs(self.hold_seconds)
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::data::Reason;
 use super::journals::Journal;
 use super::world::World;
+use crate::tree::builtin::Reason;
 
 /// One check.
 pub(super) struct Check {

@@ -6,8 +6,8 @@ use agent::journal::{self, Kind, Line};
 use dialler::clock;
 use node::ids::Time;
 
-use super::data::Reason;
 use super::world::World;
+use crate::tree::builtin::Reason;
 
 /// One agent's journal, read off its directory.
 pub(super) struct Journal {

@@ -8,11 +8,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use node::ids::Time;
 
 use super::checks::{self, Check};
-use super::data::{self, Reason};
 use super::edges::{self, Edge};
 use super::journals::{self, Journal};
 use super::world::{ISPS, PROVIDER, VENDOR, World};
 use super::{Options, say, table};
+use crate::tree::builtin::{self, Reason};
 use crate::tree::process::{Process, wait_for};
 use crate::tree::scenario::Party;
 use crate::tree::scrape::metric;
@@ -73,7 +73,7 @@ struct Outcome {
 impl Stage {
     fn set(options: &Options) -> anyhow::Result<Self> {
         let world = World::make(options)?;
-        Ok(Self { world, expected: data::expected()?, json: options.json })
+        Ok(Self { world, expected: builtin::expected()?, json: options.json })
     }
 
     fn say(&self, text: &str) {

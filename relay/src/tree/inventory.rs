@@ -2,20 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use agent::inventory::{cargo_lock, list};
+use agent::assets;
 use anyhow::{Context, bail, ensure};
+use node::client::Asset;
 use serde::Deserialize;
 
 use super::builtin;
-use super::scenario::Crate;
+use super::scenario::{Crate, Group};
 
 /// What one kind of device runs.
-pub(super) struct Inventory {
+#[derive(Clone, Debug)]
+pub struct Inventory {
     /// For people.
-    pub(super) name: String,
+    pub name: String,
     pub(super) form: Form,
     /// The file.
     pub(super) text: String,
+}
+
+/// What the agents of a group have: one of these each, in turn, and what all have besides.
+#[derive(Clone, Debug)]
+pub struct Stock<T> {
+    found: Vec<T>,
+    always: Option<T>,
 }
 
 /// What an agent reads it as.
@@ -30,8 +39,43 @@ pub(super) enum Form {
 /// Bytes of one file; the longest of public fleets have a few MiB.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
+impl Stock<Inventory> {
+    /// Reads what a group names; paths count from `base`.
+    ///
+    /// # Errors
+    /// Names the group, the file, and what is wrong there.
+    pub fn read(group: &Group, base: &Path) -> anyhow::Result<Self> {
+        let found = read(&group.assets, base).with_context(|| format!("[[agents]] {}", group.name))?;
+        let always = (!group.always.is_empty()).then(|| of_crates(&group.always));
+        Ok(Self { found, always })
+    }
+}
+
+impl<T> Stock<T> {
+    /// The same in another form; `into` gets the place of each.
+    ///
+    /// # Errors
+    /// The first that there is.
+    pub fn try_map<U>(&self, into: impl Fn(usize, &T) -> anyhow::Result<U>) -> anyhow::Result<Stock<U>> {
+        let found: Vec<U> = self.found.iter().enumerate().map(|(at, one)| into(at, one)).collect::<Result<_, _>>()?;
+        let always = self.always.as_ref().map(|one| into(self.found.len(), one)).transpose()?;
+        Ok(Stock { found, always })
+    }
+
+    /// How many there are before the turn begins again.
+    pub fn kinds(&self) -> usize {
+        self.found.len()
+    }
+
+    /// What the agent at this place of the group has.
+    pub fn of(&self, place: usize) -> impl Iterator<Item = &T> {
+        // There is at least one.
+        self.found.get(place % self.found.len().max(1)).into_iter().chain(&self.always)
+    }
+}
+
 /// Reads a built-in name, a file or a folder; paths count from `base`. There is at least one.
-pub(super) fn read(assets: &str, base: &Path) -> anyhow::Result<Vec<Inventory>> {
+fn read(assets: &str, base: &Path) -> anyhow::Result<Vec<Inventory>> {
     let found = match assets.strip_prefix(builtin::PRODUCTS) {
         Some(which) => products(which.strip_prefix('/').unwrap_or(which))?,
         None => at(&base.join(assets))?,
@@ -43,24 +87,28 @@ pub(super) fn read(assets: &str, base: &Path) -> anyhow::Result<Vec<Inventory>> 
         builtin::PRODUCTS
     );
     for inventory in &found {
-        inventory.check().with_context(|| format!("assets = {assets}: {}", inventory.name))?;
+        inventory.assets().with_context(|| format!("assets = {assets}: {}", inventory.name))?;
     }
     Ok(found)
 }
 
 /// The same of crates that somebody named.
-pub(super) fn of_crates(crates: &[Crate]) -> Inventory {
+fn of_crates(crates: &[Crate]) -> Inventory {
     let text = crates.iter().map(|one| package(&one.name, &one.version, "crates.io")).collect();
     Inventory { name: "always".into(), form: Form::Lock, text }
 }
 
 impl Inventory {
-    fn check(&self) -> anyhow::Result<()> {
-        match self.form {
-            Form::Lock => _ = cargo_lock::read(&self.text, Some(&self.name))?,
-            Form::List => _ = list::read(&self.text)?,
-        }
-        Ok(())
+    /// As an agent's machine takes it.
+    ///
+    /// # Errors
+    /// Says where, and what is wrong there.
+    pub fn assets(&self) -> anyhow::Result<Vec<Asset>> {
+        let found = match self.form {
+            Form::Lock => assets::of_lock(&self.name, &self.text)?,
+            Form::List => assets::of_list(&self.name, &self.text)?,
+        };
+        Ok(found.into_iter().map(|(name, asset)| Asset::new(name, asset.info)).collect())
     }
 }
 
@@ -156,6 +204,8 @@ fn name_of(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use agent::inventory::cargo_lock;
+
     use super::*;
 
     fn names(found: &[Inventory]) -> Vec<(&str, Form)> {
@@ -167,7 +217,7 @@ mod tests {
         let base = Path::new("/");
         assert_eq!(read("builtin:demo", base).expect("there").len(), 8);
         assert_eq!(names(&read("builtin:demo/diem-2021-07", base).expect("there")), [("diem-2021-07", Form::Lock)]);
-        let error = read("builtin:demo/none", base).err().expect("none").to_string();
+        let error = read("builtin:demo/none", base).expect_err("none").to_string();
         assert!(error.contains("assets = builtin:demo/none: nothing there"), "{error}");
     }
 
@@ -184,7 +234,7 @@ mod tests {
         let found = read(".", folder.path()).expect("there");
         assert_eq!(names(&found), [("a", Form::Lock), ("project-1.2", Form::Lock), ("z", Form::List)]);
         write("bad.lock", "[[package]]\nname = 7\n");
-        let error = format!("{:#}", read("bad.lock", folder.path()).err().expect("bad"));
+        let error = format!("{:#}", read("bad.lock", folder.path()).expect_err("bad"));
         assert!(error.contains("assets = bad.lock: bad") && error.contains("line 2"), "{error}");
     }
 
@@ -197,14 +247,14 @@ mod tests {
         let info = cargo_lock::read(&found[0].text, Some("fleet")).expect("a lock file");
         let inner: Vec<_> = info.info[0].container.contained_versions[0].info.iter().collect();
         assert!(inner.iter().any(|one| one.container.file_name.as_deref() == Some("pkg:cargo/libc")));
-        let error = format!("{:#}", fleet("f", "{}\n").err().expect("no components"));
+        let error = format!("{:#}", fleet("f", "{}\n").expect_err("no components"));
         assert!(error.contains("f: line 1") && error.contains("components"), "{error}");
     }
 
     #[test]
     fn crates_that_each_has_make_a_lock_file() {
         let always = of_crates(&[Crate { name: "smallvec".into(), version: "0.6.9".into() }]);
-        always.check().expect("a lock file");
+        always.assets().expect("a lock file");
         assert!(always.text.contains("name = \"smallvec\""));
     }
 }

@@ -1,19 +1,20 @@
 //! Whole trees on this machine: a scenario file says which, and what happens to them.
 //!
 //! `world` writes a [`scenario`] down, `cast` starts and ends its processes, which are this program again, `play` does
-//! everything at its time; `observe` looks from outside, `board` keeps what was seen, `show` shows it.
+//! everything at its time; `inventory` and `publications` read what it names; `observe` looks from outside, `board` keeps what was seen, `show` shows it.
 
 mod board;
-pub(crate) mod builtin;
+pub mod builtin;
 pub(crate) mod cast;
 pub(crate) mod folder;
 mod forwarder;
 mod host;
-mod inventory;
+pub mod inventory;
 mod observe;
 mod play;
 mod ports;
 pub(crate) mod process;
+pub mod publications;
 pub mod scenario;
 pub(crate) mod scrape;
 mod show;

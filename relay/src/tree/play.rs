@@ -11,7 +11,7 @@ use super::board::Board;
 use super::cast::Cast;
 use super::observe::{Eyes, Sight};
 use super::process::PATIENCE;
-use super::scenario::{Link, Party, Scenario, What};
+use super::scenario::{Act, Party};
 use super::show::Screen;
 
 /// Between two looks.
@@ -26,18 +26,6 @@ pub(super) struct Play {
     pub(super) screen: Screen,
     /// What went wrong for good.
     pub(super) wrong: Vec<String>,
-}
-
-/// Something to do at its time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Act {
-    Enter(usize),
-    Publish(usize),
-    Kill(Vec<Party>),
-    Start(Vec<Party>),
-    Cut(Vec<Link>),
-    Mend(Vec<Link>),
-    Attach(usize, Vec<usize>),
 }
 
 impl Play {
@@ -58,7 +46,7 @@ impl Play {
         tasks.spawn(look(self.eyes(), sender));
         let begin = Instant::now();
         let length = self.cast.world.scenario.length;
-        let mut acts = schedule(&self.cast.world.scenario).into_iter().peekable();
+        let mut acts = self.cast.world.scenario.acts().into_iter().peekable();
         loop {
             let next = acts.peek().map(|(at, _)| begin + *at);
             tokio::select! {
@@ -204,52 +192,6 @@ impl Play {
     }
 }
 
-impl Act {
-    fn describe(&self, scenario: &Scenario) -> String {
-        let parties = |what: &str, parties: &[Party]| {
-            let until = Duration::ZERO;
-            let text = scenario.describe(&What::Kill { parties: parties.to_vec(), until });
-            text.replacen("kill", what, 1)
-        };
-        let links = |what: &str, links: &[Link]| {
-            let text = scenario.describe(&What::Cut { links: links.to_vec(), until: Duration::ZERO });
-            text.replacen("cut", what, 1)
-        };
-        match self {
-            Self::Enter(group) => format!("start {}", scenario.groups[*group].name),
-            Self::Publish(provider) => format!("publish by {}", scenario.providers[*provider].name),
-            Self::Kill(who) => parties("kill", who),
-            Self::Start(who) => parties("start", who),
-            Self::Cut(which) => links("cut", which),
-            Self::Mend(which) => links("mend", which),
-            Self::Attach(server, to) => scenario.describe(&What::Attach { server: *server, to: to.clone() }),
-        }
-    }
-}
-
-/// What to do when, in order. What begins after the end is left out; what lasts longer is over at the end.
-fn schedule(scenario: &Scenario) -> Vec<(Duration, Act)> {
-    let length = scenario.length;
-    let mut acts = Vec::new();
-    acts.extend(scenario.groups.iter().enumerate().map(|(index, group)| (group.at, Act::Enter(index))));
-    acts.extend(scenario.providers.iter().enumerate().map(|(index, one)| (one.at, Act::Publish(index))));
-    for fault in &scenario.faults {
-        let (act, end) = match &fault.what {
-            What::Kill { parties, until } => (Act::Kill(parties.clone()), Some((*until, Act::Start(parties.clone())))),
-            What::Cut { links, until } => (Act::Cut(links.clone()), Some((*until, Act::Mend(links.clone())))),
-            What::Attach { server, to } => (Act::Attach(*server, to.clone()), None),
-        };
-        if fault.at < length {
-            acts.push((fault.at, act));
-            acts.extend(end.map(|(until, act)| (until.min(length), act)));
-        }
-    }
-    acts.retain(|(at, act)| *at < length || matches!(act, Act::Start(_) | Act::Mend(_)));
-    // Of what comes at one time, what ends goes first.
-    acts.sort_by_key(|(at, act)| (*at, !matches!(act, Act::Start(_) | Act::Mend(_))));
-    acts
-}
-
 /// Looks again and again, until nobody wants to know.
 async fn look(mut eyes: Eyes, sights: mpsc::Sender<Sight>) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
@@ -265,24 +207,5 @@ async fn look(mut eyes: Eyes, sights: mpsc::Sender<Sight>) {
         if sights.send(sight).await.is_err() {
             return;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn acts_come_in_order_and_nothing_outlasts_the_end() {
-        let text = "[scenario]\nname = \"t\"\nseconds = 30\n[[server]]\nname = \"root\"\n[[server]]\nname = \"isp\"\n\
-                    upstreams = \"root\"\n[[agents]]\nname = \"a\"\nserver = \"isp\"\nassets = \"x\"\n\
-                    [[fault]]\nat = 5\nkill = \"root\"\nfor = 5\n[[fault]]\nat = 10\nkill = \"root\"\nfor = 10\n\
-                    [[fault]]\nat = 25\ncut = \"isp\"\nfor = 1\n";
-        let mut scenario = Scenario::parse(text).expect("good");
-        scenario.length = Duration::from_secs(12);
-        let acts = schedule(&scenario);
-        let told: Vec<(u64, String)> = acts.iter().map(|(at, act)| (at.as_secs(), act.describe(&scenario))).collect();
-        let expected = [(0, "start a"), (5, "kill root"), (10, "start root"), (10, "kill root"), (12, "start root")];
-        assert_eq!(told, expected.map(|(at, what)| (at, what.to_owned())));
     }
 }

@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use agent::config::{AssetSource, Config as AgentConfig};
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use link::pki::Role;
 use schemas::guid::{ClientGuid, ServerGuid};
 
-use super::builtin;
 use super::folder::{Folder, Pem};
 use super::forwarder::Forwarder;
-use super::inventory::{self, Form, Inventory};
+use super::inventory::{Form, Inventory, Stock};
 use super::ports;
+use super::publications;
 use super::scenario::{Agent, Link, Party, Scenario, Uplink};
-use crate::config::{Config, Guid, Identity, Listen, PolicyTable, Store, Upstream};
+use crate::config::{Config, Identity, Listen, PolicyTable, Store, Upstream};
 
 /// Links that can be cut: each has two sockets and a task.
 const CUT_LINKS_MAX: usize = 100;
@@ -56,8 +56,8 @@ impl World {
         let nodes = nodes(&scenario, &folder)?;
         let forwarders = forwarders(&scenario, &nodes)?;
         let policies = policies(&scenario, &nodes, &folder)?;
-        let mut world = Self { scenario, folder, nodes, forwarders, publications: Vec::new(), policies };
-        world.publications = world.find_publications(base)?;
+        let publications = publications::find(&scenario, base, &folder.path(""))?;
+        let world = Self { scenario, folder, nodes, forwarders, publications, policies };
         for (index, server) in world.scenario.servers.iter().enumerate() {
             world.write_server(index, &server.upstreams)?;
         }
@@ -108,20 +108,12 @@ impl World {
     fn write_agents(&self, base: &Path) -> anyhow::Result<()> {
         std::fs::create_dir(self.folder.path("inventories"))?;
         let groups = self.scenario.groups.iter().enumerate();
-        let sources = groups.map(|(index, group)| {
-            let found = inventory::read(&group.assets, base).with_context(|| format!("[[agents]] {}", group.name))?;
-            let numbered = found.iter().enumerate();
-            let found =
-                numbered.map(|(place, one)| self.write_inventory(one, index, place)).collect::<Result<Vec<_>, _>>()?;
-            let always = inventory::of_crates(&group.always);
-            let always = (!group.always.is_empty()).then(|| self.write_inventory(&always, index, found.len()));
-            Ok((found, always.transpose()?))
+        let stocks = groups.map(|(index, group)| {
+            Stock::read(group, base)?.try_map(|place, inventory| self.write_inventory(inventory, index, place))
         });
-        let sources: Vec<(Vec<AssetSource>, Option<AssetSource>)> = sources.collect::<anyhow::Result<_>>()?;
+        let stocks: Vec<Stock<AssetSource>> = stocks.collect::<anyhow::Result<_>>()?;
         for (index, agent) in self.scenario.agents.iter().enumerate() {
-            let (found, always) = &sources[agent.group];
-            let own = &found[agent.place % found.len()];
-            let assets = std::iter::once(own).chain(always).cloned().collect();
+            let assets = stocks[agent.group].of(agent.place).cloned().collect();
             let config = self.client(&agent.name, Party::Agent(index), agent.server, assets)?;
             self.folder.write_config(&agent.name, &config)?;
         }
@@ -147,22 +139,6 @@ impl World {
         config.state.directory = self.state(name);
         config.assets = assets;
         Ok(config)
-    }
-
-    fn find_publications(&self, base: &Path) -> anyhow::Result<Vec<Vec<PathBuf>>> {
-        let rustsec = self.folder.write("rustsec.jsonl", &builtin::advisories()?)?;
-        let find = |provider: &str, source: &String| {
-            let path = if source == builtin::RUSTSEC { rustsec.clone() } else { base.join(source) };
-            ensure!(
-                path.exists(),
-                "[[provider]] {provider}: publish = {source}: {} is not there; a folder or file, or {}",
-                path.display(),
-                builtin::RUSTSEC
-            );
-            Ok(std::path::absolute(path)?)
-        };
-        let providers = self.scenario.providers.iter();
-        providers.map(|one| one.publish.iter().map(|source| find(&one.name, source)).collect()).collect()
     }
 
     /// Where a party dials a server.
@@ -229,22 +205,17 @@ fn forwarders(scenario: &Scenario, nodes: &[Node]) -> anyhow::Result<BTreeMap<Li
     cut.into_iter().map(|link| Ok((link, Forwarder::bind(nodes[link.to].quic)?))).collect()
 }
 
-/// Issues the providers' certificates on the way.
+/// The providers' GUIDs, with their certificates.
+fn issue_to_providers(scenario: &Scenario, folder: &Folder) -> anyhow::Result<Vec<u128>> {
+    scenario.providers.iter().map(|provider| folder.issue(&provider.name, Role::Client)).collect()
+}
+
 fn policies(scenario: &Scenario, nodes: &[Node], folder: &Folder) -> anyhow::Result<Vec<PolicyTable>> {
-    let of_server = |server: &super::scenario::Server| PolicyTable {
-        full_of_everything: server.full_of_everything,
-        combine_milliseconds: server.combine_milliseconds,
-        ..PolicyTable::default()
-    };
-    let mut policies: Vec<PolicyTable> = scenario.servers.iter().map(of_server).collect();
-    for provider in &scenario.providers {
-        let guid = ClientGuid(folder.issue(&provider.name, Role::Client)?);
-        policies[provider.server].providers.insert(Guid(guid));
-    }
-    for (below, node) in nodes.iter().enumerate() {
-        for above in scenario.upstreams_ever(below) {
-            policies[above].local_servers.insert(Guid(ClientGuid(node.guid)));
-        }
-    }
-    Ok(policies)
+    let providers = issue_to_providers(scenario, folder)?;
+    // An agent has no rights, whoever it is.
+    Ok(scenario.policies(|party| match party {
+        Party::Server(index) => ClientGuid(nodes[index].guid),
+        Party::Provider(index) => ClientGuid(providers[index]),
+        Party::Agent(_) => ClientGuid(0),
+    }))
 }

@@ -109,7 +109,7 @@ impl World {
         };
         let place = self.servers[device.server].disk.place_of(digest);
         let publication = &self.publications[number];
-        format!("{number} ({} for crate{}, at {place:?})", publication.id(), publication.component)
+        format!("{number} ({} for crate{}, at {place:?})", publication.id, publication.component)
     }
 
     /// What a server has on offer now: content by number, entries by advisory and revision.

@@ -59,6 +59,7 @@ impl Device {
         match &self.inventory {
             Inventory::Plain(components) if components.is_empty() => Vec::new(),
             Inventory::Plain(components) => vec![model::asset(&self.name, components)],
+            Inventory::Real(real) => real.assets.clone(),
         }
     }
 

@@ -102,13 +102,29 @@ impl World {
     }
 
     fn crash_device(&mut self, index: usize) {
-        self.devices[index].crash(&mut self.random);
-        self.cut_links_of(Party::Device(index));
+        self.ends(Node::Device(index));
         let wait = self.random.below(3_000);
         self.after(wait, Happening::Starts(Node::Device(index)));
     }
 
     pub(super) fn crash_server(&mut self, index: usize) {
+        self.ends(Node::Server(index));
+        let wait = self.random.below(2_000);
+        self.after(wait, Happening::Starts(Node::Server(index)));
+    }
+
+    /// Somebody dies, until it is started again.
+    pub(super) fn ends(&mut self, node: Node) {
+        match node {
+            Node::Server(index) => self.server_ends(index),
+            Node::Device(index) => {
+                self.devices[index].crash(&mut self.random);
+                self.cut_links_of(Party::Device(index));
+            }
+        }
+    }
+
+    fn server_ends(&mut self, index: usize) {
         self.servers[index].crash(&mut self.random);
         for link in self.network.links(|upper, _| upper == index) {
             if let Some((_, lower)) = self.network.cut(link) {
@@ -122,8 +138,6 @@ impl World {
                 self.after_at(wait, upper, AtServer::SeesDown(link));
             }
         }
-        let wait = self.random.below(2_000);
-        self.after(wait, Happening::Starts(Node::Server(index)));
     }
 
     /// Starts somebody who is down, and lets it dial.
@@ -159,12 +173,17 @@ impl World {
 
     /// Nothing reaches these, nor comes from them, for a while.
     fn partition(&mut self, parties: Vec<Party>) {
-        for party in &parties {
+        self.block(&parties);
+        let wait = self.random.below(6_000);
+        self.after(wait, Happening::Heals(parties));
+    }
+
+    /// The same until they are healed.
+    pub(super) fn block(&mut self, parties: &[Party]) {
+        for party in parties {
             self.network.block(*party);
             self.cut_links_of(*party);
         }
-        let wait = self.random.below(6_000);
-        self.after(wait, Happening::Heals(parties));
     }
 
     /// A server and all that stands below it are alone.

@@ -18,6 +18,9 @@ use super::world::{Happening, World};
 /// How a local server says that it takes nothing any more.
 const NOTHING_STORED: &str = "nothing can be stored";
 
+/// How it says that it will not stand below itself.
+const A_CYCLE: &str = "close a cycle";
+
 impl World {
     pub(super) fn device_action(&mut self, index: usize, action: client::Action) -> Result<(), String> {
         let device = &mut self.devices[index];
@@ -68,6 +71,12 @@ impl World {
                 self.send(link, Way::Up, Message::LaneReply(position, text));
             }
             uplink::Action::Hangup(why) if why.contains(NOT_STORED) || why.contains(NOTHING_STORED) => {
+                self.cut_links_of(Party::Uplink { of, to });
+            }
+            // What was put elsewhere may not have heard yet of what that one has left.
+            uplink::Action::Hangup(why)
+                if why.contains(A_CYCLE) && self.servers.iter().any(|server| server.rearranged) =>
+            {
                 self.cut_links_of(Party::Uplink { of, to });
             }
             uplink::Action::Hangup(why) => return Err(format!("server {of} hung up on server {to}: {why}")),

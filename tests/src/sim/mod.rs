@@ -7,6 +7,8 @@
 //! `dial` makes their links, `arrive` is what crosses them over the `network`. `upper` carries out what a server wants
 //! done for those below it, `lower` what whoever dials wants. At the end `check` holds every device against the model,
 //! with `journal`, `order`, `wants` and `traffic` beside it.
+//!
+//! Instead of a seed, a scenario file can say all this: `scenario` plays it, `real` reads what it names.
 
 mod arrive;
 mod check;
@@ -22,6 +24,8 @@ mod network;
 mod operator;
 mod order;
 mod provider;
+mod real;
+pub mod scenario;
 mod server;
 mod setup;
 mod traffic;

@@ -1,6 +1,7 @@
 //! The plain model: small numbers for versions, lists for tables.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use node::client::Asset;
@@ -9,15 +10,18 @@ use schemas::guid::MessageId;
 use schemas::names::Spelling;
 use schemas::version::{Container, Info, Major, Minor, VersionInfo};
 use schemas::write::{self, HeaderFields, MessageDraft};
+use topology::name::Name;
+use topology::want::Want;
 
+use super::real::Real;
 use super::{Options, Shape};
 use crate::faults::Random;
 
 /// Who speaks in every advisory.
-pub(super) const SOURCE: &str = "Simulated";
+const SOURCE: &str = "Simulated";
 
 /// How much there is to run and to publish.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Scale {
     /// Component names that devices and advisories share.
     crates: u64,
@@ -50,6 +54,8 @@ pub(super) type Components = BTreeMap<u64, u64>;
 pub(super) enum Inventory {
     /// Of the plain model.
     Plain(Components),
+    /// Of a scenario.
+    Real(Arc<Real>),
 }
 
 /// One publication.
@@ -58,8 +64,14 @@ pub(super) struct Publication {
     /// What it is a revision of.
     pub(super) advisory: u64,
     pub(super) component: u64,
-    /// Affected: versions below this; zero for a withdrawn one.
-    below: u64,
+    /// The identifier of its advisory.
+    pub(super) id: String,
+    /// How the component is asked for.
+    pub(super) named: Want,
+    /// How the advisory is asked for.
+    pub(super) element: Want,
+    /// Affected: versions below this; zero for a withdrawn one, and where versions are no numbers.
+    pub(super) below: u64,
     /// By place, the servers at which it is published.
     pub(super) roots: BTreeSet<usize>,
     pub(super) digest: Digest,
@@ -67,16 +79,12 @@ pub(super) struct Publication {
 }
 
 impl Publication {
-    /// The identifier of its advisory.
-    pub(super) fn id(&self) -> String {
-        format!("SIM-{}", self.advisory)
-    }
-
     pub(super) fn applies(&self, inventory: &Inventory) -> bool {
         match inventory {
             Inventory::Plain(components) => {
                 components.get(&self.component).is_some_and(|version| *version < self.below)
             }
+            Inventory::Real(real) => real.is_concerned_by(self.digest),
         }
     }
 }
@@ -113,7 +121,7 @@ pub(super) fn asset(name: &str, components: &Components) -> Asset {
 }
 
 /// A component's name in documents.
-pub(super) fn component_name(component: u64) -> String {
+fn component_name(component: u64) -> String {
     format!("pkg:cargo/crate{component}")
 }
 
@@ -161,15 +169,19 @@ fn publication(number: u64, revised: Revised, roots: BTreeSet<usize>) -> Publica
     let range = if below == 0 { "vers:cargo/*".to_owned() } else { format!("vers:cargo/<{below}.0.0") };
     let mut info = component_info(component, range);
     let withdrawn = if below == 0 { "\nStatus: withdrawn" } else { "" };
+    let id = format!("SIM-{advisory}");
     info.source = Some(SOURCE.into());
-    info.id = Some(format!("SIM-{advisory}").into());
+    info.id = Some(id.clone().into());
     info.container.author_comments = Some(format!("A hole.\nRevision: {revision}{withdrawn}").into());
     let infos = [VersionInfo { info: vec![info], ..VersionInfo::default() }];
     let header =
         HeaderFields { message_id: Some(MessageId(0xadd0_0000 + u128::from(number))), ..HeaderFields::default() };
     let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: Some(&infos) };
     let document = write::message(Spelling::Double, &header, &[draft]);
-    Publication { advisory, component, below, roots, digest: Digest::of(&document), document }
+    let name = Name::parse(&component_name(component), None).expect("a component's name is one");
+    let named = Want::component(&name, None, None);
+    let element = Want::Element { source: SOURCE.into(), id: id.as_str().into() };
+    Publication { advisory, component, id, named, element, below, roots, digest: Digest::of(&document), document }
 }
 
 /// What a device holds when everything has come to rest: of each advisory the last revision, if it applies. Of what was

@@ -3,9 +3,10 @@
 use node::{engine, uplink};
 
 use super::drain::Machine;
+use super::fault::Node;
 use super::model::{self, Inventory};
 use super::network::Party;
-use super::server::{Dialled, guid_of};
+use super::server::{Dialled, guid_of, index_of};
 use super::tree;
 use super::world::{Happening, World};
 
@@ -82,6 +83,14 @@ impl World {
         self.servers[server].upstreams.remove(&upper);
         self.servers[server].rearranged = true;
         self.tell_engine(server, engine::Event::Detach(guid_of(upper)));
+    }
+
+    /// A server starts again under others.
+    pub(super) fn moves(&mut self, server: usize, upstreams: Vec<uplink::Config>) -> Result<(), String> {
+        self.ends(Node::Server(server));
+        self.servers[server].upstreams = upstreams.into_iter().map(|one| (index_of(one.server), one)).collect();
+        self.servers[server].rearranged = true;
+        self.starts(Node::Server(server))
     }
 
     /// Unless the upper one stands below the other by now, or is left just now.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use node::client::journal::Entry;
-use node::uplink::{Ask, Config};
+use node::uplink::{Ask, Config, Uplink};
 use schemas::digest::Digest;
 use topology::want::Granularity;
 
@@ -54,13 +54,17 @@ impl World {
             }
             match one.upstreams.iter().next() {
                 None => return Some(server),
-                Some((upper, config)) if one.upstreams.len() == 1 && is_plain(config) => server = *upper,
+                Some((upper, config)) if one.upstreams.len() == 1 && self.is_plain(server, *upper, config) => {
+                    server = *upper
+                }
                 Some(_) => return None,
             }
         }
     }
-}
 
-fn is_plain(config: &Config) -> bool {
-    config.ask != Ask::Elements && config.granularity != Granularity::Version
+    fn is_plain(&self, server: usize, upper: usize, config: &Config) -> bool {
+        // What is configured, or what it has fallen back to.
+        let asks = self.uplink(server, upper).map(Uplink::asks);
+        asks != Some(Ask::Elements) && config.granularity != Granularity::Version
+    }
 }

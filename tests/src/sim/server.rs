@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use node::engine::Engine;
 use node::ids::{LinkId, Ticket, Time};
 use node::policy::Policy;
-use node::shard::{self, Shard};
+use node::shard::Shard;
 use node::uplink;
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, ServerGuid};
@@ -104,7 +104,7 @@ impl Server {
         Mark::of(self.guid.0)
     }
 
-    /// Starts on what the disk holds, with small windows, so that their bounds are met.
+    /// Starts on what the disk holds.
     pub(super) fn start(&mut self, now: Time, random: &mut Random) -> Result<(), String> {
         self.life += 1;
         let mut config = self.rules.config(self.guid, random);
@@ -114,11 +114,7 @@ impl Server {
         let policy = Policy { combine, full_of_everything, ..self.policy.clone() };
         let engine =
             Engine::recover(config, policy, self.disk.recovered(), now).map_err(|damaged| damaged.to_string())?;
-        let bounds = shard::Config {
-            window_items_max: 1 + random.below(6) as usize,
-            queue_items_max: 1 + random.below(4) as usize,
-            ..shard::Config::default()
-        };
+        let bounds = self.rules.windows(random);
         let shards = (0..self.rules.shards).map(|_| Shard::new(bounds)).collect();
         self.live = Some(Live {
             engine,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use node::engine::Config;
 use node::policy::Policy;
+use node::shard;
+use relay::config;
 use schemas::guid::ServerGuid;
 
 use super::{Options, Shape};
@@ -25,23 +27,28 @@ pub(super) struct Setup {
     pub(super) fills_up: bool,
     /// Whether nothing goes wrong, and nothing changes.
     pub(super) calm: bool,
+    /// By now everything must have come to rest.
+    pub(super) end: u64,
 }
 
 impl Setup {
     pub(super) fn draw(options: Options, random: &mut Random) -> Self {
         let (two_days, fills_up) = (random.one_in(4), random.one_in(4));
-        Self { two_days: two_days && !options.calm, fills_up: fills_up && !options.calm, calm: options.calm }
+        let two_days = two_days && !options.calm;
+        let day = if two_days { MORNING + DAY } else { DAY };
+        Self { two_days, fills_up: fills_up && !options.calm, calm: options.calm, end: day + REST }
+    }
+
+    /// Things happen as they are written down, for so long.
+    pub(super) fn of_length(length: Duration, calm: bool) -> Self {
+        let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX - REST);
+        Self { two_days: false, fills_up: false, calm, end: length + REST }
     }
 
     /// When something happens.
     pub(super) fn instant(self, random: &mut Random) -> u64 {
         let at = random.below(DAY);
         if self.two_days && random.one_in(2) { MORNING + at } else { at }
-    }
-
-    /// By now everything must have come to rest.
-    pub(super) fn end(self) -> u64 {
-        if self.two_days { MORNING + DAY + REST } else { DAY + REST }
     }
 }
 
@@ -60,6 +67,8 @@ pub(super) struct Rules {
     pub(super) full_of_everything: bool,
     /// Whether its Hello says so.
     pub(super) says_policy: bool,
+    /// What a server is really run with, if it is: else bounds are small, so that they are met.
+    configured: Option<config::Config>,
 }
 
 /// Everything is kept.
@@ -76,6 +85,21 @@ impl Rules {
             combine: Policy::default().combine,
             full_of_everything: options.calm || !random.one_in(8),
             says_policy: !random.one_in(4),
+            configured: None,
+        }
+    }
+
+    /// Of a server that is configured so.
+    pub(super) fn of_config(config: config::Config) -> Self {
+        let Policy { combine, full_of_everything, .. } = config.policy();
+        Self {
+            shards: 1,
+            items_max: config.limits.items_max,
+            transit: config.transit(),
+            combine,
+            full_of_everything,
+            says_policy: true,
+            configured: Some(config),
         }
     }
 
@@ -100,6 +124,9 @@ impl Rules {
     /// Of a server that starts now.
     pub(super) fn config(&self, server: ServerGuid, random: &mut Random) -> Config {
         const HALF_AN_HOUR: Duration = Duration::from_secs(1800);
+        if let Some(config) = &self.configured {
+            return config.engine(server, Vec::new(), random.next_u64());
+        }
         Config {
             shards: self.shards,
             items_max: self.items_max,
@@ -109,6 +136,18 @@ impl Rules {
             stretch_items: 1 + random.below(4) as usize,
             entropy: random.next_u64(),
             ..Config::new(server)
+        }
+    }
+
+    /// Windows of its shards.
+    pub(super) fn windows(&self, random: &mut Random) -> shard::Config {
+        if self.configured.is_some() {
+            return shard::Config::default();
+        }
+        shard::Config {
+            window_items_max: 1 + random.below(6) as usize,
+            queue_items_max: 1 + random.below(4) as usize,
+            ..shard::Config::default()
         }
     }
 }

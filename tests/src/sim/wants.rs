@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use node::engine::Engine;
 use node::records::{ItemRecord, Origin};
 use node::uplink::{Ask, Realm, Uplink};
-use topology::name::Name;
+use topology::key::MatchKey;
+use topology::subject::ItemIdentity;
 use topology::subscriptions::Mode;
 use topology::want::{Granularity, Want};
 
-use super::model::{Publication, SOURCE, component_name};
+use super::model::Publication;
 use super::server::{client_of, guid_of};
 use super::world::World;
 
@@ -29,7 +30,9 @@ impl World {
             let has = self.standing(index, *upper);
             let (least, most) = self.wanted(engine, uplink, *upper);
             if !least.is_subset(&has) || !has.is_subset(&most) {
-                return Err(format!("server {upper} has {has:?}, at least {least:?} and at most {most:?} is wanted"));
+                let (lacks, more): (Vec<_>, Vec<_>) =
+                    (least.difference(&has).collect(), has.difference(&most).collect());
+                return Err(format!("has asked server {upper} not for {lacks:?}, and for {more:?} besides"));
             }
         }
         Ok(())
@@ -59,27 +62,35 @@ impl World {
         }
     }
 
-    /// Components that somebody below waits for, as far as the upstream's list names them.
+    /// Components of which the upstream's list has something that somebody below waits for, and those that may be. One of
+    /// another origin that is called the same, such as a crate of this machine, may be: indexes go by names alone.
     fn named(&self, engine: &Engine, upper: usize, below: &BTreeSet<Want>) -> (BTreeSet<Want>, BTreeSet<Want>) {
-        let most: BTreeSet<Want> = self.wanted_below(below).map(|one| component(one.component)).collect();
-        let listed = entries(engine, upper).flat_map(|record| &record.subject.affected);
+        let wanted: Vec<&Publication> = self.wanted_below(below).collect();
+        let is_wanted = |record: &&ItemRecord| {
+            let identity = record.subject.identity.as_ref();
+            identity.is_some_and(|identity| wanted.iter().any(|one| one.element == element(identity)))
+        };
+        let listed = entries(engine, upper).filter(is_wanted).flat_map(|record| &record.subject.affected);
+        // Identifiers that stand for none yet are those of several components.
+        let is_named = |want: &Want| wanted.iter().any(|one| one.named == *want);
         let listed = listed.filter_map(|affected| Want::of_affected(affected, Granularity::Product));
-        (listed.filter(|want| most.contains(want)).collect(), most)
+        let least = listed.filter(is_named).collect();
+        let keys: BTreeSet<MatchKey> = below.iter().map(Want::key).collect();
+        let alike = self.publications.iter().filter(|one| keys.contains(&one.named.key()));
+        (least, wanted.iter().copied().chain(alike).map(|one| one.named.clone()).collect())
     }
 
     /// Elements of the upstream's list that concern somebody below, and those that may.
     fn elements(&self, engine: &Engine, upper: usize, below: &BTreeSet<Want>) -> (BTreeSet<Want>, BTreeSet<Want>) {
         let concerns = entries(engine, upper).filter(|record| engine.subscriptions().wants_content(&record.reach));
-        let least =
-            concerns.filter_map(|record| record.subject.identity.as_ref()).map(|identity| element(&identity.id));
-        (least.collect(), self.wanted_below(below).map(|one| element(&one.id())).collect())
+        let least = concerns.filter_map(|record| record.subject.identity.as_ref()).map(element);
+        (least.collect(), self.wanted_below(below).map(|one| one.element.clone()).collect())
     }
 
     fn wanted_below(&self, below: &BTreeSet<Want>) -> impl Iterator<Item = &Publication> {
-        self.publications.iter().filter(|one| {
-            let names = [Want::Everything, component(one.component), element(&one.id())];
-            names.iter().any(|name| below.contains(name))
-        })
+        self.publications
+            .iter()
+            .filter(|one| [&Want::Everything, &one.named, &one.element].into_iter().any(|name| below.contains(name)))
     }
 }
 
@@ -90,13 +101,8 @@ fn entries(engine: &Engine, upper: usize) -> impl Iterator<Item = &ItemRecord> {
     current.filter(move |record| record.is_entry && record.origin == own)
 }
 
-fn component(component: u64) -> Want {
-    let name = Name::parse(&component_name(component), None).expect("a component's name is one");
-    Want::component(&name, None, None)
-}
-
-fn element(id: &str) -> Want {
-    Want::Element { source: SOURCE.into(), id: id.into() }
+fn element(identity: &ItemIdentity) -> Want {
+    Want::Element { source: identity.source.as_str().into(), id: identity.id.as_str().into() }
 }
 
 /// Versions of a component are as good as the component.

@@ -58,6 +58,10 @@ pub(super) enum Happening {
     DiskFillsUp(usize),
     /// An operator puts a server under another, configured so.
     Attach(usize, usize, Box<uplink::Config>),
+    Ends(Node),
+    Blocks(Vec<Party>),
+    /// A server ends, and starts again at once under these.
+    Moves(usize, Vec<uplink::Config>),
 }
 
 /// What can happen to a server that runs.
@@ -99,24 +103,22 @@ pub(super) struct World {
 /// # Errors
 /// Says what is wrong; the caller adds the seed.
 pub fn run(seed: u64, options: Options) -> Result<Report, String> {
-    let mut world = World::new(seed, options);
+    let mut world = World::drawn(seed, options);
     world.begin()?;
-    while let Some(((at, _), happening)) = world.happenings.pop_first() {
-        if at > world.setup.end() {
-            break;
-        }
-        world.now = at;
-        world.steps += 1;
-        if world.steps > STEPS_MAX {
-            return Err(format!("does not come to rest: {happening:?}"));
-        }
-        world.happen(happening)?;
-    }
+    world.go_on()?;
     world.check()
 }
 
+/// Who and what is there.
+pub(super) struct Parties {
+    pub(super) servers: Vec<Server>,
+    pub(super) devices: Vec<Device>,
+    pub(super) providers: Vec<Provider>,
+    pub(super) publications: Vec<Publication>,
+}
+
 impl World {
-    fn new(seed: u64, options: Options) -> Self {
+    fn drawn(seed: u64, options: Options) -> Self {
         let mut random = Random::new(seed);
         let setup = Setup::draw(options, &mut random);
         let scale = Scale::draw(options, &mut random);
@@ -131,10 +133,17 @@ impl World {
         let device =
             |(index, server): (usize, &usize)| Device::new(index, *server, model::inventory(scale, &mut random));
         let devices = tree.devices.iter().enumerate().map(device).collect();
+        let parties = Parties { servers, devices, providers, publications };
+        Self { scale, options, ..Self::new(setup, random, parties) }
+    }
+
+    /// Nothing has happened, and nothing is about to.
+    pub(super) fn new(setup: Setup, random: Random, parties: Parties) -> Self {
+        let Parties { servers, devices, providers, publications } = parties;
         Self {
             setup,
-            scale,
-            options,
+            scale: Scale::default(),
+            options: Options::default(),
             now: 0,
             sequence: 0,
             happenings: BTreeMap::new(),
@@ -179,6 +188,22 @@ impl World {
             self.after(at, Happening::DiskFillsUp(server));
         }
         self.drain()
+    }
+
+    /// Whatever happens, until nothing does or it is over.
+    pub(super) fn go_on(&mut self) -> Result<(), String> {
+        while let Some(((at, _), happening)) = self.happenings.pop_first() {
+            if at > self.setup.end {
+                break;
+            }
+            self.now = at;
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                return Err(format!("does not come to rest: {happening:?}"));
+            }
+            self.happen(happening)?;
+        }
+        Ok(())
     }
 
     pub(super) fn time(&self) -> Time {
@@ -227,6 +252,9 @@ impl World {
             }
             Happening::DiskFillsUp(server) => self.servers[server].disk.full = true,
             Happening::Attach(server, upper, config) => self.attach(server, upper, *config),
+            Happening::Ends(node) => self.ends(node),
+            Happening::Blocks(parties) => self.block(&parties),
+            Happening::Moves(server, upstreams) => self.moves(server, upstreams)?,
         }
         self.drain()
     }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
 
-use super::bench::{Bench, DEVICE, OTHER, PROVIDER, advisory, config, deliver, request, runs};
+use super::bench::{Bench, DEVICE, OTHER, PROVIDER, advisory, config, deliver, request, runs, statuses};
 use crate::engine::{Action, CloseReason, CursorReport, Event};
 use crate::ids::{LinkId, Position, Resume};
 use crate::shard;
@@ -79,6 +80,24 @@ fn a_client_is_behind_if_something_of_its_own_was_trimmed() {
     assert!(!bench.connect(OTHER, Some(nothing)).1.behind, "nothing of its own is gone");
     let mut bench = bench.restart();
     assert!(bench.connect(OTHER, Some(nothing)).1.behind, "after a restart it errs that way");
+}
+
+#[test]
+fn what_was_trimmed_is_known_as_delivered_also_after_a_restart() {
+    let mut small = config();
+    small.items_max = 1;
+    let mut bench = Bench::with(small.clone(), Recovered { incarnation: 0x1c, ..Recovered::default() });
+    let (provider, _) = bench.connect(PROVIDER, None);
+    let item = |number: u64| advisory(&format!("A-{number}"), 1, "serde", "vers:cargo/<2.0.0", "");
+    for number in 1..=2 {
+        bench.send(provider, &deliver(u128::from(number), item(number)));
+    }
+    assert_eq!(bench.engine.catalogue().floor(), Position(1));
+    let mut bench = Bench::with(small, bench.kept);
+    let (provider, _) = bench.connect(PROVIDER, None);
+    let reply = bench.send(provider, &deliver(1, item(1)));
+    assert_eq!(statuses(&reply), [ReplyStatus::Succeeded]);
+    assert_eq!(bench.engine.catalogue().head(), Position(2), "and takes no second effect");
 }
 
 #[test]

@@ -266,6 +266,71 @@ fn the_last_end_ends_it_above_after_the_hold() {
     assert_eq!(local.asked().1.minor, Some(Minor::Full), "and is asked for again");
 }
 
+/// One that asked for something and holds it, nobody wanting it any more: the End is on its way.
+fn ending() -> (Local, LinkId) {
+    let mut local = Local::new(upstream(Realm::Same, Ask::Names));
+    let link = local.connect(DEVICE);
+    local.ask(link, &register(1, &[runs("serde", "1.2.3")]));
+    let (above, _) = local.asked();
+    local.answers(above, &[]);
+    local.ask(link, &document(2, &[draft(Major::Register, Some(Minor::End), &[runs("serde", "1.2.3")])]));
+    local.pass(Duration::from_secs(11));
+    assert_eq!(local.asked().1.minor, Some(Minor::End));
+    (local, link)
+}
+
+#[test]
+fn an_end_whose_answer_is_lost_is_said_again() {
+    let (mut local, _) = ending();
+    let resume = local.bench.engine.resume_above(UPSTREAM).expect("a position");
+    local.tell(uplink::Event::Disconnected);
+    local.connected(false, resume);
+    local.pass(Duration::from_secs(11));
+    assert_eq!(local.asked().1.minor, Some(Minor::End));
+}
+
+#[test]
+fn what_may_have_been_ended_is_asked_for_again_when_it_is_wanted() {
+    for crash in [false, true] {
+        let (mut local, link) = ending();
+        let resume = local.bench.engine.resume_above(UPSTREAM).expect("a position");
+        local.tell(uplink::Event::Disconnected);
+        local.ask(link, &register(3, &[runs("serde", "1.2.3")]));
+        let mut local = if crash { local.restart() } else { local };
+        local.connected(false, resume);
+        let (_, asked) = local.asked();
+        assert_eq!((asked.minor.clone(), names(&asked)), (Some(Minor::Full), [crate_want("serde")].into()));
+    }
+}
+
+#[test]
+fn nothing_is_said_above_before_it_is_durable_that_it_may_be() {
+    let mut local = Local::new(upstream(Realm::Same, Ask::Names));
+    let link = local.connect(DEVICE);
+    local.bench.open(link, &register(1, &[runs("serde", "1.2.3")]));
+    assert!(local.opened().is_empty(), "not stored yet");
+    local.bench.settle();
+    assert_eq!(local.asked().1.minor, Some(Minor::Full));
+}
+
+#[test]
+fn another_realm_hears_nothing_of_the_one_before_it() {
+    let mut local = Local::new(upstream(Realm::Same, Ask::Names));
+    let link = local.connect(DEVICE);
+    local.ask(link, &register(1, &[runs("serde", "1.2.3")]));
+    let (above, _) = local.asked();
+    local.answers(above, &[]);
+    local.ask(link, &document(2, &[draft(Major::Register, Some(Minor::End), &[runs("serde", "1.2.3")])]));
+    local.config.upstreams = vec![upstream(Realm::Foreign, Ask::Names)];
+    let mut local = local.restart();
+    assert_eq!(local.bench.engine.resume_above(UPSTREAM), None);
+    local.connected(true, START);
+    let (exchange, all) = local.asked();
+    assert_eq!((all.minor.clone(), names(&all)), (Some(Minor::End), BTreeSet::new()), "everything, without a name");
+    local.answers(exchange, &[]);
+    assert_eq!(local.asked().1.minor, Some(Minor::Catalog));
+}
+
 #[test]
 fn a_push_is_answered_above_when_it_is_stored_and_a_restart_goes_on_behind_it() {
     let mut local = Local::new(upstream(Realm::Same, Ask::Names));

@@ -4,6 +4,7 @@
 //! people, with templates and names (`file`); a [`Scenario`] is the same written out, by index and checked. The examples
 //! are in `deploy/scenarios`.
 
+mod act;
 mod error;
 mod expand;
 mod fault;
@@ -15,9 +16,12 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
+pub use act::Act;
 pub use error::ScenarioError;
 
-use crate::config::Asks;
+use schemas::guid::ClientGuid;
+
+use crate::config::{Asks, Guid, PolicyTable};
 
 /// A tree and what happens to it; everything is there by its index.
 #[derive(Clone, Debug, PartialEq)]
@@ -223,6 +227,26 @@ impl Scenario {
     /// How many tiers of servers there are.
     pub fn tiers(&self) -> usize {
         self.servers.iter().map(|server| server.tier + 1).max().unwrap_or_default()
+    }
+
+    /// Who may do what at each server: whoever publishes there, and the servers that are ever below it, known by the
+    /// GUIDs that they have as clients.
+    pub fn policies(&self, guid_of: impl Fn(Party) -> ClientGuid) -> Vec<PolicyTable> {
+        let of_server = |server: &Server| PolicyTable {
+            full_of_everything: server.full_of_everything,
+            combine_milliseconds: server.combine_milliseconds,
+            ..PolicyTable::default()
+        };
+        let mut policies: Vec<PolicyTable> = self.servers.iter().map(of_server).collect();
+        for (index, provider) in self.providers.iter().enumerate() {
+            policies[provider.server].providers.insert(Guid(guid_of(Party::Provider(index))));
+        }
+        for below in 0..self.servers.len() {
+            for above in self.upstreams_ever(below) {
+                policies[above].local_servers.insert(Guid(guid_of(Party::Server(below))));
+            }
+        }
+        policies
     }
 
     /// Every upstream that a server ever has, those it is attached to later included.
