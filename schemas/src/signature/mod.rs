@@ -35,6 +35,7 @@ mod verify;
 
 pub use algorithm::{DigestMethod, SignatureMethod};
 pub use key::{KeyId, KeyKind, PublicKey};
+pub use pem::certificates;
 pub use private::{PrivateKey, PrivateKeyError};
 pub use refusal::Refusal;
 pub use sign::{Options, SignError, sign};
