@@ -1,7 +1,7 @@
 //! `keygen`, and the files of keys and certificates that commands name.
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,21 +62,25 @@ pub(super) fn keygen(kind: KeyType, out: &Path, force: bool) -> anyhow::Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// `vendor.pem` and `vendor.key` have `vendor.pub.pem` beside them.
+/// `vendor.pem`, `vendor.key` and `vendor` have `vendor.pub.pem` beside them.
 fn beside(private: &Path) -> PathBuf {
-    private.with_extension("pub.pem")
+    let stem = match private.extension().and_then(|extension| extension.to_str()) {
+        Some("pem" | "key") => private.with_extension(""),
+        _ => private.to_owned(),
+    };
+    with_ending(&stem, ".pub.pem")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// A whole file or none: another one is only replaced once the new one is on the disk.
 fn write(path: &Path, text: &str, mode: u32, force: bool) -> anyhow::Result<()> {
     let fault = |error: std::io::Error| anyhow!("cannot write {}: {error}", path.display());
-    let new = if force { path.with_extension("new") } else { path.to_owned() };
-    if force
-        && let Err(error) = fs::remove_file(&new)
-        && error.kind() != ErrorKind::NotFound
-    {
-        return Err(fault(error));
-    }
+    let new = if force { with_ending(path, &format!(".{}.new", std::process::id())) } else { path.to_owned() };
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new).map_err(fault)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(fault)?;
     if force { fs::rename(&new, path).map_err(fault) } else { Ok(()) }
@@ -136,6 +140,13 @@ mod tests {
         assert_eq!(private(&file).unwrap().public(), &public(&beside).unwrap());
         assert_ne!(public(&beside).unwrap(), known);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing else is left");
+    }
+
+    #[test]
+    fn a_public_key_has_the_name_of_its_private_one() {
+        for (private, public) in [("a.key", "a.pub.pem"), ("d/a.pem", "d/a.pub.pem"), ("a.2026", "a.2026.pub.pem")] {
+            assert_eq!(beside(Path::new(private)), Path::new(public));
+        }
     }
 
     #[test]

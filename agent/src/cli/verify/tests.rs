@@ -168,3 +168,16 @@ fn c8_3_every_real_advisory_that_is_published_signed_verifies_by_itself() {
     }
     assert_eq!(plan.publish.len(), 1_099);
 }
+
+#[test]
+fn every_code_stands_in_the_documentation() {
+    let documented = include_str!("../../../../docs/signatures.md");
+    let source = include_str!("../../../../schemas/src/signature/refusal.rs");
+    let (_, code) = source.split_once("fn code(").unwrap();
+    let (code, _) = code.split_once("\n    }\n").unwrap();
+    let codes: Vec<&str> = code.split('"').skip(1).step_by(2).collect();
+    assert!(codes.len() > 25, "{codes:?}");
+    for code in codes.iter().chain(&["key-not-given"]) {
+        assert!(documented.contains(&format!("`{code}`")), "{code}");
+    }
+}
