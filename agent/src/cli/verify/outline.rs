@@ -96,6 +96,21 @@ impl Outline {
         names
     }
 
+    /// Elements called Signature that are neither known nor covered as content of something signed: those of parts that
+    /// do not read, and of message sets that are not known here.
+    pub(super) fn unread(&self, merged: &[Span], known: &[Span]) -> Vec<Place> {
+        let is_in = |ranges: &[Span], at: usize| {
+            let next = ranges.partition_point(|range| range.end <= at);
+            ranges.get(next).is_some_and(|range| range.start <= at)
+        };
+        let signatures = self.elements.iter().filter(|element| element.name == "Signature");
+        let unread = signatures.filter(|element| {
+            let at = element.span.start;
+            !is_in(known, at) && !is_in(merged, at)
+        });
+        unread.map(|element| self.place(element.span)).collect()
+    }
+
     /// The elements that are in none of these ranges, Signatures aside. One of which nothing is covered stands for all
     /// that is in it.
     pub(super) fn uncovered(&self, merged: &[Span]) -> Vec<Place> {

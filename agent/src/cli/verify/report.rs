@@ -23,6 +23,8 @@ pub(super) struct Report {
     /// Elements that no signature covers.
     uncovered: Vec<Place>,
     uncovered_bytes: usize,
+    /// Signatures that nobody has looked at.
+    unread: Vec<Place>,
     bytes: usize,
 }
 
@@ -57,12 +59,16 @@ impl Report {
         let (covered, bytes) = (merged(covered), document.bytes().len());
         let covered_bytes: usize = covered.iter().map(|span| span.end - span.start).sum();
         let uncovered_bytes = bytes - covered_bytes;
-        Self { document: path, uncovered: outline.uncovered(&covered), uncovered_bytes, bytes, signatures }
+        let known = merged(document.signatures().iter().map(|fact| fact.span).collect());
+        let unread = outline.unread(&covered, &known);
+        Self { document: path, uncovered: outline.uncovered(&covered), uncovered_bytes, unread, bytes, signatures }
     }
 
     /// Whether there are signatures, and all of them count.
     pub(super) fn is_good(&self) -> bool {
-        !self.signatures.is_empty() && self.signatures.iter().all(|signature| signature.found.is_good())
+        self.unread.is_empty()
+            && !self.signatures.is_empty()
+            && self.signatures.iter().all(|signature| signature.found.is_good())
     }
 
     pub(super) fn text(&self) -> String {
@@ -73,6 +79,14 @@ impl Report {
             _ => format!("{}: {good} of {count} signatures valid\n", shown(&self.document)),
         };
         self.signatures.iter().for_each(|signature| signature.write(&mut text));
+        for place in &self.unread {
+            let lines = place.lines();
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "  a Signature in {lines} that nobody looks at: in a part that is not as X.1206 says, or of another message set"
+            );
+        }
         if self.uncovered.is_empty() {
             return text;
         }
@@ -87,7 +101,6 @@ impl Report {
             more => format!(" and {more} more"),
         };
         let (left, bytes) = (self.uncovered_bytes, self.bytes);
-        // Writing to a string cannot fail.
         let _ = writeln!(text, "  not covered, {left} of {bytes} bytes: {}{more}", named.join(", "));
         text
     }
@@ -100,6 +113,7 @@ impl Report {
             "signatures": self.signatures.iter().map(Signature::json).collect::<Vec<_>>(),
             "uncovered": self.uncovered.iter().map(Place::json).collect::<Vec<_>>(),
             "uncovered_bytes": self.uncovered_bytes,
+            "unread": self.unread.iter().map(Place::json).collect::<Vec<_>>(),
         })
     }
 }

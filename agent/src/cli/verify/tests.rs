@@ -127,6 +127,26 @@ fn c8_3_what_is_covered_is_said_to_the_byte_and_what_is_not_is_named() {
     }
 }
 
+// A part that does not read is not looked into; whoever verifies must not take its signature for a good one.
+#[test]
+fn c8_3_a_signature_that_nobody_looks_at_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    assert!(ran(dir.path(), "keygen --out a.key"));
+    assert!(ran(dir.path(), &format!("sign --key a.key {EXAMPLES}/{BUNDLE} -o signed.xml")));
+    let signed = fs::read_to_string(dir.path().join("signed.xml")).unwrap();
+    // The second part lacks what a Message must have; the first is as it was.
+    let at = signed.rfind("<v:Major_Message>").unwrap();
+    write("bad.xml", &format!("{}{}", &signed[..at], signed[at..].replacen("v:Major_Message", "v:Other", 2)));
+    let report = report(&dir.path().join("bad.xml"), &[]);
+    assert!(!report.is_good());
+    let json = report.json();
+    assert!(codes(&json).iter().all(|code| *code == "valid") && !codes(&json).is_empty());
+    assert_eq!(json["unread"].as_array().unwrap().len() + codes(&json).len(), 3);
+    assert!(report.text().contains("that nobody looks at"), "{}", report.text());
+    assert!(!ran(dir.path(), "verify bad.xml"));
+}
+
 #[test]
 fn c8_3_a_certificate_is_shown_by_its_subject_and_not_believed() {
     let dir = tempfile::tempdir().unwrap();
