@@ -245,7 +245,8 @@ async fn c8_2_1_subscription_and_sources_come_in_either_order() {
         }
         publish(&vendor.client, &[component_item("a-2", "a.so", "1")]).await;
         got.extend(client.take_until("a-2").await);
-        let state = isp.snapshot_when(|snapshot| snapshot.uplinks_synchronised == 1).await;
+        // Three entries and two contents: an older snapshot would not have them all.
+        let state = isp.snapshot_when(|snapshot| snapshot.items == 5 && snapshot.uplinks_synchronised == 1).await;
         let got: Vec<(String, bool)> = got.into_iter().map(|item| (item.id, item.is_entry)).collect();
         results.insert((got, state.subscriptions, state.items));
     }
