@@ -4,11 +4,13 @@ use bytes::Bytes;
 use node::bundle::{self, Outer};
 use node::client::Draft;
 use node::intake::Intake;
+use schemas::core::{Message, MessageCore, Payload, Root, Span};
 use schemas::error::Refused;
 use schemas::facts::Validated;
 use schemas::guid::MessageId;
 use schemas::limits::Limits;
 use schemas::names::Spelling;
+use schemas::signature::{Options, PrivateKey, SignError, sign};
 use schemas::version::{Major, Minor, VersionInfo};
 use schemas::write::{self, HeaderFields, MessageDraft};
 
@@ -42,11 +44,65 @@ pub fn ask(hop: Hop, message_id: MessageId, drafts: &[Draft]) -> Bytes {
 pub fn item(infos: &[VersionInfo]) -> (MessageId, Bytes) {
     let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: Some(infos) };
     let content = write::message(Spelling::Double, &HeaderFields::default(), std::slice::from_ref(&draft));
-    let mut half = [0; 16];
-    half.copy_from_slice(&schemas::digest::Digest::of(&content).0[..16]);
-    let message_id = MessageId(u128::from_be_bytes(half));
+    let message_id = id_of(&content);
     let header = HeaderFields { message_id: Some(message_id), ..HeaderFields::default() };
     (message_id, write::message(Spelling::Double, &header, &[draft]))
+}
+
+/// The same, with its message signed: what it says and that it is delivered, and so the item by itself, wherever it is
+/// taken out. The `Message_ID` is taken from what was signed, so that no two documents have the same.
+///
+/// # Errors
+/// If the key does not sign, or the item is no document.
+pub fn signed_item(
+    infos: &[VersionInfo],
+    key: &PrivateKey,
+    options: &Options<'_>,
+) -> Result<(MessageId, Bytes), SignError> {
+    let (_, bytes) = item(infos);
+    let limits = Limits::default();
+    let plain = Validated::new(bytes, &limits).map_err(|refused| SignError::Document(Box::new(refused)))?;
+    let message = message_span(&plain).ok_or(SignError::NoPlace)?;
+    let signed = sign(&plain, message, key, options, &limits)?;
+    let message_id = id_of(signed.bytes());
+    Ok((message_id, with_message_id(&signed, message_id)))
+}
+
+fn id_of(content: &[u8]) -> MessageId {
+    let mut half = [0; 16];
+    half.copy_from_slice(&schemas::digest::Digest::of(content).0[..16]);
+    MessageId(u128::from_be_bytes(half))
+}
+
+fn root(document: &Validated) -> Option<&MessageCore> {
+    match &document.document().root {
+        Root::Message(core) => Some(core),
+        Root::Reply(_) => None,
+    }
+}
+
+/// The only message.
+fn message_span(document: &Validated) -> Option<Span> {
+    match &root(document)?.payload {
+        Payload::Messages(messages) => match &messages[..] {
+            [Message::Version(message)] => Some(message.span),
+            _ => None,
+        },
+        Payload::Bundle(_) => None,
+    }
+}
+
+/// With another `Message_ID` of the same length in its Header, which no signature of a message covers.
+fn with_message_id(document: &Validated, message_id: MessageId) -> Bytes {
+    let mut bytes = document.bytes().to_vec();
+    if let Some(known) = root(document).and_then(|core| core.header.message_id.as_ref()) {
+        let (element, text) = (known.span.range(), known.text.as_bytes());
+        let within = bytes[element.clone()].windows(text.len()).position(|window| window == text);
+        if let Some(at) = within.map(|at| element.start + at) {
+            bytes.splice(at..at + text.len(), message_id.to_string().into_bytes());
+        }
+    }
+    bytes.into()
 }
 
 /// A bundle of items for the server, with a fresh outer header.
@@ -86,6 +142,7 @@ pub(crate) async fn decode<T: Send + 'static>(body: Bytes, find: fn(Validated) -
 mod tests {
     use node::intake::{Body, Meaning};
     use schemas::guid::{ClientGuid, ServerGuid};
+    use schemas::signature::KeyKind;
     use schemas::version::{Container, Info};
 
     use super::*;
@@ -106,6 +163,23 @@ mod tests {
     fn intake(document: &[Bytes]) -> Intake {
         let facts = Validated::new(document.concat().into(), &Limits::default()).expect("reads back");
         Intake::of(&facts).expect("a message")
+    }
+
+    // R-8.3-2: an item verifies by itself, and keeps its bytes where the method lets it.
+    #[test]
+    fn c8_3_a_signed_item_verifies_by_itself() {
+        for (kind, is_steady) in [(KeyKind::Ed25519, true), (KeyKind::P256, false)] {
+            let key = PrivateKey::generate(kind).unwrap();
+            let make = || signed_item(&[info("1.0.0")], &key, &Options::default()).unwrap();
+            let (message_id, bytes) = make();
+            let facts = Validated::new(bytes.clone(), &Limits::default()).unwrap();
+            let keys: Vec<_> = facts.covering(message_span(&facts).unwrap()).map(|verified| verified.key).collect();
+            assert_eq!(keys, [key.public().fingerprint()]);
+            assert_eq!(root(&facts).unwrap().header.message_id.as_ref().unwrap().value, message_id);
+            assert_ne!(message_id, item(&[info("1.0.0")]).0, "another document under another name");
+            let (again, same) = make();
+            assert_eq!((again == message_id, same == bytes), (is_steady, is_steady));
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn the_demo_holds_every_check() {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
     assert!(output.status.success(), "{report:#}");
     assert_eq!(report["held"], true);
-    assert_eq!(report["checks"].as_array().unwrap().len(), 5);
+    assert_eq!(report["checks"].as_array().unwrap().len(), 6);
     let reasons: usize = report["agents"].as_object().unwrap().values().map(|one| one.as_array().unwrap().len()).sum();
     assert_eq!(reasons, 3 * 263, "three devices of each product");
     let edges = report["edges"].as_array().unwrap();

@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use schemas::facts::Validated;
+use schemas::limits::Limits;
+use schemas::signature::{KeyKind, Options, PrivateKey, SignError, sign, signable};
 use tests::validators::{self, Verdicts};
 
 /// The one document on which the two differ: libxml2 accepts a payload that mixes `Message_Core` and `Message`.
@@ -62,6 +65,35 @@ fn both_validators_refuse_what_is_not_well_formed() {
     for verdict in validators::validate(&broken).unwrap() {
         assert!(!verdict.libxml2.accepted && !verdict.xerces.accepted, "{verdict:?}");
     }
+}
+
+/// An example signed at every place where it is not yet and can be, inner before outer.
+fn signed_everywhere(document: &[u8], keys: &[PrivateKey]) -> Vec<u8> {
+    let limits = Limits::default();
+    let mut document = Validated::new(document.to_vec().into(), &limits).unwrap();
+    let mut left = signable(&document).len();
+    while left > 0 {
+        left -= 1;
+        let scope = signable(&document)[left];
+        let key = &keys[left % keys.len()];
+        match sign(&document, scope, key, &Options::default(), &limits) {
+            Ok(signed) => document = signed,
+            Err(SignError::Signed | SignError::Empty) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    document.bytes().to_vec()
+}
+
+// R-11.1-3, S17: a Signature has the name that the schemas give it and the type of XML Signature.
+#[test]
+fn both_validators_accept_every_example_signed_at_every_place() {
+    let kinds = [KeyKind::P256, KeyKind::Rsa, KeyKind::Ed25519, KeyKind::P384];
+    let keys = kinds.map(|kind| PrivateKey::generate(kind).unwrap());
+    let signed: Vec<(String, Vec<u8>)> =
+        examples("valid").into_iter().map(|(name, document)| (name, signed_everywhere(&document, &keys))).collect();
+    assert!(signed.iter().all(|(_, document)| String::from_utf8_lossy(document).contains("<ds:SignatureValue>")));
+    validators::assert_valid(&signed);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The commands of `distributary-agent`.
 
 mod import;
+mod keys;
 mod publish;
 mod show;
+mod sign;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -31,7 +34,10 @@ const EXAMPLES: &str = "Examples:
   distributary-agent list --config agent.toml
   distributary-agent explain RUSTSEC-2021-0003 --config agent.toml
   distributary-agent import rustsec advisory-db
-  distributary-agent publish advisory-db --config provider.toml";
+  distributary-agent publish advisory-db --config provider.toml
+  distributary-agent keygen --out vendor.key
+  distributary-agent publish advisory-db --config provider.toml --sign vendor.key
+  distributary-agent verify --key vendor.pub.pem documents/*";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -88,6 +94,7 @@ enum Command {
     #[command(after_help = "Examples:
   distributary-agent publish advisory-db --config provider.toml
   distributary-agent publish changes.jsonl --config provider.toml --json
+  distributary-agent publish advisory-db --config provider.toml --sign vendor.key
   distributary-agent publish advisory-db --config provider.toml --withdraw-missing")]
     Publish {
         /// An advisory tree, or JSON lines with path and text
@@ -97,6 +104,9 @@ enum Command {
         /// Withdraw what a whole source lacks, also if that is more than five items and more than a tenth of all
         #[arg(long)]
         withdraw_missing: bool,
+        /// Sign each item with this private key; one that was published before is signed when it changes
+        #[arg(long, value_name = "FILE")]
+        sign: Option<PathBuf>,
         /// Give up when nothing was answered for so long, also while there is no server yet
         #[arg(long, value_name = "SECONDS", default_value_t = crate::publish::PATIENCE.as_secs())]
         patience: u64,
@@ -107,6 +117,45 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a key pair that signs documents
+    #[command(after_help = "Writes the private key for you alone, and the public key beside it as NAME.pub.pem. Its
+fingerprint is the SHA-256 of the SubjectPublicKeyInfo, as verify shows it.
+
+Examples:
+  distributary-agent keygen --out vendor.key
+  distributary-agent keygen --type p256 --out vendor-2.key")]
+    Keygen {
+        /// Of which kind
+        #[arg(long = "type", value_enum, value_name = "TYPE", default_value = "ed25519")]
+        kind: keys::KeyType,
+        /// File for the private key, unencrypted PKCS#8 in PEM
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Replace what is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Sign elements of a document; no other byte of it is touched
+    #[command(after_help = "Inner elements are signed before outer ones, whatever the order of --place. What is signed
+already stays so. docs/signatures.md says what each place covers.
+
+Examples:
+  distributary-agent sign --key vendor.key item.xml -o signed.xml
+  distributary-agent sign --key vendor.key --place version-info,message bundle.xml -o signed.xml
+  distributary-agent sign --key isp.key --certificate isp.pem --place header message.xml -o signed.xml
+  distributary-agent sign --key vendor.key --form inclusive item.xml -o signed.xml")]
+    Sign(sign::SignArgs),
+    /// Explain what is signed in documents, by which key, and what is not
+    #[command(
+        after_help = "Ends with 0 only if each document is signed and none of its signatures is refused. Which key may
+speak for whom is not judged here: name the keys that count with --key, else every key does.
+
+Examples:
+  distributary-agent verify signed.xml
+  distributary-agent verify --key vendor.pub.pem signed.xml other.xml
+  distributary-agent verify --key vendor.pub.pem --key isp.pem --json signed.xml"
+    )]
+    Verify(verify::VerifyArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -195,12 +244,16 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import(ImportCommand::Rustsec { source, out, strict, json }) => {
             import::rustsec(&source, out.as_deref(), strict, json)
         }
-        Command::Publish { source, configured, withdraw_missing, patience, rate, json } => {
+        Command::Keygen { kind, out, force } => keys::keygen(kind, &out, force),
+        Command::Sign(args) => sign::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Publish { source, configured, withdraw_missing, sign, patience, rate, json } => {
             let config = configured.load()?;
             logging::start(&config.log);
             let patience = std::time::Duration::from_secs(patience);
             let sending = crate::publish::Manner { patience, rate };
-            publish::run(&source, &config, publish::Manner { withdraw_missing, sending, json })
+            let key = sign.map(|file| keys::private(&file)).transpose()?;
+            publish::run(&source, &config, key.as_ref(), publish::Manner { withdraw_missing, sending, json })
         }
     }
 }

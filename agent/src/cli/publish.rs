@@ -4,8 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 use schemas::shown::shown;
+use schemas::signature::{Options, PrivateKey};
+use schemas::version::VersionInfo;
 use topology::subject::{Status, Subject};
 
 use super::import::refusals;
@@ -33,7 +36,12 @@ pub(super) struct Manner {
 }
 
 /// Publishes an advisory tree or JSON lines.
-pub(super) fn run(source: &Path, config: &Config, manner: Manner) -> anyhow::Result<ExitCode> {
+pub(super) fn run(
+    source: &Path,
+    config: &Config,
+    key: Option<&PrivateKey>,
+    manner: Manner,
+) -> anyhow::Result<ExitCode> {
     let (keeper, before) = Keeper::open(&config.state.directory)?;
     let source = rustsec::read_source(source)?;
     let is_complete = source.is_complete();
@@ -41,8 +49,7 @@ pub(super) fn run(source: &Path, config: &Config, manner: Manner) -> anyhow::Res
     let plan = planned.plan(source, is_complete);
     refusals(&plan.refusals);
     look_twice(&plan, manner.withdraw_missing)?;
-    let parts: Vec<Part> =
-        plan.publish.iter().map(|(path, info)| Part::new(path, std::slice::from_ref(info))).collect();
+    let parts = plan.publish.iter().map(|(path, info)| part(path, info, key)).collect::<Result<Vec<Part>, _>>()?;
     let mut taking = Taking::begin(keeper, before, planned, plan)?;
     let mut shown = Shown::new(parts.len() as u64);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -59,6 +66,13 @@ pub(super) fn run(source: &Path, config: &Config, manner: Manner) -> anyhow::Res
     report(&published, &parts, &taking.plan, manner.json)?;
     let refused = published.refused().next().is_some();
     Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The item, signed if there is a key for it.
+fn part(path: &str, info: &VersionInfo, key: Option<&PrivateKey>) -> anyhow::Result<Part> {
+    let infos = std::slice::from_ref(info);
+    let Some(key) = key else { return Ok(Part::new(path, infos)) };
+    Part::signed(path, infos, key, &Options::default()).map_err(|error| anyhow!("{path}: {error}"))
 }
 
 /// Lets no plan pass that looks like a mistake, unless this very thing was asked for.
@@ -235,12 +249,12 @@ mod tests {
         let empty = dir.path().join("empty");
         fs::create_dir(&empty).unwrap();
         for withdraw_missing in [false, true] {
-            let error = run(&empty, &config, Manner { withdraw_missing, ..MANNER }).unwrap_err().to_string();
+            let error = run(&empty, &config, None, Manner { withdraw_missing, ..MANNER }).unwrap_err().to_string();
             assert!(error.contains("nothing could be read"), "{error}");
         }
         let part = dir.path().join("part.jsonl");
         fs::write(&part, line(0)).unwrap();
-        let error = run(&part, &config, MANNER).unwrap_err().to_string();
+        let error = run(&part, &config, None, MANNER).unwrap_err().to_string();
         assert!(error.contains("19 of the 20") && error.contains("--withdraw-missing"), "{error}");
         assert_eq!(kept(), before);
     }
@@ -276,7 +290,7 @@ mod tests {
         config.server.address = server.local_addr().unwrap();
         let begun = Instant::now();
         fs::write(dir.path().join("one.jsonl"), line(0)).unwrap();
-        let error = run(&dir.path().join("one.jsonl"), &config, MANNER).unwrap_err().to_string();
+        let error = run(&dir.path().join("one.jsonl"), &config, None, MANNER).unwrap_err().to_string();
         assert!(error.contains("nothing was answered for 1 s, 1 items are left"), "{error}");
         assert!(begun.elapsed() < Duration::from_secs(60));
         // Whether or not it came across: its number is taken.

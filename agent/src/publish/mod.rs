@@ -24,6 +24,7 @@ use node::bundle;
 use schemas::core::Root;
 use schemas::guid::{ClientGuid, MessageId};
 use schemas::names::Spelling;
+use schemas::signature::{Options, PrivateKey, SignError};
 use schemas::version::VersionInfo;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -54,6 +55,20 @@ impl Part {
     pub fn new(label: impl Into<String>, infos: &[VersionInfo]) -> Self {
         let (message_id, bytes) = documents::item(infos);
         Self { label: label.into(), message_id, bytes }
+    }
+
+    /// The same with its message signed.
+    ///
+    /// # Errors
+    /// If the key does not sign, or the item is no document.
+    pub fn signed(
+        label: impl Into<String>,
+        infos: &[VersionInfo],
+        key: &PrivateKey,
+        options: &Options<'_>,
+    ) -> Result<Self, SignError> {
+        let (message_id, bytes) = documents::signed_item(infos, key, options)?;
+        Ok(Self { label: label.into(), message_id, bytes })
     }
 
     /// For people.

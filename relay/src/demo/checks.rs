@@ -22,7 +22,7 @@ impl Check {
 pub(super) fn journals(world: &World, journals: &[Journal], expected: &BTreeMap<String, Vec<Reason>>) -> Vec<Check> {
     let (mut missing, mut extra) = (Vec::new(), Vec::new());
     let (mut surprises, mut twice, mut gaps, mut reasons) = (0, 0, 0, 0);
-    let mut total = 0;
+    let (mut total, mut items, mut verified) = (0, 0, 0);
     for (device, journal) in world.devices.iter().zip(journals) {
         let wanted = expected.get(world.product(device).name).map(Vec::as_slice).unwrap_or_default();
         let got = journal.reasons();
@@ -30,6 +30,7 @@ pub(super) fn journals(world: &World, journals: &[Journal], expected: &BTreeMap<
         let named = |reason: &Reason| format!("{} {} {} {}", device.name, reason.0, reason.1, reason.2);
         missing.extend(wanted.iter().filter(|reason| !got.contains(reason)).map(named));
         extra.extend(got.iter().filter(|reason| !wanted.contains(reason)).map(named));
+        (items, verified) = (items + journal.items(), verified + journal.verified());
         surprises += journal.surprises();
         twice += got.windows(2).filter(|pair| pair[0] == pair[1]).count();
         gaps += usize::from(!journal.is_without_gap());
@@ -45,6 +46,10 @@ pub(super) fn journals(world: &World, journals: &[Journal], expected: &BTreeMap<
                 listed(&extra, "too many")
             ),
             extra.is_empty() && surprises == 0,
+        ),
+        Check::new(
+            format!("{verified} of {items} items verified with the provider's key where they arrived"),
+            verified == items,
         ),
         Check::new(format!("nothing arrived twice: {twice} repeated"), twice == 0),
         Check::new(format!("every journal is numbered without a gap: {gaps} with one"), gaps == 0),

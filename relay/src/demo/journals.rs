@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use agent::journal::{self, Kind, Line};
 use dialler::clock;
+use node::client::journal::{Entry, Event};
 use node::ids::Time;
+use schemas::core::{Message, Payload, Root};
+use schemas::facts::Validated;
+use schemas::limits::Limits;
+use schemas::signature::KeyId;
 
 use super::world::World;
 use crate::tree::builtin::Reason;
@@ -12,6 +17,7 @@ use crate::tree::builtin::Reason;
 /// One agent's journal, read off its directory.
 pub(super) struct Journal {
     pub(super) lines: Vec<Line>,
+    verified: usize,
 }
 
 impl Journal {
@@ -19,9 +25,18 @@ impl Journal {
     pub(super) fn read(world: &World, device: &str) -> anyhow::Result<Self> {
         let directory = world.cast.world.state(device);
         if !directory.join(journal::JOURNAL).exists() {
-            return Ok(Self { lines: Vec::new() });
+            return Ok(Self { lines: Vec::new(), verified: 0 });
         }
-        Ok(Self { lines: journal::lines(&directory)? })
+        Ok(Self { lines: journal::lines(&directory)?, verified: 0 })
+    }
+
+    /// The same with its documents, each of which is verified.
+    fn read_and_verify(world: &World, device: &str) -> anyhow::Result<Self> {
+        let mut verified = 0;
+        let lines = journal::read(&world.cast.world.state(device), |entry| {
+            verified += usize::from(is_signed(&entry, world.signer));
+        })?;
+        Ok(Self { lines, verified })
     }
 
     fn came(&self) -> impl Iterator<Item = &Line> {
@@ -45,6 +60,11 @@ impl Journal {
         let mut reasons: Vec<Reason> = self.came().flat_map(reasons_of).collect();
         reasons.sort();
         reasons
+    }
+
+    /// How many items are signed by the key of the run, as their documents in the journal say.
+    pub(super) fn verified(&self) -> usize {
+        self.verified
     }
 
     /// Whether entries are numbered from 1 without a gap.
@@ -78,6 +98,23 @@ fn reasons_of(line: &Line) -> Vec<Reason> {
     let id = line.id.clone().unwrap_or_default();
     let because = line.reasons.iter().flat_map(|asset| &asset.because);
     because.map(|reason| (reason.component.clone(), reason.version.clone(), id.clone())).collect()
+}
+
+/// Whether an entry brought an item whose message a key has signed, so that all of what it says is.
+fn is_signed(entry: &Entry, key: KeyId) -> bool {
+    let Event::Gained { document, .. } = &entry.event else { return false };
+    let Ok(facts) = Validated::new(document.clone(), &Limits::default()) else { return false };
+    let Root::Message(core) = &facts.document().root else { return false };
+    let Payload::Messages(messages) = &core.payload else { return false };
+    messages.iter().all(|message| match message {
+        Message::Version(message) => facts.covering(message.span).any(|verified| verified.key == key),
+        Message::Opaque(_) => false,
+    })
+}
+
+/// All journals with their documents verified.
+pub(super) fn verify_all(world: &World) -> anyhow::Result<Vec<Journal>> {
+    world.devices.iter().map(|device| Journal::read_and_verify(world, &device.name)).collect()
 }
 
 /// All journals, in the order of the devices.

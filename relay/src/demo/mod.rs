@@ -3,7 +3,8 @@
 //!
 //! Two publications of real advisories: the first undisturbed, with what it cost on each edge; during the second an
 //! ISP's server is killed with SIGKILL and started again. What reached each agent is held against `cargo-audit`'s
-//! answers. Every node is this program started again, so a kill is a kill.
+//! answers, and verified with the key that the provider signs with. Every node is this program started again, so a kill
+//! is a kill.
 
 mod checks;
 mod data;

@@ -48,7 +48,8 @@ impl Stage {
         stage.come_to_rest(first.items)?;
         let edges = edges::measure(&stage.world)?;
         stage.tell_edges(&edges)?;
-        let (second, mut held) = stage.publish_and_kill()?;
+        let (mut second, mut held) = stage.publish_and_kill()?;
+        second.journals = journals::verify_all(&stage.world)?;
         stage.say(&table::agents(&stage.world, &second.journals));
         held.extend(checks::journals(&stage.world, &second.journals, &stage.expected));
         stage.report(&first, &second, &edges, &held, begun.elapsed())
@@ -97,6 +98,7 @@ impl Stage {
         self.say(&format!(
             "agents     {count}, for {products} lock files; each registers every component that it finds, with its ISP"
         ));
+        self.say(&format!("provider   signs each item with a key made for this run: {}", self.world.signer));
         self.check_processes()?;
         wait_for("every agent to be registered", || {
             self.check_processes()?;
@@ -173,7 +175,8 @@ impl Stage {
     }
 
     fn provider(&self, index: usize) -> anyhow::Result<Process> {
-        self.world.cast.publish(PROVIDER, &self.world.publications[index])
+        let key = self.world.key.to_string_lossy();
+        self.world.cast.publish_with(PROVIDER, &self.world.publications[index], &["--sign", &key])
     }
 
     fn publish(&mut self, index: usize) -> anyhow::Result<Outcome> {

@@ -14,7 +14,7 @@ const NAMED: usize = 3;
 pub(super) fn agents(world: &World, journals: &[Journal]) -> String {
     let mut table = Table::new();
     table.load_preset(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    let head = ["server", "agent", "components", "advisories", "through"];
+    let head = ["server", "agent", "components", "advisories", "verified", "through"];
     table.set_header(head.map(|name| Cell::new(name).add_attribute(Attribute::Bold)));
     for (device, journal) in world.devices.iter().zip(journals) {
         let installed = world.product(device).lock.matches("[[package]]").count();
@@ -24,6 +24,7 @@ pub(super) fn agents(world: &World, journals: &[Journal]) -> String {
             Cell::new(&device.name),
             number(installed),
             number(journal.items()),
+            number(journal.verified()),
             Cell::new(through(journal)),
         ]);
     }

@@ -3,10 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::ensure;
+use schemas::signature::{KeyId, PublicKey};
+
 use super::Options;
 use super::data;
 use crate::tree::builtin::{self, Product};
 use crate::tree::cast::Cast;
+use crate::tree::folder::Folder;
+use crate::tree::process::Process;
 use crate::tree::scenario::Scenario;
 
 /// The vendor's server, by its index; behind it come the ISPs'.
@@ -35,6 +40,10 @@ pub(super) struct World {
     pub(super) devices: Vec<Device>,
     /// What is published, in parts.
     pub(super) publications: Vec<PathBuf>,
+    /// What the provider signs with.
+    pub(super) key: PathBuf,
+    /// The name of that key.
+    pub(super) signer: KeyId,
 }
 
 impl World {
@@ -48,12 +57,23 @@ impl World {
         let parts = parts.iter().zip(1..);
         let publications = parts.map(|(text, number)| world.folder.write(&format!("publication-{number}.jsonl"), text));
         let publications = publications.collect::<anyhow::Result<_>>()?;
-        Ok(Self { cast: Cast::new(world)?, products, devices, publications })
+        let (key, signer) = signing_key(&world.folder)?;
+        Ok(Self { cast: Cast::new(world)?, products, devices, publications, key, signer })
     }
 
     pub(super) fn product(&self, device: &Device) -> &Product {
         &self.products[device.product]
     }
+}
+
+/// Has a key made, as a provider would.
+fn signing_key(folder: &Folder) -> anyhow::Result<(PathBuf, KeyId)> {
+    let key = folder.path("provider-signing.key");
+    let args = ["agent".as_ref(), "keygen".as_ref(), "--out".as_ref(), key.as_os_str()];
+    let made = Process::start("keygen", args, &folder.log("keygen"))?.wait()?;
+    ensure!(made, "no key could be made: see {}", folder.log("keygen").display());
+    let public = std::fs::read_to_string(key.with_extension("pub.pem"))?;
+    Ok((key, PublicKey::from_pem(&public)?.fingerprint()))
 }
 
 /// Devices of one product are clients of the ISPs in turn.

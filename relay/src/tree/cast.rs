@@ -149,12 +149,18 @@ impl Cast {
     }
 
     /// A publication by a provider, as a process that ends with it.
-    pub(crate) fn publish(&self, provider: usize, source: &Path) -> anyhow::Result<Process> {
+    fn publish(&self, provider: usize, source: &Path) -> anyhow::Result<Process> {
+        self.publish_with(provider, source, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn publish_with(&self, provider: usize, source: &Path, flags: &[&str]) -> anyhow::Result<Process> {
         let provider = &self.world.scenario.providers[provider];
         let rate = provider.rate.map(|rate| rate.to_string());
         let source = source.to_string_lossy();
         let mut args = vec!["agent", "publish", &source];
         args.extend(rate.iter().flat_map(|rate| ["--rate", rate]));
+        args.extend(flags);
         self.world.run(&provider.name, &args)
     }
 

@@ -37,6 +37,7 @@ mod verify;
 pub use algorithm::{DigestMethod, SignatureMethod};
 pub use certificates::{Issuer, issuers};
 pub use key::{KeyId, KeyKind, PublicKey};
+pub use pem::certificates;
 pub use private::{PrivateKey, PrivateKeyError};
 pub use refusal::Refusal;
 pub use sign::{Options, SignError, sign};

@@ -80,11 +80,25 @@ impl PrivateKey {
         let failed = |_| PrivateKeyError::Failed;
         let curve = |algorithm| EcdsaKeyPair::generate(algorithm).map(Pair::Ecdsa);
         Self::of(match kind {
-            KeyKind::Rsa => Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?),
+            KeyKind::Rsa => return Self::generate_rsa(2048),
             KeyKind::P256 => curve(&lc::ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?,
             KeyKind::P384 => curve(&lc::ECDSA_P384_SHA384_FIXED_SIGNING).map_err(failed)?,
             KeyKind::Ed25519 => Pair::Ed25519(Ed25519KeyPair::generate().map_err(failed)?),
         })
+    }
+
+    /// A new RSA key of 2048, 3072 or 4096 bits, which takes up to some seconds.
+    ///
+    /// # Errors
+    /// Another size, or the library fails.
+    pub fn generate_rsa(bits: usize) -> Result<Self, PrivateKeyError> {
+        let size = match bits {
+            2048 => KeySize::Rsa2048,
+            3072 => KeySize::Rsa3072,
+            4096 => KeySize::Rsa4096,
+            _ => return Err(PrivateKeyError::NotAccepted),
+        };
+        Self::of(Pair::Rsa(RsaKeyPair::generate(size).map_err(|_| PrivateKeyError::Failed)?))
     }
 
     fn of(pair: Pair) -> Result<Self, PrivateKeyError> {

@@ -6,6 +6,7 @@ mod flips;
 mod hostile;
 mod oracle;
 mod refusals;
+mod seeds;
 mod signing;
 mod vectors;
 mod wrapping;

@@ -1,0 +1,203 @@
+//! The commands, as they are given: keys are made, documents signed, changed and explained.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::publish::Part;
+use crate::rustsec;
+use crate::rustsec::publication::State;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas/testdata/examples/valid");
+const BUNDLE: &str = "08-nested-three-tiers.xml";
+
+/// Whether a command ends with 0. Words that end in a dot and a name, without a slash, are files of `dir`.
+fn ran(dir: &Path, line: &str) -> bool {
+    let word = |word: &str| match word.contains('.') && !word.starts_with('/') {
+        true => dir.join(word).into_os_string(),
+        false => OsString::from(word),
+    };
+    let args = std::iter::once(OsString::from("distributary-agent")).chain(line.split_whitespace().map(word));
+    format!("{:?}", crate::cli::main(args)) == format!("{:?}", ExitCode::SUCCESS)
+}
+
+fn report(file: &Path, keys: &[&Path]) -> Report {
+    let keys = Keys(keys.iter().map(|path| keys::public(path).unwrap()).collect());
+    Report::of("d.xml".to_owned(), &sign::read(file).unwrap(), &keys)
+}
+
+fn codes(json: &serde_json::Value) -> Vec<&str> {
+    json["signatures"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap()).collect()
+}
+
+// R-8.3-2, R-8.3-3
+#[test]
+fn c8_3_what_the_commands_sign_they_verify_at_every_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (kind, name) in [("ed25519", "one"), ("p384", "other")] {
+        assert!(ran(dir.path(), &format!("keygen --type {kind} --out {name}.key")));
+    }
+    // In the bundle: three messages, three descriptions of which one stands in code, two Infos, two Containers.
+    for (place, count) in [("header", 1), ("message", 3), ("all-items", 3), ("version-info", 2), ("info", 2)] {
+        for form in ["exclusive", "inclusive"] {
+            let line = format!("sign --key one.key --place {place} --form {form} {EXAMPLES}/{BUNDLE} -o signed.xml");
+            assert!(ran(dir.path(), &line), "{line}");
+            let report = report(&at("signed.xml"), &[&at("one.pub.pem")]);
+            assert!(report.is_good());
+            assert_eq!(codes(&report.json()), vec!["valid"; count], "{place}");
+            assert!(ran(dir.path(), "verify --key one.pub.pem signed.xml"));
+        }
+    }
+    // Whoever signs a signed document around it signs last; the other key's signature is left as it is.
+    let inner = format!("sign --key one.key --place container,info,version-info {EXAMPLES}/{BUNDLE} -o inner.xml");
+    assert!(ran(dir.path(), &inner));
+    assert!(ran(dir.path(), "sign --key other.key --place header,message inner.xml -o both.xml"));
+    assert_eq!(codes(&report(&at("both.xml"), &[]).json()), vec!["valid"; 2 + 2 + 2 + 3 + 1]);
+    assert!(ran(dir.path(), "verify --json --key one.pub.pem --key other.pub.pem both.xml"));
+    let strangers = report(&at("both.xml"), &[&at("one.pub.pem")]).json();
+    assert_eq!(codes(&strangers).iter().filter(|code| **code == "key-not-given").count(), 4);
+    assert!(!ran(dir.path(), "verify --key one.pub.pem both.xml"));
+    assert!(!ran(dir.path(), "sign --key one.key --place info both.xml -o again.xml"), "all are signed already");
+    assert!(!ran(dir.path(), "verify missing.xml"));
+}
+
+#[test]
+fn c8_3_what_is_not_signed_or_changed_is_refused_with_a_code_and_a_next_step() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!ran(dir.path(), &format!("verify {EXAMPLES}/{BUNDLE}")), "nothing is signed");
+    let placeholders = report(&Path::new(EXAMPLES).join("16-signed-deliver.xml"), &[]);
+    assert!(!placeholders.is_good());
+    assert_eq!(codes(&placeholders.json()), vec!["key-unknown"; 5]);
+    assert!(
+        placeholders.text().contains("next:    give the signer's public key with --key"),
+        "{}",
+        placeholders.text()
+    );
+    assert!(ran(dir.path(), "keygen --out a.key"));
+    assert!(ran(dir.path(), &format!("sign --key a.key {EXAMPLES}/{BUNDLE} -o signed.xml")));
+    let signed = fs::read_to_string(dir.path().join("signed.xml")).unwrap();
+    fs::write(dir.path().join("changed.xml"), signed.replace("4.1.1<", "4.1.2<")).unwrap();
+    assert!(!ran(dir.path(), "verify changed.xml"));
+    let changed = report(&dir.path().join("changed.xml"), &[]).json();
+    assert_eq!(codes(&changed), ["digest-mismatch", "valid", "valid"]);
+    assert!(changed["signatures"][0]["next_step"].as_str().unwrap().contains("unchanged"));
+    assert!(changed["signatures"][0]["covered"].is_null(), "nothing of it is called covered");
+}
+
+#[test]
+fn c8_3_what_is_covered_is_said_to_the_byte_and_what_is_not_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(ran(dir.path(), "keygen --out a.key"));
+    let source = Path::new(EXAMPLES).join(BUNDLE);
+    assert!(ran(dir.path(), &format!("sign --key a.key --place version-info {} -o signed.xml", source.display())));
+    let report = report(&dir.path().join("signed.xml"), &[]);
+    let (text, json) = (report.text(), report.json());
+    let signed = fs::read(dir.path().join("signed.xml")).unwrap();
+    let bytes = |range: &serde_json::Value| {
+        let at = |index: usize| usize::try_from(range[index].as_u64().unwrap()).unwrap();
+        String::from_utf8_lossy(&signed[at(0)..at(1)]).into_owned()
+    };
+    let first = &json["signatures"][0];
+    let covered = first["covered"].as_array().unwrap().iter().map(bytes).collect::<String>();
+    assert!(covered.starts_with("<v:Version_Info>") && covered.ends_with("</v:Version_Info>"), "{covered}");
+    assert!(fs::read_to_string(source).unwrap().contains(&covered), "as it was before");
+    assert!(bytes(&first["signature"]["bytes"]).starts_with("<v:Signature "));
+    assert_eq!(first["contains"], serde_json::json!(["Product_Name", "Product_Version", "Company", "Info"]));
+    assert_eq!(first["trust"], "not judged: no trust file");
+    let uncovered = json["uncovered"].as_array().unwrap();
+    let names: Vec<&str> = uncovered.iter().map(|one| one["element"].as_str().unwrap()).collect();
+    assert_eq!(names[..4], ["Message_Core", "Header", "Payload", "Message_Core"]);
+    assert!(
+        names.contains(&"Major_Message") && !names.contains(&"Version_Info") && !names.contains(&"PID"),
+        "{names:?}"
+    );
+    let left = json["uncovered_bytes"].as_u64().unwrap();
+    let all: usize = json["signatures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|one| one["covered"].as_array().unwrap())
+        .map(|range| bytes(range).len())
+        .sum();
+    assert_eq!(left as usize + all, signed.len());
+    for said in ["2 of 2 signatures valid", "Version_Info in lines 1", "not judged: no trust file", "not covered, "] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+}
+
+// A part that does not read is not looked into; whoever verifies must not take its signature for a good one.
+#[test]
+fn c8_3_a_signature_that_nobody_looks_at_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    assert!(ran(dir.path(), "keygen --out a.key"));
+    assert!(ran(dir.path(), &format!("sign --key a.key {EXAMPLES}/{BUNDLE} -o signed.xml")));
+    let signed = fs::read_to_string(dir.path().join("signed.xml")).unwrap();
+    // The second part lacks what a Message must have; the first is as it was.
+    let at = signed.rfind("<v:Major_Message>").unwrap();
+    write("bad.xml", &format!("{}{}", &signed[..at], signed[at..].replacen("v:Major_Message", "v:Other", 2)));
+    let report = report(&dir.path().join("bad.xml"), &[]);
+    assert!(!report.is_good());
+    let json = report.json();
+    assert!(codes(&json).iter().all(|code| *code == "valid") && !codes(&json).is_empty());
+    assert_eq!(json["unread"].as_array().unwrap().len() + codes(&json).len(), 3);
+    assert!(report.text().contains("that nobody looks at"), "{}", report.text());
+    assert!(!ran(dir.path(), "verify bad.xml"));
+}
+
+#[test]
+fn c8_3_a_certificate_is_shown_by_its_subject_and_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let subject = link::pki::Subject { guid: 7, role: link::pki::Role::Client, label: "vendor" };
+    link::pki::init(dir.path(), "ca").unwrap();
+    let files = link::pki::issue(dir.path(), &subject, dir.path()).unwrap();
+    let (key, certificate) = (files.key.display().to_string(), files.certificate.display().to_string());
+    let line = format!("sign --key {key} --certificate {certificate} {EXAMPLES}/{BUNDLE} -o signed.xml");
+    assert!(ran(dir.path(), &line));
+    assert!(ran(dir.path(), &format!("verify --key {certificate} signed.xml")));
+    let text = report(&dir.path().join("signed.xml"), &[]).text();
+    assert!(text.contains("CN=vendor, which its certificate says and nobody has checked"), "{text}");
+    assert!(ran(dir.path(), "keygen --out other.key"));
+    assert!(!ran(dir.path(), &format!("sign --key other.key --certificate {certificate} {EXAMPLES}/{BUNDLE}")));
+}
+
+/// What `publish --sign` sends of the real advisories: each verifies by itself.
+#[test]
+fn c8_3_every_real_advisory_that_is_published_signed_verifies_by_itself() {
+    let Some(data) = std::env::var_os("DISTRIBUTARY_TEST_DATA") else {
+        assert!(std::env::var_os("CI").is_none(), "DISTRIBUTARY_TEST_DATA is not set");
+        eprintln!("not run: DISTRIBUTARY_TEST_DATA is not set");
+        return;
+    };
+    let source = rustsec::read_source(&Path::new(&data).join("advisories/rustsec/advisory-db")).unwrap();
+    let plan = State::default().plan(source, true);
+    let key = signature::PrivateKey::generate(signature::KeyKind::Ed25519).unwrap();
+    let keys = Keys(vec![key.public().clone()]);
+    for (path, info) in &plan.publish {
+        let part = Part::signed(path, std::slice::from_ref(info), &key, &signature::Options::default()).unwrap();
+        let document = Validated::new(part.bytes().clone(), &Limits::default()).unwrap();
+        let report = Report::of(path.clone(), &document, &keys);
+        assert!(report.is_good(), "{}", report.text());
+        let json = report.json();
+        assert_eq!(json["signatures"][0]["scope"]["element"], "Message");
+        let names: Vec<&str> =
+            json["uncovered"].as_array().unwrap().iter().map(|one| one["element"].as_str().unwrap()).collect();
+        assert_eq!(names, ["Message_Core", "Header", "Payload"]);
+    }
+    assert_eq!(plan.publish.len(), 1_099);
+}
+
+#[test]
+fn every_code_stands_in_the_documentation() {
+    let documented = include_str!("../../../../docs/signatures.md");
+    let source = include_str!("../../../../schemas/src/signature/refusal.rs");
+    let (_, code) = source.split_once("fn code(").unwrap();
+    let (code, _) = code.split_once("\n    }\n").unwrap();
+    let codes: Vec<&str> = code.split('"').skip(1).step_by(2).collect();
+    assert!(codes.len() > 25, "{codes:?}");
+    for code in codes.iter().chain(&["key-not-given"]) {
+        assert!(documented.contains(&format!("`{code}`")), "{code}");
+    }
+}
