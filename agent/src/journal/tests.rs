@@ -131,7 +131,7 @@ fn lines_speak_to_people() {
     let dir = written(&[&entries()]);
     let lines = lines(dir.path()).unwrap();
     let kinds: Vec<_> = lines.iter().map(|line| line.event.as_str()).collect();
-    let all = ["registered", "gained", "noted", "revised", "rematched", "retracted", "left", "ended"];
+    let all = ["registered", "gained", "noted", "revised", "rematched", "retracted", "left", "ended", "assigned"];
     assert_eq!(kinds, all);
     let gained = &lines[1];
     assert_eq!((gained.source.as_deref(), gained.id.as_deref()), (Some("RustSec"), Some("A-1")));
