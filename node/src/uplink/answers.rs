@@ -179,7 +179,10 @@ impl Uplink {
             Step::Ask(_) if unsupported && self.ask != Ask::Elements => self.fall_back(effects),
             Step::Ask(_) | Step::Catalog if unsupported => self.halt(now, text, effects),
             // Too many for it, or something among them: fewer, later.
-            Step::Ask(_) => self.ask_fewer(now, text, effects),
+            Step::Ask(wants) => {
+                let most = wants.len().div_ceil(2);
+                self.ask_fewer(now, most, text, effects);
+            }
             // Not to be had once more.
             Step::Refetch(_) if unsupported => {}
             Step::Catalog | Step::Refetch(_) | Step::End(_) | Step::Clear | Step::Leave => {
@@ -189,12 +192,12 @@ impl Uplink {
         }
     }
 
-    /// The next Request names half as many, after a pause that grows: the link and what was asked by it stay.
-    fn ask_fewer(&mut self, now: Time, why: String, effects: &mut Effects) {
+    /// The next Request names `most`, after a pause that grows: the link and what was asked by it stay.
+    fn ask_fewer(&mut self, now: Time, most: usize, why: String, effects: &mut Effects) {
         let times = self.refused.as_ref().map_or(0, |refused| refused.times);
         let pause = ASK_PAUSE.saturating_mul(1 << times.min(16)).min(ASK_PAUSE_MAX);
         effects.actions.push(Action::Refused(why.clone()));
-        self.refused = Some(Refused { times: times + 1, until: now.after(pause), why });
+        self.refused = Some(Refused { times: times + 1, until: now.after(pause), most, why });
     }
 
     /// R-8.2.2-5: refused in every form; remembered, reported, and asked again after a long time.

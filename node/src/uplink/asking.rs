@@ -214,13 +214,12 @@ impl Uplink {
         None
     }
 
-    /// As many as one Request may name, half as many for each one that was refused.
+    /// As many as one Request may name, or fewer after one that was refused: not the same ones first each time.
     fn fit(&self, mut due: Vec<Want>) -> Vec<Want> {
-        let times = self.refused.as_ref().map_or(0, |refused| refused.times);
-        // Not the same ones first each time.
-        let first = times as usize % due.len();
+        let (most, first) =
+            self.refused.as_ref().map_or((WANTS_MAX, 0), |refused| (refused.most, refused.times as usize % due.len()));
         due.rotate_left(first);
-        due.truncate((WANTS_MAX >> times.min(16)).max(1));
+        due.truncate(most);
         due
     }
 

@@ -9,6 +9,7 @@ mod answers;
 mod asking;
 mod reports;
 mod rows;
+mod step;
 mod telling;
 mod waiting;
 mod words;
@@ -34,6 +35,7 @@ pub(crate) use self::rows::server_of;
 pub(crate) use self::telling::Assigned;
 pub(crate) use self::waiting::{Kind, ParkedId};
 
+use self::step::{Running, Step};
 use self::telling::Telling;
 use self::waiting::Waiting;
 use self::words::Words;
@@ -249,54 +251,10 @@ struct Refused {
     times: u32,
     /// Nothing more is asked for before.
     until: Time,
+    /// Wants in the next one.
+    most: usize,
     /// What the upstream said last.
     why: String,
-}
-
-/// The exchange that is under way.
-#[derive(Debug)]
-struct Running {
-    exchange: ExchangeId,
-    step: Step,
-    /// What is said in it, until what it may change there is durable here.
-    unsent: Option<Action>,
-    accepted: bool,
-}
-
-#[derive(Debug)]
-enum Step {
-    /// Request:Catalog for everything.
-    Catalog,
-    /// Request:Full; it stands.
-    Ask(Vec<Want>),
-    /// Request without Minor, once.
-    Refetch(Vec<Want>),
-    /// Register:End.
-    End(Vec<Want>),
-    /// Register:End of everything, before it is asked for anew.
-    Clear,
-    /// The same, for good.
-    Leave,
-}
-
-impl Step {
-    /// What the upstream will have, or have no longer, if it succeeds.
-    fn changes(&self) -> &[Want] {
-        match self {
-            Self::Ask(wants) | Self::End(wants) => wants,
-            Self::Catalog | Self::Refetch(_) | Self::Clear | Self::Leave => &[],
-        }
-    }
-
-    /// Whether the upstream will count on less or more than before, so that nothing here may count on the contrary.
-    fn changes_what_stands(&self) -> bool {
-        matches!(self, Self::Ask(_) | Self::End(_) | Self::Clear | Self::Leave)
-    }
-
-    /// Whether content comes in its answer, for which pushes wait their turn.
-    fn brings_items(&self) -> bool {
-        matches!(self, Self::Catalog | Self::Ask(_) | Self::Refetch(_))
-    }
 }
 
 impl Uplink {

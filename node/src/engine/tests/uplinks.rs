@@ -314,6 +314,74 @@ fn nothing_is_said_above_before_it_is_durable_that_it_may_be() {
 }
 
 #[test]
+fn a_request_that_is_refused_is_made_again_for_less_and_the_link_stays() {
+    // More than the upstream takes of one client: it takes three at once.
+    let names_of = |many: usize| (0..many).map(|number| runs(&format!("crate-{number}"), "1.2.3")).collect::<Vec<_>>();
+    let mut local = Local::new(upstream(Realm::Foreign, Ask::Elements));
+    let (list, _) = local.asked();
+    let all: Vec<String> = (0..8).map(|number| format!("A-{number}")).collect();
+    local.replied(list, &[ReplyStatus::Succeeded]);
+    for (number, id) in all.iter().enumerate() {
+        local.brings(Via::Exchange(list), &entry(id, 1, &format!("crate-{number}")));
+    }
+    local.tell(uplink::Event::Ended(list));
+    let link = local.connect(DEVICE);
+    local.ask(link, &register(1, &names_of(8)));
+    let mut taken = BTreeSet::new();
+    for _ in 0..64 {
+        for (exchange, drafts) in local.opened() {
+            let wants = names(&drafts[0]);
+            if wants.len() > 3 {
+                local.deny(exchange, &[ReplyStatus::Failed]);
+            } else {
+                taken.extend(wants);
+                local.answers(exchange, &[]);
+            }
+        }
+        local.pass(Duration::from_secs(1));
+    }
+    assert_eq!(taken.len(), 8, "all of it in the end");
+    let hung_up = |action: &Action| matches!(action, Action::Uplink(_, uplink::Action::Hangup(_)));
+    assert!(!local.bench.actions.iter().any(hung_up));
+    let told = |action: &Action| matches!(action, Action::Uplink(_, uplink::Action::Refused(_)));
+    assert!(local.bench.actions.iter().any(told), "the operator is told");
+}
+
+#[test]
+fn one_that_is_refused_for_good_is_asked_for_ever_more_rarely() {
+    let mut local = Local::new(upstream(Realm::Same, Ask::Names));
+    let link = local.connect(DEVICE);
+    local.ask(link, &register(1, &[runs("serde", "1.2.3")]));
+    let mut asked = 0;
+    for _ in 0..7200 {
+        for (exchange, _) in local.opened() {
+            asked += 1;
+            local.deny(exchange, &[ReplyStatus::Failed]);
+        }
+        local.pass(Duration::from_secs(1));
+    }
+    assert!((10..16).contains(&asked), "{asked} times in two hours");
+}
+
+#[test]
+fn an_upstream_that_pushes_on_while_it_owes_an_answer_is_given_up() {
+    let mut local = Local::new(upstream(Realm::Same, Ask::Names));
+    let link = local.connect(DEVICE);
+    local.ask(link, &register(1, &[runs("serde", "1.2.3")]));
+    drop(local.asked());
+    let hung_up = |local: &Local| {
+        let is_hangup = |action: &&Action| matches!(action, Action::Uplink(_, uplink::Action::Hangup(_)));
+        local.bench.actions.iter().filter(is_hangup).count()
+    };
+    for number in 0..256 {
+        local.brings(Via::Lane(Position(number + 1)), &deliver(u128::from(number), item("A-1", number + 1, "serde")));
+    }
+    assert_eq!(hung_up(&local), 0, "a window of it waits");
+    local.brings(Via::Lane(Position(257)), &deliver(257, item("A-1", 257, "serde")));
+    assert_eq!(hung_up(&local), 1);
+}
+
+#[test]
 fn another_realm_hears_nothing_of_the_one_before_it() {
     let mut local = Local::new(upstream(Realm::Same, Ask::Names));
     let link = local.connect(DEVICE);
