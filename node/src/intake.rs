@@ -17,7 +17,7 @@ use topology::subject::Subject;
 use topology::subscriptions::{Mode, Origin};
 
 use crate::ids::Time;
-use crate::trust::Signing;
+use crate::trust::{Chains, Signing};
 
 /// A document as the engine takes it.
 #[derive(Clone, Debug)]
@@ -152,7 +152,10 @@ impl Intake {
     /// Reads the orders of a message; `None` for a reply, which orders nothing.
     pub fn of(facts: &Validated) -> Option<Self> {
         match &facts.document().root {
-            Root::Message(core) => Some(Self { spelling: facts.document().spelling, part: intake_part(facts, core) }),
+            Root::Message(core) => Some(Self {
+                spelling: facts.document().spelling,
+                part: intake_part(facts, core, &mut Chains::default()),
+            }),
             Root::Reply(_) => None,
         }
     }
@@ -186,17 +189,17 @@ fn collect_items<'a>(part: &'a IntakePart, items: &mut Vec<Option<(&'a Hop, &'a 
     }
 }
 
-fn intake_part(facts: &Validated, core: &MessageCore) -> IntakePart {
+fn intake_part(facts: &Validated, core: &MessageCore, chains: &mut Chains) -> IntakePart {
     let body = match &core.payload {
-        Payload::Bundle(parts) => Body::Parts(parts.iter().map(|part| nested(facts, part)).collect()),
-        Payload::Messages(messages) => Body::Orders(Box::new(orders(facts, core, messages))),
+        Payload::Bundle(parts) => Body::Parts(parts.iter().map(|part| nested(facts, part, chains)).collect()),
+        Payload::Messages(messages) => Body::Orders(Box::new(orders(facts, core, messages, chains))),
     };
     IntakePart { hop: hop(&core.header), body }
 }
 
-fn nested(facts: &Validated, part: &Part) -> IntakePart {
+fn nested(facts: &Validated, part: &Part, chains: &mut Chains) -> IntakePart {
     match part {
-        Part::Good(core) => intake_part(facts, core),
+        Part::Good(core) => intake_part(facts, core, chains),
         Part::Bad(bad) => IntakePart {
             hop: Hop { is_x1206: true, message_id: bad.message_id.clone(), ..Hop::default() },
             body: Body::Bad(bad.error.to_string()),
@@ -214,25 +217,26 @@ fn hop(header: &Header) -> Hop {
     }
 }
 
-fn orders(facts: &Validated, core: &MessageCore, messages: &[Message]) -> Orders {
+fn orders(facts: &Validated, core: &MessageCore, messages: &[Message], chains: &mut Chains) -> Orders {
     let bytes = part::self_contained(facts, core);
     let digest = Digest::of(&bytes);
     let orders: Vec<Order> = messages.iter().map(order).collect();
     let delivered = orders.iter().all(|order| order.meaning == Ok(Meaning::Deliver));
-    let item = delivered.then(|| item(facts, core, messages, &bytes, digest));
+    let signing = if delivered { Signing::of(facts, core, messages, chains) } else { None };
+    let item = delivered.then(|| item(facts, messages, signing, &bytes, digest));
     let bytes = item.as_ref().map_or(bytes, |item| item.bytes.clone());
     Orders { digest, bytes, orders, item }
 }
 
-fn item(facts: &Validated, core: &MessageCore, messages: &[Message], bytes: &Bytes, digest: Digest) -> Item {
+fn item(facts: &Validated, messages: &[Message], signing: Option<Signing>, bytes: &Bytes, digest: Digest) -> Item {
     // An item outlives the document it came in, and must not keep that, nor its share of the link's budget.
     let bytes = Bytes::copy_from_slice(bytes);
     let versions = || messages.iter().filter_map(as_version);
     let infos: Vec<VersionInfo> = versions().flat_map(|message| message.data.infos()).cloned().collect();
     let is_entry = versions().all(|message| message.minor == Some(Minor::Catalog));
     let subject = Subject::from_version_infos(&infos);
-    let signing = Signing::of(facts, core, messages).map(Box::new);
-    Item { bytes, digest, is_entry, spelling: facts.document().spelling, subject, signing }
+    let spelling = facts.document().spelling;
+    Item { bytes, digest, is_entry, spelling, subject, signing: signing.map(Box::new) }
 }
 
 fn as_version(message: &Message) -> Option<&VersionMessage> {

@@ -301,7 +301,7 @@ fn sighup_reads_the_policy_again_and_a_bad_file_changes_nothing() {
     files.said("the policy was read again");
     files.write("[policy]\nproviderss = []\n");
     hangup();
-    files.said("policy and upstreams stay as they were");
+    files.said("policy, trust and upstreams stay as they were");
     let (good, said) = server.terminate();
     assert!(good, "{said}");
 }

@@ -16,7 +16,7 @@ use schemas::signature::{Issuer, KeyId};
 
 use crate::ids::Time;
 
-pub use signing::{Claims, SignedBy, Signing};
+pub use signing::{Chains, Claims, SignedBy, Signing};
 
 /// The rights of signers. Without a trust file nobody has been named, and nothing is judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! Who has signed an item, all of it, and for whom it speaks: facts, read off the validated document once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use schemas::core::{Message, MessageCore, Span};
+use schemas::digest::Digest;
 use schemas::facts::{SignatureFact, SignatureState, Validated};
-use schemas::signature::{Issuer, KeyId, issuers};
+use schemas::signature::{Issuer, KeyId, Verified, issuers};
 use schemas::version::{Info, VersionInfo, VersionMessage};
 
 /// The signatures of an item that carries any.
@@ -47,27 +49,59 @@ impl Signing {
     /// Of a part that is an item; none, if it carries no signature. Only signatures inside the part count: one of an
     /// envelope around it is gone at the next hop. They must cover whole messages: what stands in an element above what
     /// is signed, such as that this is a list, would not be.
-    pub fn of(facts: &Validated, core: &MessageCore, messages: &[Message]) -> Option<Self> {
+    pub fn of(facts: &Validated, core: &MessageCore, messages: &[Message], chains: &mut Chains) -> Option<Self> {
         let own: Vec<&SignatureFact> =
             facts.signatures().iter().filter(|fact| is_within(fact.span, core.span)).collect();
         if own.is_empty() {
             return None;
         }
         let versions = || messages.iter().filter_map(as_version);
-        let mut by: Vec<SignedBy> = Vec::new();
-        for verified in own.iter().filter_map(|fact| fact.verified()) {
-            let known = by.len() == KEYS_MAX || by.iter().any(|by| by.key == verified.key);
-            let signs = |message: &VersionMessage| {
-                own.iter()
-                    .any(|fact| fact.signs(message.span) && fact.verified().is_some_and(|v| v.key == verified.key))
-            };
-            if !known && versions().all(signs) {
-                by.push(SignedBy { key: verified.key, issuers: issuers(&verified.certificates) });
-            }
-        }
+        let spans: Vec<Span> = versions().map(|message| message.span).collect();
+        let by: Vec<SignedBy> = signers_of_all(&own, &spans)
+            .take(KEYS_MAX)
+            .map(|signer| SignedBy { key: signer.key, issuers: chains.issuers(&signer.certificates) })
+            .collect();
         let flaw = by.is_empty().then(|| flaw(&own));
         let infos = || versions().flat_map(|message| message.data.infos());
         Some(Self { by, claims: Claims::of(infos()), flaw })
+    }
+}
+
+/// Of each key that has signed every one of these, which stand in document order, a signature; the work grows with what
+/// signatures cover, which is bounded ([`schemas::limits::Limits::signature_passes`]), not with how many keys there are.
+fn signers_of_all<'a>(own: &[&'a SignatureFact], messages: &[Span]) -> impl Iterator<Item = &'a Verified> {
+    let mut keys: Vec<(&Verified, BTreeSet<usize>)> = Vec::new();
+    let mut places: BTreeMap<KeyId, usize> = BTreeMap::new();
+    for (fact, verified) in own.iter().filter_map(|fact| Some((fact, fact.verified()?))) {
+        let place = *places.entry(verified.key).or_insert_with(|| {
+            keys.push((verified, BTreeSet::new()));
+            keys.len() - 1
+        });
+        let first = messages.partition_point(|message| message.start < fact.covers.start);
+        let covered = (first..messages.len()).take_while(|index| messages[*index].end <= fact.covers.end);
+        keys[place].1.extend(covered.filter(|index| fact.signs(messages[*index])));
+    }
+    let all = messages.len();
+    keys.into_iter().filter(move |(_, signed)| signed.len() == all).map(|(verified, _)| verified)
+}
+
+/// Chains of certificates that one document carries: each is looked at once.
+#[derive(Debug, Default)]
+pub struct Chains(BTreeMap<Digest, Vec<Issuer>>);
+
+/// Different chains of one document that are looked at; what is certified by others is certified by nobody.
+const CHAINS_MAX: usize = 16;
+
+impl Chains {
+    fn issuers(&mut self, certificates: &[Bytes]) -> Vec<Issuer> {
+        if certificates.len() < 2 {
+            return Vec::new();
+        }
+        let chain = Digest::of(&certificates.concat());
+        if self.0.len() == CHAINS_MAX && !self.0.contains_key(&chain) {
+            return Vec::new();
+        }
+        self.0.entry(chain).or_insert_with(|| issuers(certificates)).clone()
     }
 }
 

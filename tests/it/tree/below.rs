@@ -140,9 +140,15 @@ async fn c9_3_two_agents_of_one_guid_are_told_apart() {
     assert_ne!(names[0], names[1]);
     for client in &clients {
         let name = ClientGuid::parse(client["client"].as_str().unwrap()).unwrap();
-        let (status, answer) = ask(&top, name).await;
-        let said = answer["delivered"].to_string();
-        assert!(status == 200 && said.contains(&format!("\"version\":\"{}\"", version(client))), "{answer}");
+        let version = format!("\"version\":\"{}\"", version(client));
+        // The agent may not have taken its new name yet.
+        let is_asked = async {
+            let mut every = tokio::time::interval(std::time::Duration::from_millis(50));
+            while !ask(&top, name).await.1["delivered"].to_string().contains(&version) {
+                every.tick().await;
+            }
+        };
+        within("each to answer by its own name", is_asked).await;
     }
     one.stop().await;
     other.stop().await;
