@@ -17,8 +17,9 @@ use super::uplinks::refused;
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::client::Draft;
 use crate::ids::{AskId, ExchangeId, LinkId};
-use crate::intake::{Body, Hop, Intake, IntakePart};
+use crate::intake::{Body, Hop, Intake, IntakePart, Refusal};
 use crate::returned::{Question, Returned};
+use crate::trust::Verdict;
 use crate::uplink::Realm;
 
 /// What happens.
@@ -204,9 +205,11 @@ impl Engine {
     }
 
     /// Whom a part goes on to, or this node's own answer.
-    fn recipient(&self, upstream: ServerGuid, part: &IntakePart) -> Result<ClientGuid, Answer> {
+    fn recipient(&mut self, upstream: ServerGuid, part: &IntakePart) -> Result<ClientGuid, Answer> {
         let IntakePart { hop, body } = part;
+        let barred = self.barred(part);
         let leaves = match (body, hop.server, hop.client) {
+            _ if barred.is_some() => barred.map(|why| refused(part, &why)).unwrap_or_default(),
             (Body::Bad(why), ..) => vec![Leaf::failed(reply_id(hop), why.clone())],
             (_, Some(server), Some(client)) if server == self.config.server => {
                 let uplink = self.uplinks.get(&upstream);
@@ -222,6 +225,18 @@ impl Engine {
             _ => refused(part, &nothing_is_told()),
         };
         Err(Answer { server: hop.server, client: hop.client, body: AnswerBody::Leaves(leaves) })
+    }
+
+    /// Why something in a part may not go on, if so (R-8.3-6).
+    fn barred(&mut self, part: &IntakePart) -> Option<Refusal> {
+        let item = match &part.body {
+            Body::Parts(parts) => return parts.iter().find_map(|part| self.barred(part)),
+            Body::Orders(orders) => orders.item.as_ref()?,
+            Body::Bad(_) => return None,
+        };
+        let Verdict::Refused(reason) = self.policy.trust.judge(item.signing.as_deref(), self.now) else { return None };
+        *self.totals.refused.entry(reason.label()).or_default() += 1;
+        Some(refusal(ReplyStatus::Failed, &reason.to_string()))
     }
 
     fn way_to(&self, client: ClientGuid) -> Result<LinkId, String> {

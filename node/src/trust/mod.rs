@@ -166,14 +166,18 @@ impl Trust {
     }
 
     /// The same of an item that takes the place of another one: what nobody has signed does not take the place of what
-    /// somebody has, or whoever may deliver could take any item back.
+    /// somebody has, or whoever may deliver could take any item back; and who has signed it may speak for whom that spoke.
     pub fn judge_successor(&self, signing: Option<&Signing>, predecessor: Option<&Signing>, now: Time) -> Verdict {
-        match (self.judge(signing, now), predecessor) {
-            (Verdict::Unsigned, Some(predecessor)) => match self.judge(Some(predecessor), now) {
-                Verdict::Authorised(name) => Verdict::Refused(Reason::Downgrade(name)),
-                _ => Verdict::Unsigned,
-            },
-            (verdict, _) => verdict,
+        let verdict = self.judge(signing, now);
+        let Some(predecessor) = predecessor else { return verdict };
+        let Verdict::Authorised(name) = self.judge(Some(predecessor), now) else { return verdict };
+        match (&verdict, signing, &self.signers) {
+            (Verdict::Unsigned, ..) => Verdict::Refused(Reason::Downgrade(name)),
+            (Verdict::Authorised(_), Some(signing), Some(signers)) => {
+                let same = Signing { by: signing.by.clone(), claims: predecessor.claims.clone(), flaw: None };
+                authorised(signers, &same, now).map_or_else(Verdict::Refused, |_| verdict)
+            }
+            _ => verdict,
         }
     }
 

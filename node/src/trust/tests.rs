@@ -195,6 +195,21 @@ fn what_is_not_signed_takes_no_signed_items_place() {
     refused(&refusing.judge(None, NOW), "unsigned");
 }
 
+// R-8.3-10: nor by somebody who may not speak for whom it spoke.
+#[test]
+fn c8_3_one_signer_does_not_take_the_place_of_another() {
+    let (acme, beta) = (key(), key());
+    let trust = trust(&[signer("Acme", &acme, &["Acme"]), signer("Beta", &beta, &["Acme", "Beta"])]);
+    let signing = |source, key: &PrivateKey| {
+        let intake = Intake::of(&validated(&signed(&deliver(&[&[info(source)]]), key))).expect("a message");
+        intake.items()[0].expect("an item").1.signing.clone()
+    };
+    let (by_acme, by_beta) = (signing("Acme", &acme), signing("Beta", &beta));
+    assert_eq!(trust.judge(by_acme.as_deref(), NOW), Verdict::Authorised("Acme".into()));
+    refused(&trust.judge_successor(by_acme.as_deref(), by_beta.as_deref(), NOW), "source");
+    assert_eq!(trust.judge_successor(by_beta.as_deref(), by_acme.as_deref(), NOW), Verdict::Authorised("Beta".into()));
+}
+
 fn issued(key: KeyId, from: u64, until: u64) -> Signing {
     let by = SignedBy { key: KeyId([1; 32]), issuers: vec![Issuer { key, from, until }] };
     Signing { by: vec![by], claims: Claims::default(), flaw: None }

@@ -20,8 +20,10 @@ use crate::engine::reach::{Action, Ask, Event, Open};
 use crate::engine::{self, Config};
 use crate::ids::{AskId, ExchangeId, LinkId};
 use crate::intake::{Body, Intake};
+use crate::policy::Policy;
 use crate::returned::Returned;
 use crate::store::Recovered;
+use crate::trust::{Trust, Unsigned};
 use crate::uplink::{self, Realm};
 
 const UPSTREAM: ServerGuid = ServerGuid(0xabc0);
@@ -238,6 +240,24 @@ fn a_foreign_realm_reaches_nobody() {
     asked(&mut bench, 5, under(Kind::Message, &hop(UPSTREAM, SELF_THERE, 9), &parts));
     let (leaves, _) = responded(&mut bench);
     assert_eq!(leaves, [(ReplyStatus::Failed, Some(1)), (ReplyStatus::Failed, Some(2))], "there or not");
+}
+
+// R-8.3-6: what may not go on does not go on this way either.
+#[test]
+fn what_may_not_go_on_reaches_nobody() {
+    let mut bench = local(Realm::Same);
+    bench.connect(DEVICE, None);
+    let trust = Trust { unsigned: Unsigned::Refuse, ..Trust::default() };
+    bench.handle(engine::Event::Policy(Policy { trust: trust.into(), ..Policy::default() }));
+    bench.actions.clear();
+    let unsigned = write::message(
+        Spelling::Double,
+        &hop(SERVER, DEVICE, 1),
+        &[draft(Major::Deliver, Some(Minor::Full), &[advisory("A-1", 1, "serde", "vers:cargo/<2.0.0", "")])],
+    );
+    asked(&mut bench, 5, under(Kind::Message, &hop(UPSTREAM, SELF_THERE, 9), &[unsigned]));
+    assert_eq!(responded(&mut bench).0, [(ReplyStatus::Failed, Some(1))]);
+    assert_eq!(bench.engine.totals().refused.values().sum::<u64>(), 1);
 }
 
 // R-3.1.11-1: what is not for a client below is answered, too.
