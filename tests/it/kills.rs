@@ -52,6 +52,6 @@ fn in_a_tree_each_node_in_turn_and_two_at_once_likewise() {
     let plan = tree::Plan { seed: 1206, agents: 21, items: 30 };
     let report = tree::run(Path::new(env!("CARGO_BIN_EXE_party")), plan).unwrap();
     println!("{report:?}");
-    assert_eq!((report.rounds, report.servers_killed), (9, 14));
+    assert_eq!((report.rounds, report.servers_killed, report.agents_killed), (9, 14, plan.agents));
     assert!(report.amid >= 7, "{} of {} rounds lay amid deliveries", report.amid, report.rounds);
 }

@@ -32,12 +32,14 @@ pub struct Plan {
 /// What happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Rounds: in each one or two servers and an agent are killed.
+    /// Rounds: in each one or two servers and some agents are killed.
     pub rounds: usize,
     /// In so many of them items of the round had not reached everybody yet.
     pub amid: usize,
     /// Servers killed by SIGKILL.
     pub servers_killed: usize,
+    /// Agents killed so, each once.
+    pub agents_killed: usize,
     /// Items in all journals.
     pub deliveries: usize,
 }
@@ -68,21 +70,22 @@ fn play(
     (0..SERVERS.len()).try_for_each(|index| stage.world.start_server(index, ServerFaults::default()))?;
     (0..plan.agents).try_for_each(|index| stage.world.start_agent(index))?;
     let mut total = 0;
-    for (batch, dying) in advisories.chunks(plan.items).zip(DEATHS) {
+    for (round, (batch, dying)) in advisories.chunks(plan.items).zip(DEATHS).enumerate() {
         let own = stage.deliveries_of(batch);
         total += own;
-        let agent = random.below(plan.agents as u64) as usize;
+        let agents = (round..plan.agents).step_by(DEATHS.len());
         let wanted = stage.world.look()?.gained + own * random.below(800) as usize / 1000;
         let parts: Vec<_> = batch.iter().map(|advisory| advisory.part()).collect();
         let publishing = stage.publish(&parts)?;
         stage.wait_for(wanted, &publishing)?;
         dying.iter().for_each(|index| stage.world.kill_server(*index));
-        stage.world.kill_agent(agent);
+        agents.clone().for_each(|agent| stage.world.kill_agent(agent));
         report.rounds += 1;
         report.servers_killed += dying.len();
+        report.agents_killed += agents.len();
         report.amid += usize::from(stage.world.look()?.gained < total);
         dying.iter().try_for_each(|index| stage.world.start_server(*index, ServerFaults::default()))?;
-        stage.world.start_agent(agent)?;
+        agents.clone().try_for_each(|agent| stage.world.start_agent(agent))?;
         stage.finish(publishing).with_context(|| format!("{dying:?} had died"))?;
     }
     Ok(())
