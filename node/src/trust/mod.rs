@@ -85,6 +85,17 @@ pub enum Verdict {
     Refused(Reason),
 }
 
+/// What the word of one item weighs against another's about the same thing: the heavier is heard, whatever the revisions
+/// say; between equals the newer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Nobody who is named here answers for it.
+    #[default]
+    Open,
+    /// A signer answers for it who may.
+    Authorised,
+}
+
 /// Why an item may not go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -178,6 +189,14 @@ impl Trust {
                 authorised(signers, &same, now).map_or_else(Verdict::Refused, |_| verdict)
             }
             _ => verdict,
+        }
+    }
+
+    /// What an item's word weighs that carries these signatures.
+    pub fn weight(&self, signing: Option<&Signing>, now: Time) -> Weight {
+        match self.judge(signing, now) {
+            Verdict::Authorised(_) => Weight::Authorised,
+            Verdict::Unsigned | Verdict::Unchecked | Verdict::Refused(_) => Weight::Open,
         }
     }
 
