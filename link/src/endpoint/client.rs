@@ -96,13 +96,23 @@ impl Client {
     /// # Errors
     ///
     /// See [`ConnectError`]; every step has a deadline.
-    pub async fn connect(
+    pub async fn connect(&self, addr: SocketAddr, expected: ServerGuid, hello: Hello) -> Result<Link, ConnectError> {
+        self.connect_as(&self.identity, addr, expected, hello).await
+    }
+
+    /// The same as somebody else: a program that stands for many clients needs a socket for a few of them only.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`]; every step has a deadline.
+    pub async fn connect_as(
         &self,
+        identity: &Identity,
         addr: SocketAddr,
         expected: ServerGuid,
         mut hello: Hello,
     ) -> Result<Link, ConnectError> {
-        let mut config = ClientConfig::new(Arc::new(tls::client(&self.identity, expected.0)?));
+        let mut config = ClientConfig::new(Arc::new(tls::client(identity, expected.0)?));
         config.transport_config(Arc::clone(&self.transport));
         let connecting = self
             .endpoint

@@ -1,0 +1,234 @@
+//! The clients of a run: all of them connected, and coming back when their link is cut.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use link::budget::Budget;
+use link::close::CloseCode;
+use link::connection::Link;
+use link::endpoint;
+use link::hello::{Hello, Resume};
+use link::identity::Identity;
+use link::limits::LinkLimits;
+use schemas::class::Class;
+use schemas::guid::ServerGuid;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::client::{Client, Place};
+use crate::ledger::{Held, Ledger};
+use crate::people::guid;
+use crate::plan::{Clients, Habit, Plan};
+use crate::server::Server;
+
+/// Clients that share a socket.
+const CLIENTS_OF_A_SOCKET: usize = 250;
+/// Links that are made at once.
+const DIALS_AT_ONCE: usize = 32;
+/// Bytes of frames that all clients of a socket hold at once.
+const FRAME_BYTES: usize = 1 << 30;
+/// Tries to connect before a run is given up.
+const DIALS_MAX: u32 = 20;
+
+/// See the module.
+pub struct Crowd {
+    members: Vec<Member>,
+    stage: watch::Sender<Stage>,
+    tasks: JoinSet<anyhow::Result<()>>,
+    sockets: Vec<Arc<endpoint::Client>>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Connecting,
+    /// Who was away comes back.
+    Published,
+    Over,
+}
+
+struct Member {
+    group: usize,
+    cut: Arc<Notify>,
+}
+
+/// What a client's task needs.
+struct Life {
+    clients: Clients,
+    group: usize,
+    number: usize,
+    identity: Identity,
+    target: (SocketAddr, ServerGuid),
+    socket: Arc<endpoint::Client>,
+    ledger: Arc<Ledger>,
+    cut: Arc<Notify>,
+    stage: watch::Receiver<Stage>,
+    dials: Arc<Semaphore>,
+    ready: mpsc::Sender<()>,
+}
+
+impl Crowd {
+    /// Connects everybody; `connected` is told of each.
+    ///
+    /// # Errors
+    /// Somebody is not let in, or not answered.
+    pub async fn connect(
+        plan: &Plan,
+        server: &Server,
+        ledger: &Arc<Ledger>,
+        mut connected: impl FnMut(),
+    ) -> anyhow::Result<Self> {
+        let (stage, watched) = watch::channel(Stage::Connecting);
+        let (ready, mut all_ready) = mpsc::channel(1);
+        let dials = Arc::new(Semaphore::new(DIALS_AT_ONCE));
+        let mut crowd = Self { members: Vec::new(), stage, tasks: JoinSet::new(), sockets: Vec::new() };
+        for (group, clients) in plan.clients.iter().enumerate() {
+            for number in 0..clients.count {
+                let index = crowd.members.len();
+                let guid = guid(&plan.name, &clients.name, number);
+                let identity = server.authority.identity(guid, &format!("client-{index}"))?;
+                let life = Life {
+                    clients: clients.clone(),
+                    group,
+                    number,
+                    socket: crowd.socket(index, &identity)?,
+                    identity,
+                    target: (server.address, server.guid),
+                    ledger: Arc::clone(ledger),
+                    cut: Arc::default(),
+                    stage: watched.clone(),
+                    dials: Arc::clone(&dials),
+                    ready: ready.clone(),
+                };
+                crowd.members.push(Member { group, cut: Arc::clone(&life.cut) });
+                crowd.tasks.spawn(live(life));
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(ready);
+        for _ in 0..crowd.members.len() {
+            tokio::select! {
+                // Keeps the order of what is told: an end before everybody is there is a fault.
+                biased;
+                Some(ended) = crowd.tasks.join_next() => {
+                    ended??;
+                    anyhow::bail!("a client ended before the run began");
+                }
+                Some(()) = all_ready.recv() => connected(),
+            }
+        }
+        Ok(crowd)
+    }
+
+    fn socket(&mut self, index: usize, identity: &Identity) -> anyhow::Result<Arc<endpoint::Client>> {
+        if index.is_multiple_of(CLIENTS_OF_A_SOCKET) {
+            let limits = LinkLimits { socket_buffer_bytes: 8 << 20, ..LinkLimits::device() };
+            let credit = CLIENTS_OF_A_SOCKET.saturating_mul(limits.connection_window as usize);
+            let any = SocketAddr::from(([0, 0, 0, 0], 0));
+            let socket = endpoint::Client::bind(any, identity, limits, Budget::new(FRAME_BYTES, 2 * credit))?;
+            self.sockets.push(Arc::new(socket));
+        }
+        self.sockets.last().cloned().context("no socket")
+    }
+
+    /// Cuts the link of a client of this group; it comes back.
+    pub fn cut(&self, group: usize, number: usize) {
+        let mut members = self.members.iter().filter(|member| member.group == group);
+        if let Some(member) = members.nth(number) {
+            member.cut.notify_one();
+        }
+    }
+
+    /// Everything is published: who was away comes back.
+    pub fn published(&self) {
+        self.stage.send_replace(Stage::Published);
+    }
+
+    /// Ends all links, and answers why one that should have lived did not.
+    pub async fn end(mut self) -> Vec<String> {
+        let mut faults = Vec::new();
+        while let Some(ended) = self.tasks.try_join_next() {
+            faults.extend(
+                ended.map_err(anyhow::Error::from).and_then(|ended| ended).err().map(|error| format!("{error:#}")),
+            );
+        }
+        self.stage.send_replace(Stage::Over);
+        self.tasks.abort_all();
+        self.sockets.iter().for_each(|socket| socket.close(CloseCode::Done, "the load test is over"));
+        for socket in &self.sockets {
+            drop(tokio::time::timeout(Duration::from_secs(3), socket.wait_idle()).await);
+        }
+        faults
+    }
+}
+
+async fn live(mut life: Life) -> anyhow::Result<()> {
+    let mut held = life.ledger.nothing();
+    let mut place = None;
+    let (mut is_first, mut is_away) = (true, life.clients.habit == Habit::Away);
+    loop {
+        let link = life.dial(place).await?;
+        let client = Client::new(link.clone(), life.group, Arc::clone(&life.ledger))?;
+        if is_first || link.peer_hello().behind {
+            client.ask(&life.clients, life.number, &mut held).await?;
+        }
+        place = place.or_else(|| Place::start(&link));
+        if is_away {
+            link.close(CloseCode::Done, "away");
+        }
+        if std::mem::take(&mut is_first) {
+            life.ready.send(()).await?;
+        }
+        if std::mem::take(&mut is_away) {
+            life.stage.wait_for(|stage| *stage >= Stage::Published).await?;
+            continue;
+        }
+        life.stay(client, &link, &mut held, &mut place).await?;
+    }
+}
+
+impl Life {
+    async fn dial(&self, place: Option<Place>) -> anyhow::Result<Link> {
+        let (address, server) = self.target;
+        let mut tries = 0;
+        loop {
+            let resume =
+                place.map(|place| Resume { class: Class::Normal, position: place.position, digest: place.digest });
+            let incarnation = place.map(|place| place.incarnation);
+            let hello = Hello { incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
+            let permit = self.dials.acquire().await?;
+            let dialled = self.socket.connect_as(&self.identity, address, server, hello).await;
+            drop(permit);
+            tries += 1;
+            match dialled {
+                Ok(link) => return Ok(link),
+                Err(error) if tries == DIALS_MAX => return Err(error).context("a client cannot connect"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50 * u64::from(tries))).await,
+            }
+        }
+    }
+
+    /// Lives until the link is cut.
+    async fn stay(
+        &self,
+        client: Client,
+        link: &Link,
+        held: &mut Held,
+        place: &mut Option<Place>,
+    ) -> anyhow::Result<()> {
+        let is_cut = {
+            let living = client.live(self.clients.habit, held, place);
+            tokio::pin!(living);
+            tokio::select! {
+                ended = &mut living => return ended,
+                () = self.cut.notified() => true,
+            }
+        };
+        if is_cut {
+            link.close(CloseCode::Done, "cut");
+        }
+        Ok(())
+    }
+}

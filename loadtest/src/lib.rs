@@ -1,0 +1,19 @@
+//! Load on a real server, over real links: synthetic clients that want something, providers that publish it, and what
+//! that costs the server.
+//!
+//! A run in order is [`run::run`]: a [`plan`] is read, a server started ([`server`]), clients connected ([`crowd`],
+//! [`client`]), [`items`] published ([`publisher`]), each receipt written down ([`ledger`]), and told as a [`report`].
+
+pub mod cli;
+pub mod client;
+pub mod crowd;
+pub mod html;
+pub mod items;
+pub mod ledger;
+pub mod people;
+pub mod plan;
+pub mod publisher;
+pub mod report;
+pub mod run;
+pub mod sample;
+pub mod server;

@@ -1,0 +1,7 @@
+//! The command `distributary-loadtest`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    loadtest::cli::main(std::env::args_os())
+}

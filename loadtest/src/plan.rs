@@ -1,0 +1,306 @@
+//! Plans: who connects, what is published, how fast.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde::{Deserialize, Serialize};
+
+/// Clients that one run may have.
+pub const CLIENTS_MAX: usize = 10_000;
+/// Items that one run may publish.
+pub const ITEMS_MAX: usize = 10_000_000;
+/// Bytes of items that a run holds in memory.
+pub const ITEM_BYTES_MAX: usize = 4 << 30;
+
+/// A plan file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// For people.
+    pub name: String,
+    /// What it is for, for people.
+    #[serde(default)]
+    pub about: String,
+    /// The server; one is started if its address is not given.
+    #[serde(default)]
+    pub server: Server,
+    /// The cores on which the clients and providers run; all if empty.
+    #[serde(default)]
+    pub cores: Vec<usize>,
+    /// Groups of clients.
+    pub clients: Vec<Clients>,
+    /// What is published, each by a provider of its own, at the same time.
+    pub publish: Vec<Publish>,
+    /// Seconds without a receipt after which what is missing counts as lost.
+    #[serde(default = "default_patience")]
+    pub patience_seconds: f64,
+    /// Seconds for which links are idle before anything is published, to see what they cost.
+    #[serde(default = "default_idle")]
+    pub idle_seconds: f64,
+}
+
+fn default_patience() -> f64 {
+    30.0
+}
+
+fn default_idle() -> f64 {
+    2.0
+}
+
+/// The server under load.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// The core on which a server that is started runs; any, if not given.
+    pub core: Option<usize>,
+    /// A server that runs already. `guid` and `pki` go with it, and it must have the providers in its policy that
+    /// `distributary-loadtest check` names.
+    pub address: Option<SocketAddr>,
+    /// Its GUID.
+    pub guid: Option<String>,
+    /// The folder of the authority that it trusts, with its key: each client needs a certificate.
+    pub pki: Option<PathBuf>,
+    /// The same server's process, on this machine: its time and memory are measured.
+    pub pid: Option<u32>,
+    /// Its admin address, for what crossed its sockets.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Clients that are alike.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clients {
+    /// For people.
+    pub name: String,
+    /// How many.
+    pub count: usize,
+    /// Which publications they want, by name; all of them and whatever else there is, if empty.
+    #[serde(default)]
+    pub wants: Vec<String>,
+    /// Components in the inventory that each registers.
+    #[serde(default = "default_components")]
+    pub components: usize,
+    /// What is special about them.
+    #[serde(default)]
+    pub habit: Habit,
+}
+
+fn default_components() -> usize {
+    20
+}
+
+/// How clients behave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Habit {
+    /// They read and answer as fast as they can.
+    #[default]
+    Steady,
+    /// They never read what is pushed.
+    Stalled,
+    /// They read so many bytes a second.
+    Slow(u32),
+    /// They register, leave, and come back when everything is published.
+    Away,
+    /// So many of them a second lose their link and come back.
+    Churn(f64),
+    /// All lose their link at this second of the publication, and come back at once.
+    Storm(f64),
+}
+
+impl Habit {
+    /// Whether a provider that waits for receipts waits for theirs.
+    pub fn is_waited_for(self) -> bool {
+        matches!(self, Self::Steady | Self::Churn(_) | Self::Storm(_))
+    }
+}
+
+/// One stream of items.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// By which clients want it.
+    pub name: String,
+    /// What an item is.
+    pub content: Content,
+    /// How many. A folder's files are published again under other names until there are so many.
+    pub count: usize,
+    /// So many items, at most, are published and not received by everybody who is waited for.
+    #[serde(default)]
+    pub window: Option<usize>,
+    /// So many a second, whether or not anybody has received the ones before (an open loop).
+    #[serde(default)]
+    pub rate: Option<f64>,
+    /// With a rate: so many at once, the rate being kept on the average.
+    #[serde(default = "one")]
+    pub burst: usize,
+    /// Seconds after the beginning.
+    #[serde(default)]
+    pub start: f64,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// What an item carries.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Content {
+    /// Code of so many bytes that do not compress.
+    Random(usize),
+    /// An advisory with comments of so many bytes.
+    Text(usize),
+    /// Code from the files of a folder, each as it is.
+    Files(PathBuf),
+    /// X.1206 documents (`*.xml`) of a folder as they are, each once. Only clients that want everything get them.
+    Documents(PathBuf),
+}
+
+impl Plan {
+    /// Reads a plan and checks it. Paths in it are relative to it.
+    ///
+    /// # Errors
+    /// Says what is wrong, and what would be right.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the plan {}", path.display()))?;
+        let mut plan: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        let beside = path.parent().unwrap_or(Path::new(""));
+        for publish in &mut plan.publish {
+            if let Content::Files(folder) | Content::Documents(folder) = &mut publish.content {
+                *folder = beside.join(&*folder);
+            }
+        }
+        plan.check().with_context(|| path.display().to_string())?;
+        Ok(plan)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let clients: usize = self.clients.iter().map(|group| group.count).sum();
+        let items: usize = self.publish.iter().map(|publish| publish.count).sum();
+        ensure!((1..=CLIENTS_MAX).contains(&clients), "{clients} clients: 1 to {CLIENTS_MAX} can be run");
+        ensure!((1..=ITEMS_MAX).contains(&items), "{items} items: 1 to {ITEMS_MAX} can be published");
+        let seconds = [self.patience_seconds, self.idle_seconds];
+        ensure!(seconds.into_iter().all(is_time), "seconds must be 0 to 86400");
+        for publish in &self.publish {
+            publish.check().with_context(|| format!("publish {:?}", publish.name))?;
+        }
+        for group in &self.clients {
+            group.check(&self.publish).with_context(|| format!("clients {:?}", group.name))?;
+        }
+        let Server { address, guid, pki, pid, admin, core } = &self.server;
+        match address {
+            Some(_) => ensure!(
+                guid.is_some() && pki.is_some() && core.is_none(),
+                "server.address needs server.guid and server.pki, and excludes server.core"
+            ),
+            None => ensure!(
+                guid.is_none() && pki.is_none() && pid.is_none() && admin.is_none(),
+                "server.guid, pki, pid and admin go with server.address"
+            ),
+        }
+        Ok(())
+    }
+
+    /// How long nothing may come.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs_f64(self.patience_seconds)
+    }
+}
+
+impl Publish {
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(!self.name.trim().is_empty() && self.count > 0, "needs a name and a count");
+        ensure!(is_time(self.start), "start must be 0 to 86400 seconds");
+        ensure!(self.window.is_none() || self.rate.is_none(), "has a window or a rate, not both");
+        ensure!(self.window != Some(0) && self.burst > 0, "window and burst are at least 1");
+        ensure!(self.burst == 1 || self.rate.is_some(), "a burst needs a rate");
+        ensure!(self.rate.is_none_or(|rate| (0.001..=1e6).contains(&rate)), "rate must be 0.001 to 1000000 a second");
+        if let Content::Random(bytes) | Content::Text(bytes) = self.content {
+            ensure!((1..=40 << 20).contains(&bytes), "an item has 1 byte to 40 MiB");
+            let total = bytes.saturating_mul(self.count);
+            ensure!(total <= ITEM_BYTES_MAX, "{total} bytes of items: {ITEM_BYTES_MAX} are held in memory at most");
+        }
+        Ok(())
+    }
+}
+
+impl Clients {
+    fn check(&self, published: &[Publish]) -> anyhow::Result<()> {
+        ensure!(self.count > 0 && self.components <= 10_000, "count is at least 1, components at most 10000");
+        for want in &self.wants {
+            let publish = published.iter().find(|publish| publish.name == *want);
+            let publish = publish.with_context(|| format!("wants {want:?}, which nobody publishes"))?;
+            ensure!(
+                !matches!(publish.content, Content::Documents(_)),
+                "wants {want:?}: whole documents say by themselves what they are about; leave wants out"
+            );
+        }
+        match self.habit {
+            Habit::Churn(rate) => ensure!((0.001..=10_000.0).contains(&rate), "churn must be 0.001 to 10000 a second"),
+            Habit::Storm(at) => ensure!(is_time(at), "a storm is at 0 to 86400 seconds"),
+            Habit::Slow(rate) => ensure!(rate > 0, "slow clients read at least 1 byte a second"),
+            Habit::Steady | Habit::Stalled | Habit::Away => {}
+        }
+        Ok(())
+    }
+
+    /// Whether they want this publication.
+    pub fn want(&self, publish: &Publish) -> bool {
+        self.wants.is_empty() || self.wants.contains(&publish.name)
+    }
+}
+
+fn is_time(seconds: f64) -> bool {
+    (0.0..=86_400.0).contains(&seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> anyhow::Result<Plan> {
+        let plan: Plan = toml::from_str(text)?;
+        plan.check().map(|()| plan)
+    }
+
+    const SMALL: &str = "name = \"small\"\n[[clients]]\nname = \"all\"\ncount = 3\n\
+                         [[publish]]\nname = \"news\"\ncontent = { text = 100 }\ncount = 5\n";
+
+    #[test]
+    fn a_short_plan_is_a_plan() {
+        let plan = parse(SMALL).unwrap();
+        assert_eq!((plan.clients[0].habit, plan.publish[0].burst), (Habit::Steady, 1));
+        assert!(plan.clients[0].want(&plan.publish[0]));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_would() {
+        let with = |line: &str| format!("{SMALL}{line}\n");
+        for (text, says) in [
+            (with("window = 0"), "at least 1"),
+            (with("window = 3\nrate = 1.0"), "not both"),
+            (with("burst = 5"), "needs a rate"),
+            (with("speed = 5"), "unknown field"),
+            (SMALL.replace("count = 3", "count = 0"), "1 to 10000"),
+            (SMALL.replace("count = 3", "count = 3\nwants = [\"olds\"]"), "nobody publishes"),
+            (SMALL.replace("count = 3", "count = 3\nhabit = { churn = 0.0 }"), "0.001"),
+            (format!("{SMALL}[server]\naddress = \"127.0.0.1:1\"\n"), "needs server.guid"),
+        ] {
+            let error = format!("{:#}", parse(&text).expect_err(says));
+            assert!(error.contains(says), "{error:?} does not say {says:?}");
+        }
+    }
+
+    #[test]
+    fn the_shipped_plans_are_good() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
+        let plans: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(plans.len() >= 8, "{plans:?}");
+        for plan in plans {
+            Plan::read(&plan).unwrap_or_else(|error| panic!("{error:#}"));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a run costs, read from the kernel: processor time and memory of the server and of this process.
+
+use std::time::Duration;
+
+use crate::server::Server;
+
+/// What a process has taken so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time of all its threads, those included that have ended.
+    pub cpu: Duration,
+    /// Memory in RAM, in bytes.
+    pub resident: u64,
+    /// The most that it ever was.
+    pub resident_max: u64,
+}
+
+/// One look at a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Since the beginning of the publication.
+    pub at: Duration,
+    /// Of the server; nothing if its process is not known.
+    pub server: Usage,
+    /// Of the clients and providers.
+    pub own: Usage,
+    /// Receipts of all clients.
+    pub receipts: u64,
+}
+
+/// What a process has taken; nothing if there is none.
+pub fn usage(pid: Option<u32>) -> Usage {
+    let read = |file: &str| pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok());
+    let status = read("status").unwrap_or_default();
+    Usage {
+        cpu: cpu(&read("stat").unwrap_or_default()).unwrap_or_default(),
+        resident: kib(&status, "VmRSS:") << 10,
+        resident_max: kib(&status, "VmHWM:") << 10,
+    }
+}
+
+/// What the server's sockets towards its clients carried: out, in.
+pub fn wire(server: &Server) -> Option<(u64, u64)> {
+    let page = server.page("/metrics")?;
+    let value = |direction: &str| {
+        let line = page.lines().find(|line| {
+            line.starts_with("distributary_wire_bytes_total{")
+                && line.contains("side=\"down\"")
+                && line.contains(&format!("direction=\"{direction}\""))
+        })?;
+        line.rsplit(' ').next()?.parse().ok()
+    };
+    Some((value("out")?, value("in")?))
+}
+
+/// User and system time of `/proc/PID/stat` (proc(5)): fields 14 and 15, counted after the name in parentheses.
+fn cpu(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(11);
+    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
+fn kib(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_read_whatever_it_is_called() {
+        let stat = "7 (a) b) R 1 1 1 0 -1 4194304 1 0 0 0 250 50 0 0 20 0 1 0 1 1 1";
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        assert_eq!(cpu(stat), Some(Duration::from_secs_f64(300.0 / ticks)));
+        assert_eq!(kib("VmHWM:\t  12 kB\nVmRSS:\t   7 kB\n", "VmRSS:"), 7);
+        assert_eq!(cpu("nothing"), None);
+        assert!(usage(Some(std::process::id())).resident > 1 << 20);
+        assert_eq!(usage(None), Usage::default());
+    }
+}

@@ -1,0 +1,210 @@
+//! The server under load: one that this run starts with a folder of its own, or one that is there.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use link::pki::Role;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use schemas::guid::{ServerGuid, parse_128};
+use serde::Serialize;
+
+use crate::people::{Authority, guid};
+use crate::plan::Plan;
+
+/// How long a server may take to start: ten times what it takes on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// See the module. A process that was started ends with it.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it speaks X.1206.
+    pub address: SocketAddr,
+    /// Who it is.
+    pub guid: ServerGuid,
+    /// Whom it trusts.
+    pub authority: Authority,
+    /// Its process, if it is known.
+    pub pid: Option<u32>,
+    /// Where it says what crossed its sockets.
+    pub admin: Option<SocketAddr>,
+    child: Option<Child>,
+}
+
+/// The configuration of a server that is started: everything else is the default.
+#[derive(Serialize)]
+struct Config<'a> {
+    listen: Listen,
+    identity: Identity<'a>,
+    store: Store<'a>,
+    policy: Policy,
+    log: Log,
+}
+
+#[derive(Serialize)]
+struct Listen {
+    quic: SocketAddr,
+    admin: SocketAddr,
+}
+
+#[derive(Serialize)]
+struct Identity<'a> {
+    certificate: &'a Path,
+    key: &'a Path,
+    ca: &'a Path,
+}
+
+#[derive(Serialize)]
+struct Store<'a> {
+    directory: &'a Path,
+}
+
+#[derive(Serialize)]
+struct Policy {
+    providers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Log {
+    filter: &'static str,
+}
+
+impl Server {
+    /// The server of a plan, with its files in `folder`; `program` is run if one has to be started.
+    ///
+    /// # Errors
+    /// It cannot be started or found; says what it wrote.
+    pub fn of(plan: &Plan, folder: &Path, program: &Path) -> anyhow::Result<Self> {
+        let people = folder.join("people");
+        if let (Some(address), Some(guid), Some(pki)) = (plan.server.address, &plan.server.guid, &plan.server.pki) {
+            let guid = parse_128(guid).ok().with_context(|| format!("server.guid {guid:?} is no GUID"))?;
+            let authority = Authority::open(pki, &people)?;
+            let (pid, admin) = (plan.server.pid, plan.server.admin);
+            return Ok(Self { address, guid: ServerGuid(guid), authority, pid, admin, child: None });
+        }
+        let authority = Authority::open(&folder.join("pki"), &people)?;
+        let (address, admin) =
+            (free(|any| UdpSocket::bind(any)?.local_addr())?, free(|any| TcpListener::bind(any)?.local_addr())?);
+        let guid = guid(&plan.name, "server", 0);
+        let files = authority.issue(guid, Role::Server, "server")?;
+        let config = Config {
+            listen: Listen { quic: address, admin },
+            identity: Identity { certificate: &files.certificate, key: &files.key, ca: &authority.certificate() },
+            store: Store { directory: &folder.join("store") },
+            policy: Policy { providers: providers(plan) },
+            log: Log { filter: "warn" },
+        };
+        let path = folder.join("server.toml");
+        std::fs::write(&path, toml::to_string(&config)?)?;
+        let log = folder.join("server.log");
+        let child = on_core(plan.server.core, || start(program, &path, &log))?;
+        let (pid, admin) = (Some(child.id()), Some(admin));
+        let mut server = Self { address, guid: ServerGuid(guid), authority, pid, admin, child: Some(child) };
+        server.wait_until_ready(&log)?;
+        Ok(server)
+    }
+
+    fn wait_until_ready(&mut self, log: &Path) -> anyhow::Result<()> {
+        let until = Instant::now() + START;
+        while self.page("/readyz").is_none() {
+            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            if ended.is_some() || Instant::now() > until {
+                bail!("the server did not start: {}", std::fs::read_to_string(log).unwrap_or_default().trim());
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// A page of its admin interface; none while nobody answers.
+    pub fn page(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect_timeout(&self.admin?, Duration::from_secs(1)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: loadtest\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
+    }
+
+    /// Fails if it has ended.
+    ///
+    /// # Errors
+    /// Says how it ended.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        match self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+            Some(status) => bail!("the server ended by itself: {status}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The GUIDs of a plan's providers, as a server's policy names them.
+pub fn providers(plan: &Plan) -> Vec<String> {
+    (0..plan.publish.len()).map(|number| ServerGuid(guid(&plan.name, "provider", number)).to_string()).collect()
+}
+
+/// The server's command: beside this program, where a build or a package puts it.
+///
+/// # Errors
+/// It is not there.
+pub fn program() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let beside = own.with_file_name("distributary");
+    ensure!(
+        beside.is_file(),
+        "no {} to load: build it (cargo build --release --workspace), or name one with --program",
+        beside.display()
+    );
+    Ok(beside)
+}
+
+fn start(program: &Path, config: &Path, log: &Path) -> anyhow::Result<Child> {
+    let log = File::create(log)?;
+    let mut command = Command::new(program);
+    command.arg("run").arg("--config").arg(config);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.spawn().with_context(|| format!("cannot start {}", program.display()))
+}
+
+/// Does something on one core; a process that it starts stays there.
+fn on_core<T>(core: Option<usize>, act: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let Some(core) = core else { return act() };
+    let before = sched_getaffinity(None)?;
+    stay_on(&[core])?;
+    let done = act();
+    sched_setaffinity(None, &before)?;
+    done
+}
+
+/// Keeps this thread, and those that it starts, on these cores; anywhere if there are none.
+///
+/// # Errors
+/// There is no such core.
+pub fn stay_on(cores: &[usize]) -> anyhow::Result<()> {
+    if cores.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|core| set.set(*core));
+    sched_setaffinity(None, &set).with_context(|| format!("cannot run on cores {cores:?}"))
+}
+
+/// An address of loopback that nobody had a moment ago.
+fn free(bind: impl FnOnce(SocketAddr) -> std::io::Result<SocketAddr>) -> anyhow::Result<SocketAddr> {
+    Ok(bind((Ipv4Addr::LOCALHOST, 0).into())?)
+}
