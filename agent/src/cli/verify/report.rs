@@ -118,8 +118,10 @@ impl Report {
     /// First of all: who reads only how many are valid would take somebody's signature for the vendor's.
     fn write_authority(&self, good: usize, text: &mut String) {
         match &self.authority {
-            // Writing to a string cannot fail.
-            Some(items) => items.iter().for_each(|item| drop(writeln!(text, "  authority: {}", item.text()))),
+            Some(items) => items.iter().for_each(|item| {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "  authority: {}", item.text());
+            }),
             None if good == 0 => {}
             None => {
                 let _ = writeln!(
