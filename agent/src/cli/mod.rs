@@ -148,10 +148,11 @@ Examples:
     /// Explain what is signed in documents, by which key, and what is not
     #[command(
         after_help = "Ends with 0 only if each document is signed and none of its signatures is refused. Which key may
-speak for whom is not judged here: name the keys that count with --key, else every key does.
+speak for whom is checked only with --trust: then each part must be an item that is authorised.
+With --key only the keys that are named count; without both every key does.
 
 Examples:
-  distributary-agent verify signed.xml
+  distributary-agent verify --trust trust.toml signed.xml
   distributary-agent verify --key vendor.pub.pem signed.xml other.xml
   distributary-agent verify --key vendor.pub.pem --key isp.pem --json signed.xml"
     )]

@@ -10,7 +10,7 @@ use dialler::{Answered, Answering, Content, Hop, Incoming, Live, Outgoing, Said,
 use node::answer::Answer;
 use node::client::journal::Entry;
 use node::client::{self, Action, Client, Draft, Via};
-use node::ids::{ExchangeId, Position, Resume, Ticket};
+use node::ids::{ExchangeId, Position, Resume, Ticket, Time};
 use node::intake::Intake;
 use schemas::guid::ClientGuid;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -60,6 +60,7 @@ enum Woken {
     Changed(client::Event),
     Said(Option<Said>),
     Pushed(Option<(Position, Box<Intake>)>),
+    Due,
     Stop,
 }
 
@@ -108,6 +109,10 @@ impl Driver {
                 }
                 // The link is going, and `Down` is on its way.
                 Woken::Said(None) | Woken::Pushed(None) => self.down(),
+                Woken::Due => {
+                    self.client.handle_timeout(clock::wall());
+                    self.carry_out_all();
+                }
                 Woken::Stop => break,
             }
         }
@@ -117,6 +122,7 @@ impl Driver {
     async fn wake(&mut self, inputs: &mut Inputs, stop: &CancellationToken) -> Woken {
         let takes = self.unsent.is_empty();
         let takes_pushes = takes && self.client.takes_pushes();
+        let due = self.client.poll_timeout().map(|(at, _)| at);
         let (said, pushes) = match &mut self.live {
             Some(live) => (Some(&mut live.said), Some(&mut live.pushes)),
             None => (None, None),
@@ -128,6 +134,8 @@ impl Driver {
             Some(told) = inputs.told.recv(), if takes => Woken::Told(told),
             Some(event) = inputs.changed.recv(), if takes => Woken::Changed(event),
             said = next(said), if takes => Woken::Said(said),
+            // Before pushes, of which there may be always more.
+            () = reached(due), if takes => Woken::Due,
             pushed = next(pushes), if takes_pushes => Woken::Pushed(pushed),
         }
     }
@@ -196,6 +204,10 @@ impl Driver {
 
     fn handle(&mut self, event: client::Event) {
         self.client.handle(clock::wall(), event);
+        self.carry_out_all();
+    }
+
+    fn carry_out_all(&mut self) {
         while let Some(action) = self.client.poll_action() {
             self.carry_out(action);
         }
@@ -291,6 +303,14 @@ impl Driver {
 async fn next<T>(receiver: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
     match receiver {
         Some(receiver) => receiver.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// When the wall clock shows this time.
+async fn reached(due: Option<Time>) {
+    match due {
+        Some(due) => tokio::time::sleep(due.since(clock::wall())).await,
         None => std::future::pending().await,
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use node::trust::{Names, Proof, Signer};
-use schemas::signature::{Issuer, KeyId, PublicKey};
+use schemas::signature::{Authority, KeyId, PublicKey};
 use serde::Deserialize;
 
 use super::{TrustError, read};
@@ -88,7 +88,7 @@ impl Table {
             }
             (None, None, Some(file)) => {
                 let file = beside(file);
-                let authority = Issuer::from_pem(&read(&file)?);
+                let authority = Authority::from_pem(&read(&file)?);
                 authority.map(Proof::Authority).map_err(|why| wrong(format!("{}: {why}", file.display())))
             }
             _ => Err(wrong("it needs exactly one of key, key_file and ca_file".to_owned())),

@@ -62,3 +62,14 @@ fn what_is_wrong_is_said_with_its_place_and_what_would_be_right() {
     refused(&key, &[], &["deliver = false"]);
     refused(&format!("{key}sources = [\"\"]\n"), &[], &["\"*\""]);
 }
+
+#[test]
+fn a_device_s_certificate_is_no_authority() {
+    let pki = tempfile::tempdir().unwrap();
+    link::pki::init(pki.path(), "test-ca").unwrap();
+    let subject = link::pki::Subject { guid: 7, role: link::pki::Role::Client, label: "vendor" };
+    let leaf = link::pki::issue(pki.path(), &subject, pki.path()).unwrap().certificate;
+    let leaf = std::fs::read_to_string(leaf).unwrap();
+    let text = "[[signer]]\nname = \"a\"\nca_file = \"leaf.pem\"\nsources = [\"x\"]\n";
+    refused(text, &[("leaf.pem", &leaf)], &["\"a\"", "leaf.pem", "CA:TRUE"]);
+}

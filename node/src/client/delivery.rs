@@ -4,6 +4,7 @@ use schemas::core::ReplyStatus;
 use topology::interest::Interest;
 
 use super::journal::Event;
+use super::word::Under;
 use super::{Action, Client, Via};
 use crate::answer::{Answer, AnswerBody, Leaf, reply_id};
 use crate::ids::Time;
@@ -75,13 +76,11 @@ impl Client {
             let why = "this client takes Deliver only where it is delivered to".to_owned();
             return refused(hop, orders, &Refusal { status: ReplyStatus::MajorNotSupported, why });
         };
-        match self.holdings.take(&self.assets, item, &self.trust, self.now) {
-            Ok(events) => taken.events.extend(events),
-            Err(reason) => {
-                taken.events.extend(self.note_refused(item, &reason));
-                let why = reason.to_string();
-                return refused(hop, orders, &Refusal { status: ReplyStatus::Failed, why });
-            }
+        let under = Under { trust: &self.trust, at: self.now };
+        let came = self.holdings.take(&self.assets, item, under);
+        taken.events.extend(came.events);
+        if let Some(reason) = came.refused {
+            return refused(hop, orders, &Refusal { status: ReplyStatus::Failed, why: reason.to_string() });
         }
         AnswerBody::Leaves(orders.orders.iter().map(|order| Leaf::new(hop, order, Ok(()))).collect())
     }

@@ -11,9 +11,9 @@ use topology::subject::{ItemIdentity, Status, Subject};
 
 use super::Asset;
 use super::journal::{Event, Reasons, Regard};
-use crate::ids::Time;
+use super::word::{Contest, Lost, Place, Under, Word};
 use crate::intake::{Intake, Item};
-use crate::trust::{Reason, Signing, Trust, Verdict};
+use crate::trust::{Reason, Signing, Verdict};
 
 /// A held item. The provider's bytes are in the journal and nowhere else: they may be many.
 #[derive(Clone, Debug)]
@@ -44,8 +44,18 @@ impl Held {
 #[derive(Debug, Default)]
 pub struct Holdings {
     items: BTreeMap<Digest, Held>,
-    /// Which revision of each identity was seen last; the item itself is held only if it applies.
-    seen: BTreeMap<(ItemIdentity, bool), (u64, Digest)>,
+    /// The last word on each identity; the item itself is held only if it applies.
+    seen: BTreeMap<(ItemIdentity, bool), Place>,
+    lost: Lost,
+}
+
+/// What an item that came means here.
+#[derive(Debug, Default)]
+pub(super) struct Came {
+    /// To be journalled.
+    pub(super) events: Vec<Event>,
+    /// Why it may not be held.
+    pub(super) refused: Option<Reason>,
 }
 
 impl Holdings {
@@ -69,36 +79,32 @@ impl Holdings {
         self.items.is_empty()
     }
 
-    /// What an item that came means here: the events to journal, if any. Applies them.
-    ///
-    /// # Errors
-    /// Why it may not be held.
-    pub(super) fn take(
-        &mut self,
-        assets: &[Asset],
-        item: &Item,
-        trust: &Trust,
-        now: Time,
-    ) -> Result<Vec<Event>, Reason> {
+    /// What an item that came means here. Applies it.
+    pub(super) fn take(&mut self, assets: &[Asset], item: &Item, under: Under<'_>) -> Came {
         if self.items.contains_key(&item.digest) {
-            return Ok(Vec::new());
-        }
-        if let Verdict::Refused(reason) = trust.judge(item.signing.as_deref(), now) {
-            return Err(reason);
+            return Came::default();
         }
         let slot = item.subject.identity.clone().map(|identity| (identity, item.is_entry));
-        let seen = slot.as_ref().and_then(|slot| self.seen.get(slot)).copied();
-        let before = seen.and_then(|(_, digest)| self.items.get(&digest));
-        let counts = !before.is_some_and(Held::is_distrusted);
-        if counts && seen.is_some_and(|(revision, digest)| !item.subject.replaces(revision, digest, item.digest)) {
-            return Ok(Vec::new());
-        }
-        let signed_before = before.and_then(|before| before.signing.as_deref());
-        let verdict = trust.judge_successor(item.signing.as_deref(), signed_before, now);
+        let before = slot.as_ref().and_then(|slot| self.seen.get_mut(slot));
+        let place = Place::new(item, before.as_deref());
+        let verdict = place.word.verdict(under);
         if let Verdict::Refused(reason) = verdict {
-            return Err(reason);
+            return self.refuse(item, place.word, reason);
         }
-        let replaced = seen.map(|(_, digest)| digest).filter(|digest| self.items.contains_key(digest));
+        let mut replaced = None;
+        if let Some(before) = before {
+            match before.contest(item, under) {
+                Contest::Kept => {
+                    before.passes_by(item);
+                    return Came::default();
+                }
+                Contest::Taken { lost: Some(word) } => {
+                    self.lost.add(before.digest, word);
+                }
+                Contest::Taken { lost: None } => {}
+            }
+            replaced = Some(before.digest).filter(|digest| self.items.contains_key(digest));
+        }
         let reasons = reasons(assets, &item.subject);
         let (digest, document) = (item.digest, item.bytes.clone());
         let event = match (replaced, reasons.is_empty()) {
@@ -108,7 +114,7 @@ impl Holdings {
             (None, true) => None,
         };
         if let Some(slot) = slot {
-            self.seen.insert(slot, (item.subject.revision, item.digest));
+            self.seen.insert(slot, place);
         }
         if let Some(replaced) = replaced {
             self.items.remove(&replaced);
@@ -120,20 +126,40 @@ impl Holdings {
                 events.push(Event::Regarded { digest: item.digest, regard: (&verdict).into() });
             }
         }
-        Ok(events)
+        Came { events, refused: None }
+    }
+
+    /// An item that is refused is written down the first time that it comes.
+    fn refuse(&mut self, item: &Item, word: Word, reason: Reason) -> Came {
+        let id = item.subject.identity.as_ref().map(|identity| identity.id.clone());
+        let event = Event::Refused { digest: item.digest, id, why: reason.to_string() };
+        let is_news = self.lost.add(item.digest, word);
+        Came { events: is_news.then_some(event).into_iter().collect(), refused: Some(reason) }
     }
 
     /// Judges everything held again. Applies what it finds.
-    pub(super) fn rejudge(&mut self, trust: &Trust, now: Time) -> Vec<Event> {
+    pub(super) fn rejudge(&mut self, under: Under<'_>) -> Vec<Event> {
+        let words: BTreeMap<Digest, &Word> = self.seen.values().map(|place| (place.digest, &place.word)).collect();
         let mut events = Vec::new();
         for (digest, held) in &mut self.items {
-            let regard = Regard::from(&trust.judge(held.signing.as_deref(), now));
+            let alone = || under.trust.judge(held.signing.as_deref(), under.at);
+            let regard = Regard::from(&words.get(digest).map_or_else(alone, |word| word.verdict(under)));
             if regard != held.regard {
                 held.regard.clone_from(&regard);
                 events.push(Event::Regarded { digest: *digest, regard });
             }
         }
         events
+    }
+
+    /// Whether something that is not held may be welcome under another trust or at another time: what was lost, or what
+    /// something that is welcome no more had replaced or kept out, or kept out no more.
+    pub(super) fn may_miss(&mut self, then: Under<'_>, now: Under<'_>) -> bool {
+        let is_welcome_again = self.lost.forget_welcome(then, now);
+        // Without a trust file the newest is held, whoever has signed it.
+        let has_begun = then.trust.signers.is_some() != now.trust.signers.is_some();
+        let is_other = |place: &Place| place.word.passes(then) != place.word.passes(now);
+        is_welcome_again || has_begun || self.seen.values().any(is_other)
     }
 
     /// Matches everything held against a changed inventory. Applies what it finds.
@@ -154,12 +180,6 @@ impl Holdings {
         events
     }
 
-    /// What left is forgotten, revisions included: it may apply, and be asked for, again.
-    pub(super) fn forget_unheld(&mut self) {
-        let items = &self.items;
-        self.seen.retain(|_, (_, digest)| items.contains_key(digest));
-    }
-
     /// Applies an event of the journal.
     pub(super) fn fold(&mut self, event: &Event) {
         match event {
@@ -175,7 +195,6 @@ impl Holdings {
             }
             Event::Left { digest } => {
                 self.items.remove(digest);
-                self.forget_unheld();
             }
             Event::Regarded { digest, regard } => {
                 if let Some(held) = self.items.get_mut(digest) {
@@ -199,7 +218,9 @@ impl Holdings {
         let Some(intake) = Intake::of(&facts) else { return };
         let Some(Some((_, item))) = intake.items().into_iter().next() else { return };
         if let Some(identity) = item.subject.identity.clone() {
-            self.seen.insert((identity, item.is_entry), (item.subject.revision, digest));
+            let slot = (identity, item.is_entry);
+            let place = Place::new(item, self.seen.get(&slot));
+            self.seen.insert(slot, place);
         }
         if let Some(reasons) = reasons {
             let verdict = Verdict::unjudged(item.signing.as_deref());

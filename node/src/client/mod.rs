@@ -13,12 +13,12 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod word;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use schemas::core::ReplyStatus;
-use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::names::Spelling;
 use schemas::version::{Major, Minor, VersionInfo};
@@ -165,8 +165,8 @@ pub struct Client {
     assets: Vec<Asset>,
     holdings: Holdings,
     trust: Arc<Trust>,
-    /// Items that were refused under it, as far as they are told apart.
-    refused: BTreeSet<Digest>,
+    /// When everything held was judged last.
+    judged: Time,
     now: Time,
     /// What the server has accepted as registered, by name.
     registered: BTreeMap<String, VersionInfo>,
@@ -193,7 +193,7 @@ impl Client {
             assets: Vec::new(),
             holdings: Holdings::default(),
             trust: Arc::default(),
-            refused: BTreeSet::new(),
+            judged: Time(0),
             now: Time(0),
             registered: BTreeMap::new(),
             sync: Sync::default(),
@@ -233,6 +233,7 @@ impl Client {
     /// Takes one event. Drain [`Self::poll_action`] before the next.
     pub fn handle(&mut self, now: Time, event: Event) {
         self.now = now;
+        self.look_at_clock(now);
         match event {
             Event::Trust(trust) => self.trust_changed(now, trust),
             Event::Assets(assets) => self.assets_changed(now, assets),

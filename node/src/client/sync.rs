@@ -111,7 +111,6 @@ impl Client {
         }
         self.assets = assets;
         let events = self.holdings.rematch(&self.assets);
-        self.holdings.forget_unheld();
         self.store(now, events, None, Vec::new());
         self.sync.wanted = true;
         self.step(now);

@@ -57,21 +57,32 @@ struct Bench {
     client: Client,
     journal: Vec<Entry>,
     actions: Vec<Action>,
+    now: Time,
 }
 
 impl Bench {
     fn new(journal: Vec<Entry>) -> Self {
         let client = Client::recover(ClientGuid(1), ServerGuid(2), journal.iter().cloned());
-        Self { client, journal, actions: Vec::new() }
+        Self { client, journal, actions: Vec::new(), now: NOW }
     }
 
     fn handle(&mut self, event: Event) {
-        self.client.handle(NOW, event);
+        self.client.handle(self.now, event);
+        self.drain();
+    }
+
+    fn timeout(&mut self, now: Time) {
+        self.now = now;
+        self.client.handle_timeout(now);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
         while let Some(action) = self.client.poll_action() {
             match action {
                 Action::Store(ticket, entries) => {
                     self.journal.extend(entries);
-                    self.client.handle(NOW, Event::Stored(ticket));
+                    self.client.handle(self.now, Event::Stored(ticket));
                 }
                 action => self.actions.push(action),
             }

@@ -1,6 +1,8 @@
 //! Who has signed an item, behind the rest of its record. A record without it is of an item without a signature, or of
 //! a time before signatures were looked at.
 
+mod first;
+
 use bytes::{Bytes, BytesMut};
 use schemas::signature::{Issuer, KeyId};
 
@@ -8,7 +10,7 @@ use super::{Damaged, decode, encode};
 use crate::trust::{Claims, SignedBy, Signing};
 
 /// Ends a record that says who has signed. The archive of an item ends with flags and padding: never so.
-const MARK: &[u8; 8] = b"signing1";
+const MARK: &[u8; 8] = b"signing2";
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct SigningRow {
@@ -17,14 +19,15 @@ struct SigningRow {
     companies: Vec<String>,
     products: Vec<String>,
     names_nobody: bool,
+    names_no_product: bool,
     flaw: Option<String>,
 }
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct SignedByRow {
     key: [u8; 32],
-    /// Key, first and last second.
-    issuers: Vec<([u8; 32], u64, u64)>,
+    /// Key, first and last second, how many stand between.
+    issuers: Vec<([u8; 32], u64, u64, u32)>,
 }
 
 /// The record, the archive behind it, its length in four bytes, the mark.
@@ -40,18 +43,28 @@ pub(super) fn append(record: &[u8], signing: &Signing) -> Bytes {
 
 /// The record without what was appended, and that.
 pub(super) fn split(bytes: &[u8]) -> Result<(&[u8], Option<Signing>), Damaged> {
-    let Some(rest) = bytes.strip_suffix(MARK) else { return Ok((bytes, None)) };
+    if let Some(rest) = bytes.strip_suffix(MARK) {
+        let (record, row) = cut(rest)?;
+        return Ok((record, Some(decode::<SigningRow>("signing", row)?.into())));
+    }
+    let Some(rest) = bytes.strip_suffix(first::MARK) else { return Ok((bytes, None)) };
+    let (record, row) = cut(rest)?;
+    Ok((record, Some(decode::<first::SigningRow>("signing", row)?.into())))
+}
+
+/// The record, and the archive, which says behind itself how long it is.
+fn cut(bytes: &[u8]) -> Result<(&[u8], &[u8]), Damaged> {
     let damaged = || Damaged { what: "signing", reason: "shorter than it says".into() };
-    let (rest, length) = rest.split_last_chunk::<4>().ok_or_else(damaged)?;
+    let (rest, length) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;
     let at = rest.len().checked_sub(u32::from_be_bytes(*length) as usize).ok_or_else(damaged)?;
-    let (record, row) = rest.split_at(at);
-    Ok((record, Some(decode::<SigningRow>("signing", row)?.into())))
+    Ok(rest.split_at(at))
 }
 
 impl SigningRow {
     fn of(signing: &Signing) -> Self {
-        let issuers = |by: &SignedBy| by.issuers.iter().map(|one| (one.key.0, one.from, one.until)).collect();
-        let Claims { sources, companies, products, names_nobody } = &signing.claims;
+        let issuers =
+            |by: &SignedBy| by.issuers.iter().map(|one| (one.key.0, one.from, one.until, one.between)).collect();
+        let Claims { sources, companies, products, names_nobody, names_no_product } = &signing.claims;
         let list = |names: &std::collections::BTreeSet<String>| names.iter().cloned().collect();
         Self {
             by: signing.by.iter().map(|by| SignedByRow { key: by.key.0, issuers: issuers(by) }).collect(),
@@ -59,6 +72,7 @@ impl SigningRow {
             companies: list(companies),
             products: list(products),
             names_nobody: *names_nobody,
+            names_no_product: *names_no_product,
             flaw: signing.flaw.clone(),
         }
     }
@@ -66,7 +80,7 @@ impl SigningRow {
 
 impl From<SigningRow> for Signing {
     fn from(row: SigningRow) -> Self {
-        let issuer = |(key, from, until)| Issuer { key: KeyId(key), from, until };
+        let issuer = |(key, from, until, between)| Issuer { key: KeyId(key), from, until, between };
         let by =
             |by: SignedByRow| SignedBy { key: KeyId(by.key), issuers: by.issuers.into_iter().map(issuer).collect() };
         Self {
@@ -76,6 +90,7 @@ impl From<SigningRow> for Signing {
                 companies: row.companies.into_iter().collect(),
                 products: row.products.into_iter().collect(),
                 names_nobody: row.names_nobody,
+                names_no_product: row.names_no_product,
             },
             flaw: row.flaw,
         }
@@ -87,10 +102,10 @@ mod tests {
     use super::*;
 
     fn signing() -> Signing {
-        let issuer = Issuer { key: KeyId([2; 32]), from: 1, until: u64::MAX };
+        let issuer = |between| Issuer { key: KeyId([2; 32]), from: 1, until: u64::MAX, between };
         Signing {
-            by: vec![SignedBy { key: KeyId([1; 32]), issuers: vec![issuer] }],
-            claims: Claims { sources: ["RustSec".to_owned()].into(), ..Claims::default() },
+            by: vec![SignedBy { key: KeyId([1; 32]), issuers: vec![issuer(0), issuer(1)] }],
+            claims: Claims { sources: ["RustSec".to_owned()].into(), names_no_product: true, ..Claims::default() },
             flaw: Some("none".into()),
         }
     }
@@ -101,6 +116,26 @@ mod tests {
         let appended = append(record, &signing());
         assert_eq!(split(&appended), Ok((&record[..], Some(signing()))));
         assert_eq!(split(record), Ok((&record[..], None)));
+    }
+
+    #[test]
+    fn a_record_of_the_first_form_reads_as_what_it_said() {
+        let old = |products: &[&str]| {
+            let row = encode(&first::SigningRow {
+                by: vec![first::SignedByRow { key: [1; 32], issuers: vec![([2; 32], 1, u64::MAX); 2] }],
+                sources: vec!["RustSec".to_owned()],
+                companies: Vec::new(),
+                products: products.iter().map(|name| (*name).to_owned()).collect(),
+                names_nobody: false,
+                flaw: Some("none".into()),
+            });
+            let length = u32::try_from(row.len()).unwrap().to_be_bytes();
+            [b"a record", &row[..], &length, first::MARK].concat()
+        };
+        assert_eq!(split(&old(&[])), Ok((&b"a record"[..], Some(signing()))));
+        let mut named = signing();
+        named.claims = Claims { products: ["Quill".to_owned()].into(), names_no_product: false, ..named.claims };
+        assert_eq!(split(&old(&["Quill"])), Ok((&b"a record"[..], Some(named))));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use schemas::digest::Digest;
-use schemas::signature::{Issuer, KeyId};
+use schemas::signature::{Authority, Issuer, KeyId};
 
 use crate::ids::Time;
 
@@ -60,7 +60,7 @@ pub enum Proof {
     /// By its own key.
     Key(KeyId),
     /// By a certificate of this authority.
-    Authority(Issuer),
+    Authority(Authority),
 }
 
 /// Names that are allowed, as they are spelt, blanks outside aside.
@@ -126,6 +126,9 @@ pub enum Reason {
     /// It names a product that is not its signer's.
     #[error("{0} may not speak about the Product_Name {1:?}")]
     Product(Arc<str>, String),
+    /// It names no product, so that it may concern any.
+    #[error("it names no Product_Name, and {0} may not speak about every product")]
+    NamesNoProduct(Arc<str>),
     /// It would take the place of what was signed, without a signature.
     #[error("it is not signed, and would take the place of what {0} has signed")]
     Downgrade(Arc<str>),
@@ -143,7 +146,7 @@ impl Reason {
             Self::NamesNobody(_) => "names_nobody",
             Self::Source(..) => "source",
             Self::Company(..) => "company",
-            Self::Product(..) => "product",
+            Self::Product(..) | Self::NamesNoProduct(_) => "product",
             Self::Downgrade(_) => "downgrade",
         }
     }
@@ -200,6 +203,11 @@ impl Trust {
         }
     }
 
+    /// Whether a verdict may change without anybody saying so: certificates end, and begin to hold.
+    pub fn depends_on_time(&self) -> bool {
+        self.signers.iter().flatten().any(|signer| matches!(signer.proof, Proof::Authority(_)))
+    }
+
     /// Tells one trust from another.
     pub fn fingerprint(&self) -> Digest {
         Digest::of(format!("{self:?}").as_bytes())
@@ -228,8 +236,9 @@ impl Signer {
             Proof::Key(key) if key == by.key => true,
             Proof::Key(_) => return None,
             Proof::Authority(own) => {
-                let issuer = by.issuers.iter().find(|issuer| issuer.key == own.key)?;
-                [own, *issuer].iter().all(|dates| (dates.from..=dates.until).contains(&(now.0 / 1000)))
+                let issuer = by.issuers.iter().find(|issuer| is_by(issuer, &own))?;
+                let now = now.0 / 1000;
+                (own.from..=own.until).contains(&now) && (issuer.from..=issuer.until).contains(&now)
             }
         };
         Some(if holds { self.may_say(claims) } else { Err(Reason::Expired(self.name.clone())) })
@@ -249,8 +258,16 @@ impl Signer {
         if let Some(other) = self.companies.lacks(&claims.companies) {
             return Err(Reason::Company(name(), other));
         }
+        if claims.names_no_product && self.products != Names::Any {
+            return Err(Reason::NamesNoProduct(name()));
+        }
         self.products.lacks(&claims.products).map_or(Ok(()), |other| Err(Reason::Product(name(), other)))
     }
+}
+
+/// Whether this authority has certified, over no more others than its certificate allows (RFC 5280, 4.2.1.9).
+fn is_by(issuer: &Issuer, authority: &Authority) -> bool {
+    issuer.key == authority.key && authority.between_max.is_none_or(|most| issuer.between <= most)
 }
 
 impl Names {

@@ -40,6 +40,8 @@ pub struct Claims {
     pub products: BTreeSet<String>,
     /// Whether some `Version_Info` at the top names neither a `Source` nor a `Company`.
     pub names_nobody: bool,
+    /// Whether some `Version_Info` at the top names no `Product_Name`.
+    pub names_no_product: bool,
 }
 
 /// Keys that are looked at: more signatures than these over one item have no use.
@@ -135,6 +137,7 @@ impl Claims {
             let is_named = given(version_info.company.as_deref()).is_some()
                 || (!version_info.info.is_empty() && version_info.info.iter().all(speaks));
             claims.names_nobody |= !is_named;
+            claims.names_no_product |= given(version_info.product_name.as_deref()).is_none();
             claims.add(version_info);
         }
         claims

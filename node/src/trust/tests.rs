@@ -130,6 +130,31 @@ fn any_name_and_no_delivery_are_words_of_their_own() {
     refused(&judge(&trust(&[Signer { products: only(&["Other"]), ..any }]), &document), "product");
 }
 
+// Else a signer for one product could speak about all by not saying which.
+#[test]
+fn what_names_no_product_is_for_those_who_may_speak_about_any() {
+    let key = key();
+    let quill = || VersionInfo { product_name: Some("Quill".into()), ..info("Acme") };
+    let any = signer("Acme", &key, &["Acme"]);
+    let some = Signer { products: only(&["Quill"]), ..any.clone() };
+    let judge = |signer: &Signer, infos: &[VersionInfo]| {
+        judge(&trust(std::slice::from_ref(signer)), &signed(&deliver(&[infos]), &key))
+    };
+    assert!(judge(&some, &[quill()]).passes());
+    refused(&judge(&some, &[info("Acme")]), "product");
+    refused(&judge(&some, &[quill(), info("Acme")]), "product");
+    refused(&judge(&some, &[VersionInfo { product_name: Some(" ".into()), ..info("Acme") }]), "product");
+    assert!(judge(&any, &[info("Acme")]).passes());
+    // What stands inside is of the product at the top (10.2.3).
+    let mut outer = quill();
+    outer.info[0].container.contained_versions = vec![info("Acme")];
+    assert!(judge(&some, &[outer]).passes());
+    // And a name inside does not say of which product the whole is.
+    let mut outer = info("Acme");
+    outer.info[0].container.contained_versions = vec![quill()];
+    refused(&judge(&some, &[outer]), "product");
+}
+
 // R-8.3-3: altered, wrapped and expired items are refused with the reason.
 #[test]
 fn c8_3_a_signature_over_a_sibling_proves_nothing_of_the_rest() {
@@ -211,7 +236,7 @@ fn c8_3_one_signer_does_not_take_the_place_of_another() {
 }
 
 fn issued(key: KeyId, from: u64, until: u64) -> Signing {
-    let by = SignedBy { key: KeyId([1; 32]), issuers: vec![Issuer { key, from, until }] };
+    let by = SignedBy { key: KeyId([1; 32]), issuers: vec![Issuer { key, from, until, between: 1 }] };
     Signing { by: vec![by], claims: Claims::default(), flaw: None }
 }
 
@@ -220,14 +245,19 @@ fn issued(key: KeyId, from: u64, until: u64) -> Signing {
 fn c8_3_a_certificate_counts_while_it_and_its_authority_hold() {
     let authority = KeyId([9; 32]);
     let now = NOW.0 / 1000;
-    let own = Issuer { key: authority, from: now - 100, until: now + 100 };
+    let own = Authority { key: authority, from: now - 100, until: now + 100, between_max: None };
     let signer = Signer { proof: Proof::Authority(own), sources: Names::Any, ..signer("CA", &key(), &[]) };
-    let trust = trust(&[signer]);
+    let trust = trust(std::slice::from_ref(&signer));
+    assert!(trust.depends_on_time() && !Trust::default().depends_on_time());
     let judge = |signing: &Signing, at: u64| trust.judge(Some(signing), Time(at * 1000));
     let good = issued(authority, now - 10, now + 10);
     assert!(judge(&good, now).passes());
     refused(&judge(&good, now + 11), "expired");
     refused(&judge(&good, now - 11), "expired");
     refused(&judge(&issued(authority, 0, u64::MAX), now + 101), "expired");
-    refused(&judge(&issued(KeyId([8; 32]), 0, u64::MAX), now), "unknown_key");
+    refused(&judge(&issued(KeyId([8; 32]), 0, u64::MAX), now), "unknown_key"); // One authority stands between, in what is judged here.
+    let with = |between_max| Signer { proof: Proof::Authority(Authority { between_max, ..own }), ..signer.clone() };
+    let judge = |between_max| super::tests::trust(&[with(between_max)]).judge(Some(&good), NOW);
+    assert!(judge(Some(1)).passes());
+    refused(&judge(Some(0)), "unknown_key");
 }

@@ -35,7 +35,7 @@ mod tree;
 mod verify;
 
 pub use algorithm::{DigestMethod, SignatureMethod};
-pub use certificates::{Issuer, issuers};
+pub use certificates::{Authority, AuthorityError, Issuer, issuers};
 pub use key::{KeyId, KeyKind, PublicKey};
 pub use pem::certificates;
 pub use private::{PrivateKey, PrivateKeyError};

@@ -1,6 +1,7 @@
 //! `verify`: what is signed, by which key, and what is not.
 
 mod advice;
+mod authority;
 mod outline;
 mod report;
 #[cfg(test)]
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use dialler::trust::{Settings, Unsigned};
 use schemas::facts::{SignatureFact, SignatureState, Validated};
 use schemas::limits::Limits;
 use schemas::signature::{self, KeyId, PublicKey, Refusal, Verified};
@@ -26,6 +28,9 @@ pub(super) struct VerifyArgs {
     /// Public key or certificate in PEM; with one or more of them, no other key's signature counts
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
+    /// Trust file (docs/trust.md): who may speak for whom; without it nothing is checked about authority
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -90,15 +95,18 @@ impl Keys {
     }
 }
 
-/// Verifies documents; success only if each is signed and no signature of it is refused.
+/// Verifies documents; success only if each is signed and no signature of it is refused, and under a trust file if each
+/// item is authorised.
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let given = args.key.iter().map(|path| keys::public(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let given = Keys(given);
+    let load = |path: &PathBuf| Settings { file: Some(path.clone()), unsigned: Unsigned::Pass }.load();
+    let trust = args.trust.as_ref().map(load).transpose()?;
     let (mut all_good, mut reports) = (true, Vec::new());
     for path in &args.documents {
         match sign::read(path) {
             Ok(document) => {
-                let report = Report::of(path.display().to_string(), &document, &given);
+                let report = Report::of(path.display().to_string(), &document, &given, trust.as_ref());
                 all_good &= report.is_good();
                 match args.json {
                     true => reports.push(report.json()),

@@ -2,19 +2,22 @@
 
 use std::fmt::Write as _;
 
+use dialler::clock;
+use node::trust::Trust;
 use schemas::core::Span;
 use schemas::facts::{SignatureFact, Validated};
 use schemas::shown::shown;
 use schemas::signature::Verified;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::authority::{self, Judged};
 use super::outline::{Outline, Place, merged};
 use super::{Found, Keys, advice};
 
 /// Elements without a signature that are named to people; the rest is counted.
 const NAMED: usize = 12;
-/// What is said of each valid signature.
-const NOT_JUDGED: &str = "not judged: no trust file";
+/// What is said of each valid signature without a trust file.
+const NOT_CHECKED: &str = "whether it may speak for whom it names was not checked: give --trust FILE";
 
 /// See the module.
 pub(super) struct Report {
@@ -26,6 +29,8 @@ pub(super) struct Report {
     /// Signatures that nobody has looked at.
     unread: Vec<Place>,
     bytes: usize,
+    /// Of each item; none without a trust file.
+    authority: Option<Vec<Judged>>,
 }
 
 struct Signature {
@@ -40,7 +45,7 @@ struct Signature {
 }
 
 impl Report {
-    pub(super) fn of(path: String, document: &Validated, keys: &Keys) -> Self {
+    pub(super) fn of(path: String, document: &Validated, keys: &Keys, trust: Option<&Trust>) -> Self {
         let outline = Outline::of(document);
         let signature = |fact: &SignatureFact| {
             let found = keys.find(document, fact);
@@ -61,12 +66,16 @@ impl Report {
         let uncovered_bytes = bytes - covered_bytes;
         let known = merged(document.signatures().iter().map(|fact| fact.span).collect());
         let unread = outline.unread(&covered, &known);
-        Self { document: path, uncovered: outline.uncovered(&covered), uncovered_bytes, unread, bytes, signatures }
+        let authority = trust.map(|trust| authority::judge(document, trust, clock::wall()));
+        let uncovered = outline.uncovered(&covered);
+        Self { document: path, uncovered, uncovered_bytes, unread, bytes, signatures, authority }
     }
 
-    /// Whether there are signatures, and all of them count.
+    /// Whether there are signatures, and all of them count; under a trust file, whether all that is said may be said.
     pub(super) fn is_good(&self) -> bool {
-        self.unread.is_empty()
+        let may_say = |items: &Vec<Judged>| !items.is_empty() && items.iter().all(Judged::is_authorised);
+        self.authority.as_ref().is_none_or(may_say)
+            && self.unread.is_empty()
             && !self.signatures.is_empty()
             && self.signatures.iter().all(|signature| signature.found.is_good())
     }
@@ -78,7 +87,8 @@ impl Report {
             0 => format!("{}: not signed\n", shown(&self.document)),
             _ => format!("{}: {good} of {count} signatures valid\n", shown(&self.document)),
         };
-        self.signatures.iter().for_each(|signature| signature.write(&mut text));
+        self.write_authority(good, &mut text);
+        self.signatures.iter().for_each(|signature| signature.write(self.authority.is_some(), &mut text));
         for place in &self.unread {
             let lines = place.lines();
             // Writing to a string cannot fail.
@@ -105,12 +115,33 @@ impl Report {
         text
     }
 
+    /// First of all: who reads only how many are valid would take somebody's signature for the vendor's.
+    fn write_authority(&self, good: usize, text: &mut String) {
+        match &self.authority {
+            Some(items) => items.iter().for_each(|item| {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "  authority: {}", item.text());
+            }),
+            None if good == 0 => {}
+            None => {
+                let _ = writeln!(
+                    text,
+                    "  authority: not checked. Valid says only that nothing was changed since somebody with that key \
+                     signed it.\n    next:    give --trust FILE to check who may speak for whom; docs/trust.md says what \
+                     stands in it"
+                );
+            }
+        }
+    }
+
     pub(super) fn json(&self) -> serde_json::Value {
+        let authority = self.authority.as_ref().map(|items| items.iter().map(Judged::json).collect::<Vec<_>>());
         serde_json::json!({
             "document": self.document,
             "good": self.is_good(),
             "bytes": self.bytes,
-            "signatures": self.signatures.iter().map(Signature::json).collect::<Vec<_>>(),
+            "authority": authority,
+            "signatures": self.signatures.iter().map(|one| one.json(self.authority.is_some())).collect::<Vec<_>>(),
             "uncovered": self.uncovered.iter().map(Place::json).collect::<Vec<_>>(),
             "uncovered_bytes": self.uncovered_bytes,
             "unread": self.unread.iter().map(Place::json).collect::<Vec<_>>(),
@@ -144,7 +175,7 @@ impl Signature {
         }
     }
 
-    fn write(&self, text: &mut String) {
+    fn write(&self, is_judged: bool, text: &mut String) {
         let scope = shown(&self.scope.name);
         let verdict = match self.reason() {
             None => "valid".to_owned(),
@@ -155,7 +186,8 @@ impl Signature {
             let _ = writeln!(text, "    next:    {next}");
         }
         let Some(verified) = self.found.verified() else { return };
-        let _ = writeln!(text, "    by:      {}, {NOT_JUDGED}", verified.key);
+        let unjudged = if is_judged { "" } else { "; nobody has checked whose it is" };
+        let _ = writeln!(text, "    by:      {}{unjudged}", verified.key);
         for subject in subjects(verified) {
             let _ =
                 writeln!(text, "    as:      {}, which its certificate says and nobody has checked", shown(&subject));
@@ -171,7 +203,7 @@ impl Signature {
         let _ = writeln!(text, "    but not: the Signature itself, bytes {}-{}", own.span.start, own.span.end);
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self, is_judged: bool) -> serde_json::Value {
         let verified = self.found.verified();
         serde_json::json!({
             "scope": self.scope.json(),
@@ -182,7 +214,7 @@ impl Signature {
             "next_step": self.next_step(),
             "key": verified.map(|verified| verified.key.to_string()),
             "certificates": verified.map(subjects).unwrap_or_default(),
-            "trust": verified.map(|_| NOT_JUDGED),
+            "trust": verified.filter(|_| !is_judged).map(|_| NOT_CHECKED),
             "covered": verified.map(|verified| verified.covered.map(|span| [span.start, span.end])),
         })
     }

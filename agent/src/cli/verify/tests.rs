@@ -24,7 +24,7 @@ fn ran(dir: &Path, line: &str) -> bool {
 
 fn report(file: &Path, keys: &[&Path]) -> Report {
     let keys = Keys(keys.iter().map(|path| keys::public(path).unwrap()).collect());
-    Report::of("d.xml".to_owned(), &sign::read(file).unwrap(), &keys)
+    Report::of("d.xml".to_owned(), &sign::read(file).unwrap(), &keys, None)
 }
 
 fn codes(json: &serde_json::Value) -> Vec<&str> {
@@ -105,7 +105,8 @@ fn c8_3_what_is_covered_is_said_to_the_byte_and_what_is_not_is_named() {
     assert!(fs::read_to_string(source).unwrap().contains(&covered), "as it was before");
     assert!(bytes(&first["signature"]["bytes"]).starts_with("<v:Signature "));
     assert_eq!(first["contains"], serde_json::json!(["Product_Name", "Product_Version", "Company", "Info"]));
-    assert_eq!(first["trust"], "not judged: no trust file");
+    let unchecked = "whether it may speak for whom it names was not checked: give --trust FILE";
+    assert_eq!((&first["trust"], &json["authority"]), (&unchecked.into(), &serde_json::Value::Null));
     let uncovered = json["uncovered"].as_array().unwrap();
     let names: Vec<&str> = uncovered.iter().map(|one| one["element"].as_str().unwrap()).collect();
     assert_eq!(names[..4], ["Message_Core", "Header", "Payload", "Message_Core"]);
@@ -122,9 +123,44 @@ fn c8_3_what_is_covered_is_said_to_the_byte_and_what_is_not_is_named() {
         .map(|range| bytes(range).len())
         .sum();
     assert_eq!(left as usize + all, signed.len());
-    for said in ["2 of 2 signatures valid", "Version_Info in lines 1", "not judged: no trust file", "not covered, "] {
+    for said in [
+        "2 of 2 signatures valid",
+        "Version_Info in lines 1",
+        "authority: not checked",
+        "give --trust FILE",
+        "not covered, ",
+    ] {
         assert!(text.contains(said), "{said}\n{text}");
     }
+}
+
+// A valid signature says nothing of who may speak: that is checked with a trust file, and said not to be without one.
+#[test]
+fn c8_3_authority_is_checked_with_a_trust_file_and_said_not_to_be_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    assert!(ran(dir.path(), "keygen --out a.key"));
+    assert!(ran(dir.path(), &format!("sign --key a.key {EXAMPLES}/06-deliver-information-only.xml -o signed.xml")));
+    let table = |names: &str| format!("[[signer]]\nname = \"Vendors\"\nkey_file = \"a.pub.pem\"\n{names}\n");
+    write("all.toml", &table("sources = [\"*\"]\ncompanies = [\"*\"]"));
+    write("none.toml", &table("sources = [\"Somebody\"]"));
+    assert!(ran(dir.path(), "verify signed.xml") && ran(dir.path(), "verify --trust all.toml signed.xml"));
+    assert!(!ran(dir.path(), "verify --trust none.toml signed.xml"));
+    assert!(!ran(dir.path(), "verify --trust missing.toml signed.xml"));
+    let under = |name: &str| {
+        let settings = Settings { file: Some(dir.path().join(name)), unsigned: Unsigned::Pass };
+        let document = sign::read(&dir.path().join("signed.xml")).unwrap();
+        Report::of("d.xml".to_owned(), &document, &Keys(Vec::new()), Some(&settings.load().unwrap()))
+    };
+    // What delivers nothing has no authority either.
+    assert!(ran(dir.path(), &format!("sign --key a.key {EXAMPLES}/01-register-null.xml -o asks.xml")));
+    assert!(ran(dir.path(), "verify asks.xml") && !ran(dir.path(), "verify --trust all.toml asks.xml"));
+    let (all, none) = (under("all.toml"), under("none.toml"));
+    assert!(all.text().contains("authorised, by Vendors") && !all.text().contains("checked"), "{}", all.text());
+    assert_eq!(all.json()["authority"][0]["signer"], "Vendors");
+    assert!(none.text().contains("not authorised: Vendors may not speak for"), "{}", none.text());
+    assert_eq!(none.json()["authority"][0]["authorised"], false);
+    assert!(none.json()["signatures"][0]["trust"].is_null());
 }
 
 // A part that does not read is not looked into; whoever verifies must not take its signature for a good one.
@@ -175,10 +211,16 @@ fn c8_3_every_real_advisory_that_is_published_signed_verifies_by_itself() {
     let plan = State::default().plan(source, true);
     let key = signature::PrivateKey::generate(signature::KeyKind::Ed25519).unwrap();
     let keys = Keys(vec![key.public().clone()]);
+    let proof = node::trust::Proof::Key(key.public().fingerprint());
+    let sources = node::trust::Names::Only(["RustSec".to_owned()].into());
+    let (nobody, any) = (node::trust::Names::Only([].into()), node::trust::Names::Any);
+    let name = "RustSec".into();
+    let signer = node::trust::Signer { name, proof, sources, companies: nobody, products: any, deliver: true };
+    let trust = node::trust::Trust { signers: Some(vec![signer]), ..node::trust::Trust::default() };
     for (path, info) in &plan.publish {
         let part = Part::signed(path, std::slice::from_ref(info), &key, &signature::Options::default()).unwrap();
         let document = Validated::new(part.bytes().clone(), &Limits::default()).unwrap();
-        let report = Report::of(path.clone(), &document, &keys);
+        let report = Report::of(path.clone(), &document, &keys, Some(&trust));
         assert!(report.is_good(), "{}", report.text());
         let json = report.json();
         assert_eq!(json["signatures"][0]["scope"]["element"], "Message");
