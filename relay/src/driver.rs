@@ -28,7 +28,7 @@ use topology::subscriptions::Subscription;
 
 use crate::control::{self, Listed};
 use crate::freshness::Freshness;
-use crate::links::lane::Bundle;
+use crate::links::bundles::{Bundle, Recent};
 use crate::links::outgoing::Opening;
 use crate::reach::{self, Reach};
 use crate::store::Reader;
@@ -113,7 +113,7 @@ pub(crate) struct Newcomer {
 /// The driver's end of a link.
 pub(crate) struct Handle {
     /// Bundles; the shard never has more than one on the way.
-    pub(crate) lane: mpsc::Sender<Bundle>,
+    pub(crate) lane: mpsc::Sender<Arc<Bundle>>,
     /// Exchanges to be opened; what finds no room is refused as busy.
     pub(crate) openings: mpsc::Sender<Opening>,
     /// Up to where the client may have missed items.
@@ -151,6 +151,7 @@ pub(crate) struct Driver {
     /// What the store's queue had no room for, in order.
     unsent: VecDeque<(Ticket, Vec<Write>)>,
     refreshed: Instant,
+    recent: Recent,
     /// The engine's, for answers that are being written.
     epoch: Arc<AtomicU64>,
     freshness: Freshness,
@@ -180,6 +181,7 @@ impl Driver {
             exchanges: HashMap::new(),
             unsent: VecDeque::new(),
             refreshed: Instant::now(),
+            recent: Recent::default(),
             epoch: Arc::default(),
             freshness: Freshness::default(),
         };
@@ -372,7 +374,7 @@ impl Driver {
             shard::Action::Send { link, position, class: _, spelling, parts } => {
                 if let Some(handle) = self.links.get(&link) {
                     // There is room: the shard waits for Ready. If not, the link is going, and this goes with it.
-                    drop(handle.lane.try_send(Bundle { position, spelling, parts }));
+                    drop(handle.lane.try_send(self.recent.bundle(position, spelling, parts)));
                 }
             }
             shard::Action::Cursors(reports) => self.engine.handle(now, engine::Event::Cursors(reports)),

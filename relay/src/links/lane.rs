@@ -2,38 +2,23 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use dialler::clock;
 use link::connection::Link;
-use link::frame::{FrameHeader, Kind};
-use node::bundle::{self, Outer};
 use node::engine::ENVELOPE_BYTES_MAX;
-use node::ids::{LinkId, Position};
+use node::ids::LinkId;
 use schemas::class::Class;
-use schemas::names::Spelling;
 use tokio::sync::mpsc;
 
+use super::bundles::Bundle;
 use super::session::Context;
 use crate::driver::Input;
 
-/// What a shard sends.
-#[derive(Debug)]
-pub(crate) struct Bundle {
-    /// Of the last item.
-    pub(crate) position: Position,
-    /// Of all items.
-    pub(crate) spelling: Spelling,
-    /// The items' bytes, shared with every other link that gets them.
-    pub(crate) parts: Vec<Bytes>,
-}
-
 /// Writes bundles until the link or the driver ends. One class is in use, and so one lane.
-pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut bundles: mpsc::Receiver<Bundle>) {
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut bundles: mpsc::Receiver<Arc<Bundle>>) {
     let Ok(mut lane) = link.open_lane(Class::Normal).await else { return };
     let largest = link.peer_hello().document_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX as u64);
-    while let Some(Bundle { position, spelling, parts }) = bundles.recv().await {
+    while let Some(bundle) = bundles.recv().await {
         // Only an item that goes alone can be longer than a bundle, and so than what every client takes.
-        if let [part] = parts.as_slice()
+        if let [part] = bundle.parts.as_slice()
             && part.len() as u64 > largest
         {
             tracing::warn!(
@@ -42,7 +27,7 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut bundl
                 largest,
                 "an item is longer than its client takes: refused for it"
             );
-            let refused = Input::Answered { link: id, position, outcomes: vec![false] };
+            let refused = Input::Answered { link: id, position: bundle.position, outcomes: vec![false] };
             let told =
                 context.inputs.send(refused).await.is_ok() && context.inputs.send(Input::Ready(id)).await.is_ok();
             if told {
@@ -50,13 +35,8 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut bundl
             }
             return;
         }
-        let time = clock::now();
-        let sent_time = clock::text(time);
-        let outer =
-            Outer { server: context.server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
-        let body = bundle::document(spelling, &outer, parts);
-        let header = FrameHeader::over(Kind::Delivery, &body).in_class(Class::Normal).at(position.0).fresh(time.0);
-        if let Err(error) = lane.deliver(&header, &body).await {
+        let (header, body) = bundle.document(context.server).await;
+        if let Err(error) = lane.deliver(header, body).await {
             return tracing::debug!(link = id.0, %error, "the lane ended");
         }
         if context.inputs.send(Input::Ready(id)).await.is_err() {

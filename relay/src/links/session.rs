@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{exchange, lane, outgoing, replies};
+use super::{bundles, exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
 use crate::metrics::Metrics;
 use crate::store::Reader;
@@ -94,7 +94,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
 
 /// The link's ends of what the driver tells it.
 struct Ends {
-    lane: mpsc::Receiver<lane::Bundle>,
+    lane: mpsc::Receiver<Arc<bundles::Bundle>>,
     openings: mpsc::Receiver<outgoing::Opening>,
     behind: watch::Receiver<u64>,
     path: watch::Receiver<Vec<Mark>>,
