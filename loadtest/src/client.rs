@@ -106,15 +106,16 @@ impl Client {
             let digests = parts(&body)?;
             let (answer, last) = (answers.to(digests.len()), digests.last().copied());
             digests.into_iter().for_each(|digest| self.ledger.receive(self.group, held, digest));
+            // Before it is answered: what has been received is held, whatever becomes of the answer.
+            if let (Some(place), Some(digest)) = (place.as_mut(), last) {
+                (place.position, place.digest) = (header.position, digest);
+            }
             if let Habit::Slow(rate) = habit {
                 read += body.len();
                 tokio::time::sleep_until(begin + Duration::from_secs_f64(read as f64 / f64::from(rate))).await;
             }
             drop(body);
             self.replies.reply(&header, &[answer]).await?;
-            if let (Some(place), Some(digest)) = (place.as_mut(), last) {
-                (place.position, place.digest) = (header.position, digest);
-            }
         }
     }
 }

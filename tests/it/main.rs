@@ -7,6 +7,7 @@ mod drain;
 mod expected;
 mod kills;
 mod layout;
+mod loads;
 mod million;
 mod reach;
 mod reports;

@@ -1,4 +1,4 @@
-//! One party of a test with real processes: a server on a disk with faults, or an agent. The tests kill it.
+//! One party of a test with real processes: a server, on a good disk or on one with faults, or an agent. The tests kill it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Some("run") => relay::cli::main(["distributary".into(), role].into_iter().chain(args)),
         Some("agent") => agent::cli::main(std::iter::once(OsString::from("distributary-agent")).chain(args)),
         _ => ExitCode::FAILURE,
     }
