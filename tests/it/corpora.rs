@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[expect(unreachable_pub, reason = "there it is a library")]
 #[path = "../../fuzz/src/c14n.rs"]
 mod c14n;
+#[expect(unreachable_pub, reason = "there it is a library")]
 #[path = "../../fuzz/src/decode.rs"]
 mod decode;
+#[expect(unreachable_pub, reason = "there it is a library")]
 #[path = "../../fuzz/src/verify.rs"]
 mod verify;
 
