@@ -111,6 +111,12 @@ pub enum Habit {
 }
 
 impl Habit {
+    /// Whether they may get an item again: a server that has not heard yet how far a lost link came sends the rest of it
+    /// once more, and clients drop it.
+    pub fn may_repeat(self) -> bool {
+        matches!(self, Self::Churn(_) | Self::Storm(_))
+    }
+
     /// Whether a provider that waits for receipts waits for theirs.
     pub fn is_waited_for(self) -> bool {
         matches!(self, Self::Steady | Self::Churn(_) | Self::Storm(_))

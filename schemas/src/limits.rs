@@ -4,7 +4,7 @@
 /// exactly the length of that form (at most 1.5 times the document's, and at most [`Limits::document_bytes`]); at most
 /// [`Limits::elements`] × 512 bytes of types; and at most twice the length of the UTF-8 for texts that cannot be slices
 /// of it (references, CDATA sections, carriage returns) and grow. Verification adds at most 512 bytes for each signature
-/// and the length of its certificates.
+/// and the length of its certificates; and while it is at one, a fixed part, and copies of the namespace names around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a whole document.

@@ -2,6 +2,8 @@
 //!
 //! Memory is counted by an allocator, beyond the document itself; steps by the reader. Nothing is timed.
 
+mod signed;
+
 use bytes::Bytes;
 use node::client::{self, Action, Asset, Client, Via};
 use node::ids::{ExchangeId, Time};

@@ -7,3 +7,4 @@ pub mod kills;
 pub mod promtool;
 pub mod sim;
 pub mod validators;
+pub mod xmlsec;

@@ -4,6 +4,7 @@ mod canonical;
 mod documents;
 mod flips;
 mod hostile;
+mod library;
 mod oracle;
 mod refusals;
 mod seeds;

@@ -153,7 +153,7 @@ proptest! {
 }
 
 /// Every element of a document, outer before inner, with what is declared around it.
-fn elements(text: &str) -> Vec<(Span, Bindings<'_>)> {
+pub(super) fn elements(text: &str) -> Vec<(Span, Bindings<'_>)> {
     let limits = Limits::default();
     let mut reader = Reader::new(text, &limits);
     let (mut bindings, mut open, mut found) = (Bindings::default(), Vec::new(), Vec::<(Span, Bindings<'_>)>::new());
@@ -176,7 +176,7 @@ fn elements(text: &str) -> Vec<(Span, Bindings<'_>)> {
 }
 
 /// An element as a document of its own, with all that is declared around it.
-fn extracted(text: &str, element: Span, around: &Bindings<'_>) -> String {
+pub(super) fn extracted(text: &str, element: Span, around: &Bindings<'_>) -> String {
     let whole = &text[element.range()];
     let name = whole.find([' ', '\n', '/', '>']).unwrap();
     let limits = Limits::default();

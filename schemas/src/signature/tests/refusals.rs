@@ -74,6 +74,8 @@ fn code(text: String) -> &'static str {
 #[test]
 fn c8_3_whatever_leaves_the_profile_is_refused_by_name() {
     let good = good();
+    println!("{} ways out of the profile", CHANGED.len());
+    assert_eq!(CHANGED.len(), 40);
     for (from, to, expected) in CHANGED {
         let changed = text(&good).replace(from, to);
         assert_ne!(changed, text(&good), "{from}");
