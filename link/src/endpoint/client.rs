@@ -96,8 +96,13 @@ impl Client {
     /// # Errors
     ///
     /// See [`ConnectError`]; every step has a deadline.
-    pub async fn connect(&self, addr: SocketAddr, expected: ServerGuid, hello: Hello) -> Result<Link, ConnectError> {
-        self.connect_as(&self.identity, addr, expected, hello).await
+    pub fn connect(
+        &self,
+        addr: SocketAddr,
+        expected: ServerGuid,
+        hello: Hello,
+    ) -> impl Future<Output = Result<Link, ConnectError>> + Send {
+        self.connect_as(&self.identity, addr, expected, hello)
     }
 
     /// The same as somebody else: a program that stands for many clients needs a socket for a few of them only.
