@@ -18,8 +18,11 @@ use topology::subscriptions::{Mode, Subscription};
 
 use crate::ids::Position;
 use crate::records::{ItemRecord, Origin};
+use crate::trust::Weight;
 
-pub use rights::Reconsidered;
+pub use rights::{Contest, Reconsidered, Rights, Word};
+
+use rights::Barred;
 
 /// An item of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub struct Item {
     pub current: bool,
     /// Whether it may not go on, as things stand: it is on offer to nobody, and in nothing's place.
     pub barred: bool,
+    /// What its word weighs, as things stand.
+    pub weight: Weight,
 }
 
 /// Keys of trimmed items that are told apart.
@@ -57,17 +62,18 @@ pub struct Catalogue {
     /// The same for all keys together, as far as it happened before the last restart.
     trimmed_before: Position,
     head: Position,
-    barred: usize,
+    barred: Barred,
 }
 
 /// What an insertion changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inserted {
     /// Whether the item is current: an older revision that came late is not.
     pub current: bool,
     /// What it replaced.
     pub replaced: Option<Position>,
-    /// The content that an entry of an upstream's catalogue says to be outdated (R-8.2.2-8).
+    /// The content that an entry of an upstream's catalogue says to be outdated (R-8.2.2-8), or an entry that lists what may
+    /// not go on.
     pub outdated: Option<Position>,
 }
 
@@ -127,61 +133,73 @@ impl Catalogue {
     }
 
     /// Adds the next item of the log.
-    pub fn insert(&mut self, position: Position, record: ItemRecord) -> Inserted {
+    pub fn insert(&mut self, position: Position, record: ItemRecord, rights: &Rights<'_>) -> Inserted {
         debug_assert!(position > self.head, "positions ascend");
         self.head = position;
-        let inserted = self.place(position, &record);
         self.digests.insert(record.digest, position);
-        self.items.insert(position, Item { record, current: inserted.current, barred: false });
-        inserted
+        self.enter(position, record, rights)
     }
 
-    /// Finds what an item takes the place of, and under which keys it is on offer.
-    fn place(&mut self, position: Position, record: &ItemRecord) -> Inserted {
-        let slot = record.subject.identity.clone().map(|identity| (identity, record.is_entry));
-        let old = slot.as_ref().and_then(|slot| self.slots.get(slot)).copied();
-        let announced = self.announced_revision(record).is_some_and(|newest| newest > record.subject.revision);
-        let current = !announced && old.is_none_or(|old| self.is_newer(record, old));
-        let outdated = slot.as_ref().and_then(|slot| self.outdated_by(record, slot)).filter(|_| current);
-        if let Some(outdated) = outdated {
-            self.retire(outdated);
-        }
+    /// Decides what becomes of an item, and keeps it.
+    fn enter(&mut self, position: Position, record: ItemRecord, rights: &Rights<'_>) -> Inserted {
+        let weight = rights.weight(&record);
+        let identity = record.subject.identity.clone();
+        let holder =
+            identity.as_ref().and_then(|identity| self.slots.get(&(identity.clone(), record.is_entry)).copied());
+        let contest = holder
+            .and_then(|holder| self.items.get(&holder))
+            .map_or(Contest::Succeeds, |holder| rights.contest(Word::of(&record), Word::of(&holder.record)));
+        let may_not = !rights.passes(record.signing.as_deref()) || contest == Contest::MayNotSucceed;
+        let barred = may_not || self.lists_barred(&record, weight);
+        let current = !barred && contest.is_won() && !self.is_announced_newer(&record, weight);
+        let mut outdated = None;
         if current {
-            if let Some(old) = old {
-                self.retire(old);
+            outdated = self.outdated_by(&record, weight);
+            outdated.into_iter().chain(holder).for_each(|old| self.retire(old));
+            if let Some(holder) = holder.filter(|_| contest == Contest::Displaces) {
+                self.bar(holder);
             }
             for key in record.reach.keys() {
                 self.postings.entry(key).or_default().insert(position);
             }
-            if let Some(slot) = slot {
-                self.slots.insert(slot, position);
+            if let Some(identity) = &identity {
+                self.slots.insert((identity.clone(), record.is_entry), position);
             }
         }
-        Inserted { current, replaced: old.filter(|_| current), outdated }
-    }
-
-    /// The content of an upstream's item that is older than this entry for it.
-    fn outdated_by(&self, entry: &ItemRecord, (identity, _): &Slot) -> Option<Position> {
-        if !is_announcement(entry) {
-            return None;
+        if barred {
+            self.barred.add(position, &record);
         }
-        let position = self.slots.get(&(identity.clone(), false))?;
-        let content = self.items.get(position)?;
-        let is_older = content.current && content.record.subject.revision < entry.subject.revision;
-        is_older.then_some(*position)
+        let is_content = !record.is_entry;
+        self.items.insert(position, Item { record, current, barred, weight });
+        if let Some(entry) = identity.filter(|_| is_content).and_then(|identity| self.entry_of_barred(&identity)) {
+            self.bar(entry);
+            outdated = Some(entry);
+        }
+        Inserted { current, replaced: holder.filter(|_| current), outdated }
     }
 
-    /// The newest revision of this content that an upstream has announced.
-    fn announced_revision(&self, content: &ItemRecord) -> Option<u64> {
-        let identity = content.subject.identity.clone().filter(|_| !content.is_entry)?;
-        let entry = self.current(&identity, true).filter(|entry| is_announcement(&entry.record))?;
-        Some(entry.record.subject.revision)
+    fn entry_of_barred(&self, identity: &ItemIdentity) -> Option<Position> {
+        let position = self.slots.get(&(identity.clone(), true)).copied()?;
+        let entry = self.items.get(&position).filter(|entry| entry.current)?;
+        self.lists_barred(&entry.record, entry.weight).then_some(position)
     }
 
-    fn is_newer(&self, record: &ItemRecord, old: Position) -> bool {
-        self.items.get(&old).is_none_or(|old| {
-            let old = &old.record;
-            record.subject.replaces(old.subject.revision, old.digest, record.digest)
+    /// The content of an upstream's item that is older than this entry for it. What nobody answers for takes nothing off the
+    /// offer that somebody does: it only lets the newer one be fetched.
+    fn outdated_by(&self, entry: &ItemRecord, weight: Weight) -> Option<Position> {
+        let identity = entry.subject.identity.clone().filter(|_| is_announcement(entry))?;
+        let position = self.slots.get(&(identity, false))?;
+        let content = self.items.get(position).filter(|content| content.current && content.weight <= weight)?;
+        (content.record.subject.revision < entry.subject.revision).then_some(*position)
+    }
+
+    /// Whether an upstream has announced a newer revision of this content.
+    fn is_announced_newer(&self, content: &ItemRecord, weight: Weight) -> bool {
+        let identity = content.subject.identity.as_ref().filter(|_| !content.is_entry);
+        let entry = identity.and_then(|identity| self.current(identity, true));
+        entry.is_some_and(|entry| {
+            let is_newer = entry.record.subject.revision > content.subject.revision;
+            is_newer && is_announcement(&entry.record) && entry.weight >= weight
         })
     }
 
@@ -211,7 +229,9 @@ impl Catalogue {
             if item.current {
                 self.forget_current(position, &item.record);
             }
-            self.barred -= usize::from(item.barred);
+            if item.barred {
+                self.barred.remove(position, &item.record);
+            }
             items.push((position, item));
         }
         let floor = items.last()?.0;
@@ -313,15 +333,22 @@ impl Catalogue {
     /// its own; where there is one of them only, it serves both (an entry of content is then derived).
     ///
     /// An entry of an upstream's catalogue never stands for its content: that can be fetched. And it stands for the list
-    /// only as long as no newer content has come without one.
+    /// only as long as no newer content has come without one. What nobody answers for stands for nothing that somebody does.
     pub fn form(&self, item: &Item, mode: Mode) -> Option<Form> {
-        let record = &item.record;
-        let other = || self.current(record.subject.identity.as_ref()?, !record.is_entry).map(|other| &other.record);
-        let lists = |entry: &ItemRecord| !is_announcement(entry) || entry.subject.revision >= record.subject.revision;
-        match (record.is_entry, mode) {
-            (false, Mode::Full) | (true, Mode::Catalog) => Some(Form::Whole),
-            (false, Mode::Catalog) => (!other().is_some_and(lists)).then_some(Form::Derived),
-            (true, Mode::Full) => (!is_announcement(record) && other().is_none()).then_some(Form::Whole),
+        let revision = |item: &Item| item.record.subject.revision;
+        let other = || self.current(item.record.subject.identity.as_ref()?, !item.record.is_entry);
+        let lists = |entry: &Item, content: &Item| {
+            let is_as_new = !is_announcement(&entry.record) || revision(entry) >= revision(content);
+            is_as_new && entry.weight >= content.weight
+        };
+        let is_outweighed = |content: &Item| content.weight > item.weight && revision(content) >= revision(item);
+        let derived = || (!other().is_some_and(|entry| lists(entry, item))).then_some(Form::Derived);
+        let is_alone = || !is_announcement(&item.record) && other().is_none();
+        match (item.record.is_entry, mode) {
+            (false, Mode::Full) => Some(Form::Whole),
+            (false, Mode::Catalog) => derived(),
+            (true, Mode::Catalog) => (!other().is_some_and(is_outweighed)).then_some(Form::Whole),
+            (true, Mode::Full) => is_alone().then_some(Form::Whole),
         }
     }
 

@@ -47,6 +47,7 @@ impl Engine {
         let floor = trimmed.floor;
         let mut writes = vec![Write::Trim { below: floor.0 + 1 }, super::recover::floor_row(floor)];
         writes.extend(self.seen_rows(&trimmed));
+        writes.extend(self.lacks_trimmed(&trimmed));
         self.store(Plan { writes, ..Plan::default() });
         self.cut_lists(&trimmed);
         for shard in 0..self.config.shards {

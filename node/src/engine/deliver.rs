@@ -7,10 +7,12 @@ use topology::subject::Reach;
 use super::Engine;
 use super::exchange::refusal;
 use super::plan::{NewItem, Plan};
+use crate::catalogue::{Contest, Rights, Word};
 use crate::ids::{Position, Time};
 use crate::intake::{Hop, Item, Refusal};
 use crate::records::{ItemRecord, Origin};
 use crate::store::Write;
+use crate::trust::Signing;
 
 /// Publishers count revisions of one thing from here.
 const FIRST_REVISION: u64 = 1;
@@ -21,11 +23,17 @@ pub(super) struct Latest {
     pub(super) revision: u64,
     pub(super) digest: Digest,
     pub(super) reach: Reach,
+    pub(super) signing: Option<Box<Signing>>,
 }
 
 impl Latest {
     pub(super) fn of(record: &ItemRecord) -> Self {
-        Self { revision: record.subject.revision, digest: record.digest, reach: record.reach.clone() }
+        let ItemRecord { subject, digest, reach, signing, .. } = record;
+        Self { revision: subject.revision, digest: *digest, reach: reach.clone(), signing: signing.clone() }
+    }
+
+    pub(super) fn word(&self) -> Word<'_> {
+        Word { revision: self.revision, digest: self.digest, signing: self.signing.as_deref() }
     }
 }
 
@@ -51,11 +59,14 @@ impl Engine {
             return Err(refusal(ReplyStatus::Failed, &why));
         }
         self.admit_item(origin, item, plan)?;
-        if repeated || self.is_held(item) || self.is_older(item) {
+        let contest = self.contest(item);
+        if repeated || self.is_held(item) || contest == Some(Contest::IsOlder) {
             self.totals.duplicates += 1;
             return Ok(());
         }
-        self.admit_successor(origin, item, plan)?;
+        if contest == Some(Contest::MayNotSucceed) {
+            return self.refuse_successor(origin, item, plan);
+        }
         self.assigned = Position(self.assigned.0 + 1);
         let position = self.assigned;
         let record = ItemRecord {
@@ -83,12 +94,19 @@ impl Engine {
         self.appending.contains_key(&item.digest) || self.catalogue.position_of(item.digest).is_some()
     }
 
-    fn is_older(&self, item: &Item) -> bool {
-        let latest = item.subject.identity.clone().and_then(|identity| self.latest.get(&(identity, item.is_entry)));
-        latest.is_some_and(|latest| !item.subject.replaces(latest.revision, latest.digest, item.digest))
+    /// The item beside the newest of its identity, if there is one.
+    fn contest(&self, item: &Item) -> Option<Contest> {
+        let latest = self.latest_of(item)?;
+        let rights = Rights { trust: &self.policy.trust, at: self.now };
+        Some(rights.contest(Word::new(&item.subject, item.digest, item.signing.as_deref()), latest.word()))
     }
 
-    /// The item becomes the newest of its identity, and concerns whomever its predecessor concerned.
+    pub(super) fn latest_of(&self, item: &Item) -> Option<&Latest> {
+        self.latest.get(&(item.subject.identity.clone()?, item.is_entry))
+    }
+
+    /// The item becomes the newest of its identity, and concerns whomever those before it concerned, also those that may not go
+    /// on any more.
     fn take_latest(&mut self, origin: Origin, item: &Item) -> Reach {
         let own = Reach::of(&item.subject);
         let Some(identity) = item.subject.identity.clone() else { return own };
@@ -99,7 +117,10 @@ impl Engine {
             (None, Origin::Upstream(_)) if item.subject.revision > FIRST_REVISION => own.widened(),
             (None, _) => own,
         };
-        let latest = Latest { revision: item.subject.revision, digest: item.digest, reach: reach.clone() };
+        let barred = self.catalogue.barred_reach(&slot.0, slot.1);
+        let reach = barred.map_or(reach.clone(), |barred| reach.join(&barred));
+        let (revision, signing) = (item.subject.revision, item.signing.clone());
+        let latest = Latest { revision, digest: item.digest, reach: reach.clone(), signing };
         self.latest.insert(slot, latest);
         reach
     }

@@ -13,6 +13,7 @@ use super::reports::Report;
 use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
 use crate::answer::Answer;
+use crate::catalogue::Rights;
 use crate::ids::{ExchangeId, LinkId, Position, Resume, Ticket, Time};
 use crate::records::ItemRecord;
 use crate::store::Write;
@@ -179,18 +180,16 @@ impl Engine {
         self.totals.accepted += 1;
         let (reach, class, spelling) = (record.reach.clone(), record.subject.class, record.spelling);
         let accepted = record.accepted;
-        if !self.may_go_on(&record) {
-            // What may go on was decided under another policy.
-            return self.catalogue.insert_barred(position, record);
-        }
-        let inserted = self.catalogue.insert(position, record);
-        if !inserted.current {
-            return;
-        }
+        let trust = Arc::clone(&self.policy.trust);
+        // What may go on was decided under another policy, perhaps.
+        let inserted = self.catalogue.insert(position, record, &Rights { trust: &trust, at: self.now });
         if let Some(outdated) = inserted.outdated {
             for shard in 0..self.config.shards {
                 self.actions.push_back(Action::Shard(shard, shard::Event::Outdated(outdated)));
             }
+        }
+        if !inserted.current {
+            return;
         }
         let mut by_shard: Vec<Vec<(LinkId, crate::catalogue::Form)>> = vec![Vec::new(); self.config.shards];
         for (client, mode) in self.subscriptions.clients_for(&reach, position.0) {

@@ -1,5 +1,7 @@
 //! From what a store holds to an engine, as it was.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use schemas::digest::Digest;
 use schemas::guid::ServerGuid;
@@ -8,7 +10,7 @@ use topology::subscriptions::{self, Subscriptions};
 use super::deliver::Latest;
 use super::plan::Plan;
 use super::{Config, Engine, SWEEP, Totals};
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Rights};
 use crate::ids::{Position, Ticket, Time};
 use crate::policy::Policy;
 use crate::records::{Cursor, Damaged, ItemRecord, Origin, Registration, Seen, client_of, seen_of};
@@ -175,12 +177,10 @@ impl Engine {
             return;
         }
         self.assigned = position;
-        if !self.may_go_on(&record) {
-            return self.catalogue.insert_barred(position, record);
-        }
         let latest = Latest::of(&record);
         let slot = record.subject.identity.clone().map(|identity| (identity, record.is_entry));
-        let inserted = self.catalogue.insert(position, record);
+        let trust = Arc::clone(&self.policy.trust);
+        let inserted = self.catalogue.insert(position, record, &Rights { trust: &trust, at: self.now });
         if let Some(slot) = slot.filter(|_| inserted.current) {
             self.latest.insert(slot, latest);
         }

@@ -14,13 +14,14 @@ use super::Engine;
 use super::deliver::Latest;
 use super::exchange::refusal;
 use super::plan::Plan;
+use crate::catalogue::{Rights, Trimmed};
 use crate::ids::{Position, Time};
 use crate::intake::{Item, Refusal};
 use crate::policy::Policy;
 use crate::records::{Damaged, ItemRecord, Origin};
 use crate::shard;
 use crate::store::{Table, Write};
-use crate::trust::{Proof, Trust, Verdict};
+use crate::trust::{Trust, Verdict};
 use crate::uplink;
 
 /// The row with the fingerprint of the trust that was in force last, and where the log stood when items were restored.
@@ -75,37 +76,38 @@ impl Engine {
         self.refuse_unless_passes(origin, &verdict, plan)
     }
 
-    /// The same for one that is new, and may take another one's place.
-    pub(super) fn admit_successor(&mut self, origin: Origin, item: &Item, plan: &mut Plan) -> Result<(), Refusal> {
-        let identity = item.subject.identity.as_ref();
-        let predecessor = identity.and_then(|identity| self.catalogue.current(identity, item.is_entry));
-        let signing = predecessor.and_then(|predecessor| predecessor.record.signing.as_deref());
-        let verdict = self.policy.trust.judge_successor(item.signing.as_deref(), signing, self.now);
+    /// Refuses one that may go on by itself, and not in the place of what is there.
+    pub(super) fn refuse_successor(&mut self, origin: Origin, item: &Item, plan: &mut Plan) -> Result<(), Refusal> {
+        let latest = self.latest_of(item).and_then(|latest| latest.signing.as_deref());
+        let verdict = self.policy.trust.judge_successor(item.signing.as_deref(), latest, self.now);
         self.refuse_unless_passes(origin, &verdict, plan)
     }
 
     fn refuse_unless_passes(&mut self, origin: Origin, verdict: &Verdict, plan: &mut Plan) -> Result<(), Refusal> {
         let Verdict::Refused(reason) = verdict else { return Ok(()) };
         *self.totals.refused.entry(reason.label()).or_default() += 1;
-        if let Origin::Upstream(server) = origin
-            && self.refused_above.insert(server)
-        {
-            let value = Bytes::new();
-            plan.writes.push(Write::Put { table: Table::Meta, key: refused_key(server), value });
-        }
+        plan.writes.extend(self.lacks_of(origin));
         Err(refusal(ReplyStatus::Failed, &reason.to_string()))
     }
 
-    /// Whether an item of the log may go on now.
-    pub(super) fn may_go_on(&self, record: &ItemRecord) -> bool {
-        may_go_on(&self.policy.trust, record, self.catalogue.predecessor(record), self.now)
+    /// An upstream has something that is not here because of who has signed it.
+    fn lacks_of(&mut self, origin: Origin) -> Option<Write> {
+        let Origin::Upstream(server) = origin else { return None };
+        let row = || Write::Put { table: Table::Meta, key: refused_key(server), value: Bytes::new() };
+        self.refused_above.insert(server).then(row)
+    }
+
+    /// What may not go on was trimmed: when it may, it has to be fetched again.
+    pub(super) fn lacks_trimmed(&mut self, trimmed: &Trimmed) -> Vec<Write> {
+        let barred = trimmed.items.iter().filter(|(_, item)| item.barred);
+        barred.filter_map(|(_, item)| self.lacks_of(item.record.origin)).collect()
     }
 
     /// Decides of every item again. What may not go on any more leaves every queue; who may have missed what came back is
     /// told to ask again, now or when it comes.
     fn reconsider(&mut self, now: Time) {
         let trust = self.policy.trust.clone();
-        let changes = self.catalogue.reconsider(|record, predecessor| may_go_on(&trust, record, predecessor, now));
+        let changes = self.catalogue.reconsider(&Rights { trust: &trust, at: now });
         self.relearn_latest();
         if !changes.lost.is_empty() {
             self.policy.epoch += 1;
@@ -131,15 +133,16 @@ impl Engine {
     /// The newest revisions are those that may go on.
     fn relearn_latest(&mut self) {
         self.latest.clear();
+        let trust = self.policy.trust.clone();
+        let rights = Rights { trust: &trust, at: self.now };
         let kept = self.catalogue.iter().filter(|(_, item)| !item.barred).map(|(_, item)| &item.record);
         let pending = self.pending.iter().flat_map(|(_, plan)| plan.items.iter().map(|item| &item.record));
-        let pending = pending.filter(|record| self.may_go_on(record));
-        for record in kept.chain(pending).cloned().collect::<Vec<_>>() {
+        let pending = pending.filter(|record| rights.passes(record.signing.as_deref()));
+        for record in kept.chain(pending) {
             let Some(identity) = record.subject.identity.clone() else { continue };
-            let slot = (identity, record.is_entry);
-            let older = self.latest.get(&slot);
-            if older.is_none_or(|older| record.subject.replaces(older.revision, older.digest, record.digest)) {
-                self.latest.insert(slot, Latest::of(&record));
+            let (slot, comes) = ((identity, record.is_entry), Latest::of(record));
+            if self.latest.get(&slot).is_none_or(|latest| rights.contest(comes.word(), latest.word()).is_won()) {
+                self.latest.insert(slot, comes);
             }
         }
     }
@@ -159,8 +162,7 @@ impl Engine {
     /// Certificates end without anybody saying so.
     pub(super) fn expire_certificates(&mut self, now: Time) {
         let trust = Arc::clone(&self.policy.trust);
-        let by_authority = |signer: &crate::trust::Signer| matches!(signer.proof, Proof::Authority(_));
-        if trust.signers.iter().flatten().any(by_authority) {
+        if trust.depends_on_time() {
             self.reconsider(now);
         }
     }
@@ -211,11 +213,6 @@ impl Restored {
     fn newest(&self) -> Position {
         self.keys.values().copied().max().unwrap_or_default().max(self.before)
     }
-}
-
-fn may_go_on(trust: &Trust, record: &ItemRecord, predecessor: Option<&ItemRecord>, now: Time) -> bool {
-    let signing = predecessor.and_then(|predecessor| predecessor.signing.as_deref());
-    trust.judge_successor(record.signing.as_deref(), signing, now).passes()
 }
 
 fn refused_key(server: ServerGuid) -> Bytes {
