@@ -10,4 +10,6 @@ mod reach;
 mod reports;
 mod store;
 mod trust;
+mod trust_above;
+mod trust_order;
 mod uplinks;

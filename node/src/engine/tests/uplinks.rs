@@ -22,11 +22,11 @@ use crate::intake::Intake;
 use crate::store::Recovered;
 use crate::uplink::{self, Ask, Realm};
 
-const UPSTREAM: ServerGuid = ServerGuid(0xabc0);
+pub(super) const UPSTREAM: ServerGuid = ServerGuid(0xabc0);
 const SELF_THERE: ClientGuid = ClientGuid(0xabc1);
 const START: Resume = Resume { incarnation: 0x77, position: Position(0), digest: None };
 
-fn upstream(realm: Realm, ask: Ask) -> uplink::Config {
+pub(super) fn upstream(realm: Realm, ask: Ask) -> uplink::Config {
     uplink::Config {
         server: UPSTREAM,
         client: SELF_THERE,
@@ -40,40 +40,40 @@ fn upstream(realm: Realm, ask: Ask) -> uplink::Config {
 }
 
 /// A local server with a bench around it.
-struct Local {
-    bench: Bench,
+pub(super) struct Local {
+    pub(super) bench: Bench,
     config: Config,
 }
 
 impl Local {
-    fn new(uplink: uplink::Config) -> Self {
+    pub(super) fn new(uplink: uplink::Config) -> Self {
         Self::with(Config { upstreams: vec![uplink], ..config() })
     }
 
-    fn with(config: Config) -> Self {
+    pub(super) fn with(config: Config) -> Self {
         let kept = Recovered { incarnation: 0x1c, ..Recovered::default() };
         let mut local = Self { bench: Bench::with(config.clone(), kept), config };
         local.connected(false, START);
         local
     }
 
-    fn restart(self) -> Self {
+    pub(super) fn restart(self) -> Self {
         let mut bench = Bench::with(self.config.clone(), self.bench.kept);
         bench.now = self.bench.now;
         Self { bench, config: self.config }
     }
 
-    fn tell(&mut self, event: uplink::Event) {
+    pub(super) fn tell(&mut self, event: uplink::Event) {
         self.bench.handle(Event::Uplink(UPSTREAM, event));
         self.bench.settle();
     }
 
-    fn connected(&mut self, behind: bool, start: Resume) {
+    pub(super) fn connected(&mut self, behind: bool, start: Resume) {
         self.tell(uplink::Event::Connected { behind, start, policy: None, path: vec![Mark::from_bytes([9; 16])] });
     }
 
     /// Exchanges opened since the last look.
-    fn opened(&mut self) -> Vec<(ExchangeId, Vec<Draft>)> {
+    pub(super) fn opened(&mut self) -> Vec<(ExchangeId, Vec<Draft>)> {
         let mut opened = Vec::new();
         self.bench.actions.retain(|action| match action {
             Action::Uplink(_, uplink::Action::Open(exchange, drafts)) => {
@@ -86,7 +86,7 @@ impl Local {
     }
 
     /// The upstream takes whatever it is told of those below.
-    fn hears_reports(&mut self) {
+    pub(super) fn hears_reports(&mut self) {
         let is_report = |action: &mut Action| matches!(action, Action::Uplink(_, uplink::Action::Report(..)));
         loop {
             let reports: Vec<Action> = self.bench.actions.extract_if(.., is_report).collect();
@@ -102,7 +102,7 @@ impl Local {
     }
 
     /// The one exchange that was opened.
-    fn asked(&mut self) -> (ExchangeId, Draft) {
+    pub(super) fn asked(&mut self) -> (ExchangeId, Draft) {
         let mut opened = self.opened();
         let (exchange, mut drafts) = opened.pop().expect("an exchange");
         assert!(opened.is_empty(), "one: {opened:?}");
@@ -111,13 +111,13 @@ impl Local {
         (exchange, draft)
     }
 
-    fn replied(&mut self, exchange: ExchangeId, statuses: &[ReplyStatus]) {
+    pub(super) fn replied(&mut self, exchange: ExchangeId, statuses: &[ReplyStatus]) {
         let outcomes = statuses.iter().map(|status| (status.clone(), None)).collect();
         self.tell(uplink::Event::Replied { exchange, outcomes });
     }
 
     /// The upstream answers with these items and the end.
-    fn answers(&mut self, exchange: ExchangeId, items: &[VersionInfo]) {
+    pub(super) fn answers(&mut self, exchange: ExchangeId, items: &[VersionInfo]) {
         self.replied(exchange, &[ReplyStatus::Succeeded]);
         for (number, item) in items.iter().enumerate() {
             self.brings(
@@ -128,13 +128,13 @@ impl Local {
         self.tell(uplink::Event::Ended(exchange));
     }
 
-    fn brings(&mut self, via: Via, document: &bytes::Bytes) {
+    pub(super) fn brings(&mut self, via: Via, document: &bytes::Bytes) {
         let facts = Validated::new(document.clone(), &Limits::default()).expect("a good document");
         let intake = Box::new(Intake::of(&facts).expect("a message"));
         self.tell(uplink::Event::Delivery { via, intake });
     }
 
-    fn answered_above(&self) -> Vec<Position> {
+    pub(super) fn answered_above(&self) -> Vec<Position> {
         let position = |action: &Action| match action {
             Action::Uplink(_, uplink::Action::Answer { position, .. }) => Some(*position),
             _ => None,
@@ -142,28 +142,28 @@ impl Local {
         self.bench.actions.iter().filter_map(position).collect()
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.bench.now = self.bench.now.after(time);
         self.bench.engine.handle_timeout(self.bench.now);
         self.bench.drain();
         self.bench.settle();
     }
 
-    fn connect(&mut self, client: ClientGuid) -> LinkId {
+    pub(super) fn connect(&mut self, client: ClientGuid) -> LinkId {
         self.bench.connect(client, None).0
     }
 
-    fn ask(&mut self, link: LinkId, document: &bytes::Bytes) -> ExchangeId {
+    pub(super) fn ask(&mut self, link: LinkId, document: &bytes::Bytes) -> ExchangeId {
         let exchange = self.bench.open(link, document);
         self.bench.settle();
         exchange
     }
 
-    fn reply(&self, exchange: ExchangeId) -> ReplyTo {
+    pub(super) fn reply(&self, exchange: ExchangeId) -> ReplyTo {
         self.bench.reply(exchange).expect("an answer")
     }
 
-    fn deny(&mut self, exchange: ExchangeId, statuses: &[ReplyStatus]) {
+    pub(super) fn deny(&mut self, exchange: ExchangeId, statuses: &[ReplyStatus]) {
         self.replied(exchange, statuses);
         self.tell(uplink::Event::Ended(exchange));
     }

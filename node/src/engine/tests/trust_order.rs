@@ -1,0 +1,146 @@
+//! Of two items of one identity the signed one counts, and of two signed ones the newer: whichever came first.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use schemas::signature::PrivateKey;
+use topology::subject::ItemIdentity;
+
+use super::bench::{Bench, DEVICE, advisory, config, deliver, document, draft, policy, runs};
+use crate::catalogue::Form;
+use crate::engine::{Engine, Event};
+use crate::ids::LinkId;
+use crate::policy::Policy;
+use crate::trust::tests::{key, only, signed, signer, trust};
+use crate::trust::{Signer, Trust};
+use schemas::version::{Major, Minor};
+
+fn under(trust: Trust) -> Event {
+    Event::Policy(Policy { trust: Arc::new(trust), ..policy() })
+}
+
+fn item(revision: u64) -> Bytes {
+    deliver(u128::from(revision), advisory("A-1", revision, "serde", "vers:cargo/<2.0.0", ""))
+}
+
+fn identity(engine: &Engine) -> ItemIdentity {
+    let (_, item) = engine.catalogue().iter().next().expect("an item");
+    item.record.subject.identity.clone().expect("an identity")
+}
+
+/// Revision of what is on offer, and whether it is signed.
+fn current(engine: &Engine) -> Option<(u64, bool)> {
+    let item = engine.catalogue().current(&identity(engine), false).filter(|item| item.current)?;
+    Some((item.record.subject.revision, item.record.signing.is_some()))
+}
+
+/// What a revision of the thing is: nobody's, or of one of two keys.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Nobody,
+    One,
+    Two,
+}
+
+fn revisions() -> impl Strategy<Value = Vec<(u64, By)>> {
+    let by = prop_oneof![Just(By::Nobody), Just(By::One), Just(By::Two)];
+    proptest::collection::vec(by, 1..6).prop_flat_map(|all| {
+        let numbered: Vec<(u64, By)> = (1..).zip(all).collect();
+        Just(numbered).prop_shuffle()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_newest_signed_revision_has_the_place_in_whatever_order_they_come(revisions in revisions()) {
+        let (one, two) = (key(), key());
+        let trust = trust(&[signer("one", &one, &["Tests"]), signer("two", &two, &["Tests"])]);
+        let (mut bench, provider, _) = Bench::with_device();
+        bench.handle(under(trust.clone()));
+        for (revision, by) in &revisions {
+            let document = item(*revision);
+            let document = match by {
+                By::Nobody => document,
+                By::One => signed(&document, &one),
+                By::Two => signed(&document, &two),
+            };
+            bench.send(provider, &document);
+        }
+        let is_signed = |(_, by): &&(u64, By)| !matches!(by, By::Nobody);
+        let newest = |of: Vec<&(u64, By)>| of.into_iter().map(|(revision, _)| *revision).max();
+        let expected = newest(revisions.iter().filter(is_signed).collect()).map(|revision| (revision, true));
+        let expected = expected.or(newest(revisions.iter().collect()).map(|revision| (revision, false)));
+        prop_assert_eq!(current(&bench.engine), expected);
+
+        let policy = Policy { trust: Arc::new(trust.clone()), ..policy() };
+        let again = Engine::recover(config(), policy, bench.kept.clone(), bench.now).expect("good records");
+        prop_assert_eq!(current(&again), expected);
+
+        bench.handle(under(crate::trust::tests::trust(&[])));
+        bench.settle();
+        prop_assert!(current(&bench.engine).is_none_or(|(_, is_signed)| !is_signed));
+        bench.handle(under(trust));
+        bench.settle();
+        prop_assert_eq!(current(&bench.engine), expected);
+    }
+}
+
+#[test]
+fn who_may_not_speak_for_the_other_takes_no_place_whichever_came_first() {
+    let (own, other) = (key(), key());
+    // Both name the same thing; what the second key signs names a product that is not its signer's to replace.
+    let narrow = Signer { companies: only(&["Acme"]), ..signer("narrow", &other, &["Tests"]) };
+    let wide = Signer { companies: only(&["Acme", "Bolt"]), ..signer("wide", &own, &["Tests"]) };
+    let of = |company: &str, revision: u64, key: &PrivateKey| {
+        let mut info = advisory("A-1", revision, "serde", "vers:cargo/<2.0.0", "");
+        info.company = Some(company.to_owned().into());
+        signed(&deliver(u128::from(revision), info), key)
+    };
+    let (first, second) = (of("Bolt", 1, &own), of("Acme", 2, &other));
+    for order in [[&first, &second], [&second, &first]] {
+        let (mut bench, provider, _) = Bench::with_device();
+        bench.handle(under(trust(&[wide.clone(), narrow.clone()])));
+        order.into_iter().for_each(|document| drop(bench.send(provider, document)));
+        assert_eq!(current(&bench.engine), Some((1, true)));
+    }
+}
+
+#[test]
+fn those_who_hold_what_is_barred_hear_of_what_takes_its_place() {
+    let (own, other) = (key(), key());
+    let (mut bench, provider, device) = Bench::with_device();
+    bench.handle(under(trust(&[signer("own", &own, &["Tests"])])));
+    bench.send(provider, &signed(&item(1), &own));
+    assert_eq!(bench.pushed(device).len(), 1);
+    bench.handle(under(trust(&[signer("other", &other, &["Tests"])])));
+    bench.settle();
+    let narrower = deliver(2, advisory("A-1", 2, "serde", "vers:cargo/<1.0.0", ""));
+    bench.send(provider, &signed(&narrower, &other));
+    assert_eq!(bench.pushed(device).len(), 2, "it does not concern 1.2.3 any more, and who had the first must hear so");
+}
+
+/// What a Catalog subscriber of `serde` is listed: whole entries and derived ones.
+fn listed(bench: &mut Bench, device: LinkId, id: u128) -> Vec<Form> {
+    let ask = document(id, &[draft(Major::Request, Some(Minor::Catalog), &[runs("serde", "1.2.3")])]);
+    let reply = bench.send(device, &ask);
+    bench.due(&reply).iter().map(|due| due.form).collect()
+}
+
+#[test]
+fn a_withdrawn_key_takes_its_items_off_the_list_and_back() {
+    let own = key();
+    let (mut bench, provider, _) = Bench::with_device();
+    let (lister, _) = bench.connect(DEVICE, None);
+    bench.handle(under(trust(&[signer("own", &own, &["Tests"])])));
+    bench.send(provider, &signed(&item(1), &own));
+    assert_eq!(listed(&mut bench, lister, 10), [Form::Derived]);
+    bench.handle(under(trust(&[])));
+    bench.settle();
+    assert_eq!(listed(&mut bench, lister, 11), []);
+    bench.handle(under(trust(&[signer("own", &own, &["Tests"])])));
+    bench.settle();
+    assert_eq!(listed(&mut bench, lister, 12), [Form::Derived]);
+}
