@@ -32,9 +32,18 @@ pub struct Item {
     /// Whether nothing has replaced it.
     pub current: bool,
     /// Whether it may not go on, as things stand: it is on offer to nobody, and in nothing's place.
-    pub barred: bool,
+    pub barred: Option<Bar>,
     /// What its word weighs, as things stand.
     pub weight: Weight,
+}
+
+/// Why an item may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// Because of who has signed it.
+    Own,
+    /// It might by itself, and not beside what is here of the same thing.
+    Beside,
 }
 
 /// Keys of trimmed items that are told apart.
@@ -47,7 +56,12 @@ const LOOKED_AT_MAX: usize = 4096;
 type Head = (Position, usize, MatchKey);
 
 /// Content and catalogue entries of one thing replace their own kind only.
-type Slot = (ItemIdentity, bool);
+pub type Slot = (ItemIdentity, bool);
+
+/// Where a record's item stands, if it says what it is about.
+pub fn slot_of(record: &ItemRecord) -> Option<Slot> {
+    Some((record.subject.identity.clone()?, record.is_entry))
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -66,15 +80,15 @@ pub struct Catalogue {
 }
 
 /// What an insertion changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inserted {
     /// Whether the item is current: an older revision that came late is not.
     pub current: bool,
     /// What it replaced.
     pub replaced: Option<Position>,
-    /// The content that an entry of an upstream's catalogue says to be outdated (R-8.2.2-8), or an entry that lists what may
-    /// not go on.
-    pub outdated: Option<Position>,
+    /// What else is off the offer now: content that an entry of an upstream's catalogue says to be outdated (R-8.2.2-8), an
+    /// entry that lists what may not go on, or what an item displaced that is not on offer itself.
+    pub off_offer: Vec<Position>,
 }
 
 /// What was trimmed.
@@ -142,46 +156,59 @@ impl Catalogue {
 
     /// Decides what becomes of an item, and keeps it.
     fn enter(&mut self, position: Position, record: ItemRecord, rights: &Rights<'_>) -> Inserted {
-        let weight = rights.weight(&record);
-        let identity = record.subject.identity.clone();
-        let holder =
-            identity.as_ref().and_then(|identity| self.slots.get(&(identity.clone(), record.is_entry)).copied());
+        let (weight, slot) = (rights.weight(&record), slot_of(&record));
+        let holder = slot.as_ref().and_then(|slot| self.slots.get(slot).copied());
         let contest = holder
             .and_then(|holder| self.items.get(&holder))
             .map_or(Contest::Succeeds, |holder| rights.contest(Word::of(&record), Word::of(&holder.record)));
-        let may_not = !rights.passes(record.signing.as_deref()) || contest == Contest::MayNotSucceed;
-        let barred = may_not || self.lists_barred(&record, weight);
-        let current = !barred && contest.is_won() && !self.is_announced_newer(&record, weight);
-        let mut outdated = None;
-        if current {
-            outdated = self.outdated_by(&record, weight);
-            outdated.into_iter().chain(holder).for_each(|old| self.retire(old));
+        let barred = match rights.passes(record.signing.as_deref()) {
+            false => Some(Bar::Own),
+            true if contest == Contest::MayNotSucceed || self.lists_barred(&record, weight) => Some(Bar::Beside),
+            true => None,
+        };
+        let has_place = barred.is_none() && contest.is_won();
+        let current = has_place && !self.is_announced_newer(&record, weight);
+        let mut off_offer = Vec::new();
+        if let Some(slot) = slot.clone().filter(|_| has_place) {
+            off_offer.extend(holder.filter(|_| !current));
+            holder.into_iter().for_each(|holder| self.retire(holder));
             if let Some(holder) = holder.filter(|_| contest == Contest::Displaces) {
                 self.bar(holder);
             }
+            self.slots.insert(slot, position);
+        }
+        if current {
+            let outdated = self.outdated_by(&record, weight);
+            outdated.into_iter().for_each(|outdated| self.retire(outdated));
+            off_offer.extend(outdated);
             for key in record.reach.keys() {
                 self.postings.entry(key).or_default().insert(position);
             }
-            if let Some(identity) = &identity {
-                self.slots.insert((identity.clone(), record.is_entry), position);
-            }
         }
-        if barred {
-            self.barred.add(position, &record);
+        if let Some(bar) = barred {
+            self.barred.add(&record, bar == Bar::Own);
         }
-        let is_content = !record.is_entry;
+        let content = record.subject.identity.clone().filter(|_| !record.is_entry);
         self.items.insert(position, Item { record, current, barred, weight });
-        if let Some(entry) = identity.filter(|_| is_content).and_then(|identity| self.entry_of_barred(&identity)) {
+        if let Some(entry) = content.and_then(|identity| self.entry_of_barred(identity)) {
             self.bar(entry);
-            outdated = Some(entry);
+            off_offer.push(entry);
         }
-        Inserted { current, replaced: holder.filter(|_| current), outdated }
+        Inserted { current, replaced: holder.filter(|_| current), off_offer }
     }
 
-    fn entry_of_barred(&self, identity: &ItemIdentity) -> Option<Position> {
-        let position = self.slots.get(&(identity.clone(), true)).copied()?;
+    fn entry_of_barred(&self, identity: ItemIdentity) -> Option<Position> {
+        let position = self.slots.get(&(identity, true)).copied()?;
         let entry = self.items.get(&position).filter(|entry| entry.current)?;
         self.lists_barred(&entry.record, entry.weight).then_some(position)
+    }
+
+    /// Nothing has the place any more that this item has.
+    fn vacate(&mut self, position: Position) {
+        let slot = self.items.get(&position).and_then(|item| slot_of(&item.record));
+        if let Some(slot) = slot.filter(|slot| self.slots.get(slot) == Some(&position)) {
+            self.slots.remove(&slot);
+        }
     }
 
     /// The content of an upstream's item that is older than this entry for it. What nobody answers for takes nothing off the
@@ -222,15 +249,17 @@ impl Catalogue {
         while self.items.len() > keep
             && let Some(oldest) = self.items.first_entry().filter(|oldest| may_go(&oldest.get().record))
         {
-            let (position, item) = oldest.remove_entry();
+            let position = *oldest.key();
+            self.vacate(position);
+            let Some(item) = self.items.remove(&position) else { break };
             if self.digests.get(&item.record.digest) == Some(&position) {
                 self.digests.remove(&item.record.digest);
             }
             if item.current {
                 self.forget_current(position, &item.record);
             }
-            if item.barred {
-                self.barred.remove(position, &item.record);
+            if let Some(bar) = item.barred {
+                self.barred.remove(&item.record, bar == Bar::Own);
             }
             items.push((position, item));
         }
@@ -252,9 +281,6 @@ impl Catalogue {
             // Errs towards behind, and stays small.
             self.trimmed_before = position;
             self.trimmed.clear();
-        }
-        if let Some(identity) = record.subject.identity.clone() {
-            self.slots.remove(&(identity, record.is_entry));
         }
     }
 

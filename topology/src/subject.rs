@@ -52,11 +52,14 @@ pub struct Subject {
     pub patched: Option<String>,
 }
 
-/// What revisions of one item share (Source, ID, asset identity).
+/// What revisions of one item share (Source, ID, asset identity). Where no Source is given the Company stands for it: no vendor
+/// speaks about another's things by giving them the same ID.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ItemIdentity {
     /// Who speaks; empty if not stated.
     pub source: String,
+    /// Whose product it is, if it is not stated who speaks; else empty.
+    pub company: String,
     /// The identifier.
     pub id: String,
     /// The component with its packaging and registry, else the product; empty for a general item.
@@ -151,8 +154,11 @@ impl ItemIdentity {
         });
         // Beside Code, File_name and Package are those of the package file.
         let asset = if container.code.is_some() { product.or(name) } else { name.or(product) };
+        let source = given(info.source.as_deref()).map(String::from).unwrap_or_default();
+        let company = given(version_info.company.as_deref()).filter(|_| source.is_empty());
         Some(Self {
-            source: given(info.source.as_deref()).map(String::from).unwrap_or_default(),
+            source,
+            company: company.map(String::from).unwrap_or_default(),
             id: given(info.id.as_deref())?.into(),
             asset: asset.unwrap_or_default(),
         })
@@ -190,7 +196,7 @@ fn described(info: &Info) -> Option<String> {
 #[derive(Archive, Serialize, Deserialize)]
 struct SubjectRecord {
     affected: Vec<AffectedRecord>,
-    identity: Option<(String, String, String)>,
+    identity: Option<(String, String, String, String)>,
     revision: u64,
     withdrawn: bool,
     kind: Option<String>,
@@ -209,7 +215,10 @@ const CLASSES: [Class; 3] = [Class::Critical, Class::Normal, Class::Bulk];
 
 impl From<&Subject> for SubjectRecord {
     fn from(subject: &Subject) -> Self {
-        let identity = |identity: &ItemIdentity| (identity.source.clone(), identity.id.clone(), identity.asset.clone());
+        let identity = |identity: &ItemIdentity| {
+            let ItemIdentity { source, company, id, asset } = identity.clone();
+            (source, company, id, asset)
+        };
         Self {
             affected: subject.affected.iter().map(AffectedRecord::from).collect(),
             identity: subject.identity.as_ref().map(identity),
@@ -240,7 +249,7 @@ impl TryFrom<SubjectRecord> for Subject {
         let class = CLASSES.get(usize::from(record.class)).copied();
         Ok(Self {
             affected: record.affected.into_iter().map(Affected::from).collect(),
-            identity: record.identity.map(|(source, id, asset)| ItemIdentity { source, id, asset }),
+            identity: record.identity.map(|(source, company, id, asset)| ItemIdentity { source, company, id, asset }),
             revision: record.revision,
             status: if record.withdrawn { Status::Withdrawn } else { Status::Current },
             kind: record.kind,

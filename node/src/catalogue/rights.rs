@@ -1,14 +1,14 @@
 //! Items that may not go on: kept, and on offer again when they may.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemas::digest::Digest;
-use topology::subject::{ItemIdentity, Reach, Subject};
+use topology::subject::{Reach, Subject};
 
-use super::{Catalogue, Item, Slot, is_announcement};
+use super::{Bar, Catalogue, Item, Slot, is_announcement, slot_of};
 use crate::ids::{Position, Time};
 use crate::records::ItemRecord;
-use crate::trust::{Signing, Trust, Weight};
+use crate::trust::{Reason, Signing, Trust, Verdict, Weight};
 
 /// A trust at a time: what may go on depends on nothing else besides the records.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub struct Word<'a> {
     pub signing: Option<&'a Signing>,
 }
 
-/// What becomes of two items of the same identity and kind, whichever came first.
+/// What becomes of an item beside the one of its identity and kind that has the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contest {
     /// The one that comes takes the place, as the newer one.
@@ -39,7 +39,7 @@ pub enum Contest {
     IsOlder,
     /// It is newer, and may not take the place of the other one.
     MayNotSucceed,
-    /// It is older, and takes the place all the same: the newer one may not have it.
+    /// It is older, and takes the place all the same: somebody answers for it, and for the newer one nobody.
     Displaces,
 }
 
@@ -67,17 +67,19 @@ impl Rights<'_> {
         self.trust.judge(signing, self.at).passes()
     }
 
-    /// Who of two has the place that may both go on by themselves.
+    /// Who of two has the place that may both go on by themselves. What somebody answers for has it before what nobody does,
+    /// whichever came first. Of two that somebody answers for the newer one, if its signer may speak for whom the older one
+    /// speaks; else the one that was there: nobody can take another's place by a lower revision.
     pub fn contest(&self, comes: Word<'_>, is_there: Word<'_>) -> Contest {
-        let succeeds = |newer: Word<'_>, older: Word<'_>| {
-            self.trust.judge_successor(newer.signing, older.signing, self.at).passes()
-        };
-        let is_newer = (comes.revision, comes.digest) > (is_there.revision, is_there.digest);
-        match is_newer {
-            true if succeeds(comes, is_there) => Contest::Succeeds,
-            true => Contest::MayNotSucceed,
-            false if succeeds(is_there, comes) => Contest::IsOlder,
-            false => Contest::Displaces,
+        let as_successor =
+            |newer: Word<'_>, older: Word<'_>| self.trust.judge_successor(newer.signing, older.signing, self.at);
+        if (comes.revision, comes.digest) > (is_there.revision, is_there.digest) {
+            let may = as_successor(comes, is_there).passes();
+            return if may { Contest::Succeeds } else { Contest::MayNotSucceed };
+        }
+        match as_successor(is_there, comes) {
+            Verdict::Refused(Reason::Downgrade(_)) => Contest::Displaces,
+            _ => Contest::IsOlder,
         }
     }
 
@@ -99,27 +101,38 @@ pub struct Reconsidered {
 #[derive(Debug, Default)]
 pub(super) struct Barred {
     count: usize,
-    /// By what they are about, if they say.
-    slots: BTreeMap<Slot, BTreeSet<Position>>,
+    /// What may not go on by itself, by what it is about, if it says.
+    slots: BTreeMap<Slot, BarredSlot>,
+}
+
+#[derive(Debug, Default)]
+struct BarredSlot {
+    /// Revisions, each as often as it is here.
+    revisions: BTreeMap<u64, usize>,
+    /// Whom all of them concerned, and perhaps more.
+    reach: Reach,
 }
 
 impl Barred {
-    pub(super) fn add(&mut self, position: Position, record: &ItemRecord) {
+    /// `by_itself`: not only beside another one.
+    pub(super) fn add(&mut self, record: &ItemRecord, by_itself: bool) {
         self.count += 1;
-        if let Some(identity) = record.subject.identity.clone() {
-            self.slots.entry((identity, record.is_entry)).or_default().insert(position);
-        }
+        let Some(slot) = slot_of(record).filter(|_| by_itself) else { return };
+        let barred = self.slots.entry(slot).or_default();
+        *barred.revisions.entry(record.subject.revision).or_default() += 1;
+        barred.reach = barred.reach.join(&record.reach);
     }
 
-    pub(super) fn remove(&mut self, position: Position, record: &ItemRecord) {
+    pub(super) fn remove(&mut self, record: &ItemRecord, by_itself: bool) {
         self.count -= 1;
-        let Some(identity) = record.subject.identity.clone() else { return };
-        let slot = (identity, record.is_entry);
-        if let Some(positions) = self.slots.get_mut(&slot) {
-            positions.remove(&position);
-            if positions.is_empty() {
-                self.slots.remove(&slot);
-            }
+        let Some(slot) = slot_of(record).filter(|_| by_itself) else { return };
+        let Some(barred) = self.slots.get_mut(&slot) else { return };
+        if let Some(count) = barred.revisions.get_mut(&record.subject.revision) {
+            *count -= 1;
+        }
+        barred.revisions.retain(|_, count| *count > 0);
+        if barred.revisions.is_empty() {
+            self.slots.remove(&slot);
         }
     }
 }
@@ -148,37 +161,28 @@ impl Catalogue {
         changes
     }
 
-    /// Takes an item off the offer that was on it.
+    /// Takes an item off the offer that may go on by itself, and not beside what is here.
     pub(super) fn bar(&mut self, position: Position) {
         self.retire(position);
-        let Some(item) = self.items.get_mut(&position).filter(|item| !item.barred) else { return };
-        item.barred = true;
-        self.barred.add(position, &item.record);
-        let slot = item.record.subject.identity.clone().map(|identity| (identity, item.record.is_entry));
-        if let Some(slot) = slot.filter(|slot| self.slots.get(slot) == Some(&position)) {
-            self.slots.remove(&slot);
-        }
+        let Some(item) = self.items.get_mut(&position).filter(|item| item.barred.is_none()) else { return };
+        item.barred = Some(Bar::Beside);
+        self.barred.add(&item.record, false);
+        self.vacate(position);
     }
 
-    /// Whether this entry lists what is barred: an upstream may have derived it of that, and nobody answers for it.
+    /// Whether this entry lists what may not go on: an upstream may have derived it of that, and nobody answers for it.
     pub(super) fn lists_barred(&self, entry: &ItemRecord, weight: Weight) -> bool {
-        let Some(identity) = entry.subject.identity.as_ref().filter(|_| is_announcement(entry)) else { return false };
-        let is_as_new = |item: &Item| item.record.subject.revision >= entry.subject.revision;
+        let Some(identity) = entry.subject.identity.clone().filter(|_| is_announcement(entry)) else { return false };
+        let revision = entry.subject.revision;
+        let has_place = |content: &Item| content.record.subject.revision >= revision;
         weight == Weight::Open
-            && self.barred_of(identity, false).any(is_as_new)
-            && !self.current(identity, false).is_some_and(is_as_new)
-    }
-
-    /// What may not go on of one identity and kind.
-    pub fn barred_of(&self, identity: &ItemIdentity, is_entry: bool) -> impl Iterator<Item = &Item> {
-        let positions = self.barred.slots.get(&(identity.clone(), is_entry)).into_iter().flatten();
-        positions.filter_map(|position| self.items.get(position))
+            && !self.current(&identity, false).is_some_and(has_place)
+            && self.barred.slots.get(&(identity, false)).is_some_and(|barred| barred.revisions.contains_key(&revision))
     }
 
     /// Whom that concerned which may not go on of one identity and kind; nothing if there is none.
-    pub fn barred_reach(&self, identity: &ItemIdentity, is_entry: bool) -> Option<Reach> {
-        let reaches = self.barred_of(identity, is_entry).map(|item| item.record.reach.clone());
-        reaches.reduce(|all, one| all.join(&one))
+    pub fn barred_reach(&self, slot: &Slot) -> Option<&Reach> {
+        self.barred.slots.get(slot).map(|barred| &barred.reach)
     }
 
     /// Items that may not go on.

@@ -117,8 +117,7 @@ impl Engine {
             (None, Origin::Upstream(_)) if item.subject.revision > FIRST_REVISION => own.widened(),
             (None, _) => own,
         };
-        let barred = self.catalogue.barred_reach(&slot.0, slot.1);
-        let reach = barred.map_or(reach.clone(), |barred| reach.join(&barred));
+        let reach = self.catalogue.barred_reach(&slot).map_or(reach.clone(), |barred| reach.join(barred));
         let (revision, signing) = (item.subject.revision, item.signing.clone());
         let latest = Latest { revision, digest: item.digest, reach: reach.clone(), signing };
         self.latest.insert(slot, latest);

@@ -183,12 +183,16 @@ impl Engine {
         let trust = Arc::clone(&self.policy.trust);
         // What may go on was decided under another policy, perhaps.
         let inserted = self.catalogue.insert(position, record, &Rights { trust: &trust, at: self.now });
-        if let Some(outdated) = inserted.outdated {
+        for position in inserted.off_offer {
             for shard in 0..self.config.shards {
-                self.actions.push_back(Action::Shard(shard, shard::Event::Outdated(outdated)));
+                self.actions.push_back(Action::Shard(shard, shard::Event::Outdated(position)));
             }
         }
         if !inserted.current {
+            // A list says what there is to ask for, whoever answers for it.
+            if self.catalogue.get(position).is_some_and(|item| item.record.is_entry && item.barred.is_some()) {
+                self.announced(self.now, position);
+            }
             return;
         }
         let mut by_shard: Vec<Vec<(LinkId, crate::catalogue::Form)>> = vec![Vec::new(); self.config.shards];

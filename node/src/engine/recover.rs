@@ -7,7 +7,6 @@ use schemas::digest::Digest;
 use schemas::guid::ServerGuid;
 use topology::subscriptions::{self, Subscriptions};
 
-use super::deliver::Latest;
 use super::plan::Plan;
 use super::{Config, Engine, SWEEP, Totals};
 use crate::catalogue::{Catalogue, Rights};
@@ -109,6 +108,7 @@ impl Engine {
             }
             engine.recover_item(Position(position), record);
         }
+        engine.relearn_latest();
         seen.sort_by_key(|(at, key, _)| (*at, *key));
         for (at, key, digest) in seen {
             engine.remember(at, key, digest);
@@ -177,12 +177,7 @@ impl Engine {
             return;
         }
         self.assigned = position;
-        let latest = Latest::of(&record);
-        let slot = record.subject.identity.clone().map(|identity| (identity, record.is_entry));
         let trust = Arc::clone(&self.policy.trust);
-        let inserted = self.catalogue.insert(position, record, &Rights { trust: &trust, at: self.now });
-        if let Some(slot) = slot.filter(|_| inserted.current) {
-            self.latest.insert(slot, latest);
-        }
+        self.catalogue.insert(position, record, &Rights { trust: &trust, at: self.now });
     }
 }

@@ -14,7 +14,7 @@ use super::Engine;
 use super::deliver::Latest;
 use super::exchange::refusal;
 use super::plan::Plan;
-use crate::catalogue::{Rights, Trimmed};
+use crate::catalogue::{Rights, Trimmed, slot_of};
 use crate::ids::{Position, Time};
 use crate::intake::{Item, Refusal};
 use crate::policy::Policy;
@@ -99,7 +99,7 @@ impl Engine {
 
     /// What may not go on was trimmed: when it may, it has to be fetched again.
     pub(super) fn lacks_trimmed(&mut self, trimmed: &Trimmed) -> Vec<Write> {
-        let barred = trimmed.items.iter().filter(|(_, item)| item.barred);
+        let barred = trimmed.items.iter().filter(|(_, item)| item.barred.is_some());
         barred.filter_map(|(_, item)| self.lacks_of(item.record.origin)).collect()
     }
 
@@ -131,32 +131,32 @@ impl Engine {
     }
 
     /// The newest revisions are those that may go on.
-    fn relearn_latest(&mut self) {
+    pub(super) fn relearn_latest(&mut self) {
         self.latest.clear();
         let trust = self.policy.trust.clone();
         let rights = Rights { trust: &trust, at: self.now };
-        let kept = self.catalogue.iter().filter(|(_, item)| !item.barred).map(|(_, item)| &item.record);
+        let kept = self.catalogue.iter().filter(|(_, item)| item.barred.is_none()).map(|(_, item)| &item.record);
         let pending = self.pending.iter().flat_map(|(_, plan)| plan.items.iter().map(|item| &item.record));
         let pending = pending.filter(|record| rights.passes(record.signing.as_deref()));
         for record in kept.chain(pending) {
-            let Some(identity) = record.subject.identity.clone() else { continue };
-            let (slot, comes) = ((identity, record.is_entry), Latest::of(record));
+            let (Some(slot), comes) = (slot_of(record), Latest::of(record)) else { continue };
             if self.latest.get(&slot).is_none_or(|latest| rights.contest(comes.word(), latest.word()).is_won()) {
                 self.latest.insert(slot, comes);
             }
         }
     }
 
-    /// What upstreams have and was refused here may be welcome now: they are asked again for everything.
+    /// What upstreams have and was refused here may be welcome now: they are asked again for everything. That is durable
+    /// before the reason for it is forgotten.
     fn ask_for_refused(&mut self, now: Time) {
         let servers = std::mem::take(&mut self.refused_above);
         let forget = |server: &ServerGuid| Write::Delete { table: Table::Meta, key: refused_key(*server) };
         let writes: Vec<Write> = servers.iter().map(forget).collect();
+        let head = self.catalogue.head();
+        servers.into_iter().for_each(|server| self.uplink(now, server, uplink::Event::Behind(head)));
         if !writes.is_empty() && self.broken.is_none() {
             self.store(Plan { writes, ..Plan::default() });
         }
-        let head = self.catalogue.head();
-        servers.into_iter().for_each(|server| self.uplink(now, server, uplink::Event::Behind(head)));
     }
 
     /// Certificates end without anybody saying so.

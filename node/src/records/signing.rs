@@ -1,8 +1,6 @@
 //! Who has signed an item, behind the rest of its record. A record without it is of an item without a signature, or of
 //! a time before signatures were looked at.
 
-mod first;
-
 use bytes::{Bytes, BytesMut};
 use schemas::signature::{Issuer, KeyId};
 
@@ -10,7 +8,7 @@ use super::{Damaged, decode, encode};
 use crate::trust::{Claims, SignedBy, Signing};
 
 /// Ends a record that says who has signed. The archive of an item ends with flags and padding: never so.
-const MARK: &[u8; 8] = b"signing2";
+const MARK: &[u8; 8] = b"signing3";
 
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct SigningRow {
@@ -43,13 +41,9 @@ pub(super) fn append(record: &[u8], signing: &Signing) -> Bytes {
 
 /// The record without what was appended, and that.
 pub(super) fn split(bytes: &[u8]) -> Result<(&[u8], Option<Signing>), Damaged> {
-    if let Some(rest) = bytes.strip_suffix(MARK) {
-        let (record, row) = cut(rest)?;
-        return Ok((record, Some(decode::<SigningRow>("signing", row)?.into())));
-    }
-    let Some(rest) = bytes.strip_suffix(first::MARK) else { return Ok((bytes, None)) };
+    let Some(rest) = bytes.strip_suffix(MARK) else { return Ok((bytes, None)) };
     let (record, row) = cut(rest)?;
-    Ok((record, Some(decode::<first::SigningRow>("signing", row)?.into())))
+    Ok((record, Some(decode::<SigningRow>("signing", row)?.into())))
 }
 
 /// The record, and the archive, which says behind itself how long it is.
@@ -119,31 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_the_first_form_reads_as_what_it_said() {
-        let old = |products: &[&str]| {
-            let row = encode(&first::SigningRow {
-                by: vec![first::SignedByRow { key: [1; 32], issuers: vec![([2; 32], 1, u64::MAX); 2] }],
-                sources: vec!["RustSec".to_owned()],
-                companies: Vec::new(),
-                products: products.iter().map(|name| (*name).to_owned()).collect(),
-                names_nobody: false,
-                flaw: Some("none".into()),
-            });
-            let length = u32::try_from(row.len()).unwrap().to_be_bytes();
-            [b"a record", &row[..], &length, first::MARK].concat()
-        };
-        assert_eq!(split(&old(&[])), Ok((&b"a record"[..], Some(signing()))));
-        let mut named = signing();
-        named.claims = Claims { products: ["Quill".to_owned()].into(), names_no_product: false, ..named.claims };
-        assert_eq!(split(&old(&["Quill"])), Ok((&b"a record"[..], Some(named))));
-    }
-
-    #[test]
     fn a_damaged_one_is_said_to_be() {
         let appended = append(b"", &signing());
         for cut in 1..appended.len() {
             assert!(split(&appended[cut..]).is_err() || appended.len() - cut < MARK.len(), "{cut}");
         }
-        assert!(split(b"\xff\xff\xff\xffsigning1").is_err());
+        assert!(split(b"\xff\xff\xff\xffsigning3").is_err());
     }
 }

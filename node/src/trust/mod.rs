@@ -85,8 +85,7 @@ pub enum Verdict {
     Refused(Reason),
 }
 
-/// What the word of one item weighs against another's about the same thing: the heavier is heard, whatever the revisions
-/// say; between equals the newer.
+/// What an entry's word weighs against its content's: the lighter takes nothing off the offer that the heavier puts there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
     /// Nobody who is named here answers for it.

@@ -6,13 +6,13 @@ use bytes::Bytes;
 use schemas::core::{Message, MessageCore, Span};
 use schemas::digest::Digest;
 use schemas::facts::{SignatureFact, SignatureState, Validated};
-use schemas::signature::{Issuer, KeyId, Verified, issuers};
+use schemas::signature::{Issuer, KeyId, issuers};
 use schemas::version::{Info, VersionInfo, VersionMessage};
 
 /// The signatures of an item that carries any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signing {
-    /// The keys with a valid signature over every message of the item.
+    /// The keys with a valid signature over the item's one message.
     pub by: Vec<SignedBy>,
     /// For whom it speaks.
     pub claims: Claims,
@@ -46,11 +46,18 @@ pub struct Claims {
 
 /// Keys that are looked at: more signatures than these over one item have no use.
 const KEYS_MAX: usize = 4;
+/// Bytes of names for which one item may speak: they are kept as long as it is known.
+const CLAIMS_BYTES_MAX: usize = 64 << 10;
+/// What a name takes beside its text.
+const NAME_BYTES: usize = 32;
 
 impl Signing {
     /// Of a part that is an item; none, if it carries no signature. Only signatures inside the part count: one of an
-    /// envelope around it is gone at the next hop. They must cover whole messages: what stands in an element above what
+    /// envelope around it is gone at the next hop. One must cover the whole message: what stands in an element above what
     /// is signed, such as that this is a list, would not be.
+    ///
+    /// Of several messages nothing is proved: no signature covers them together, and whoever delivers could put any signed
+    /// ones side by side, such as somebody's advisory and his withdrawal of another one.
     pub fn of(facts: &Validated, core: &MessageCore, messages: &[Message], chains: &mut Chains) -> Option<Self> {
         let own: Vec<&SignatureFact> =
             facts.signatures().iter().filter(|fact| is_within(fact.span, core.span)).collect();
@@ -58,33 +65,32 @@ impl Signing {
             return None;
         }
         let versions = || messages.iter().filter_map(as_version);
-        let spans: Vec<Span> = versions().map(|message| message.span).collect();
-        let by: Vec<SignedBy> = signers_of_all(&own, &spans)
-            .take(KEYS_MAX)
-            .map(|signer| SignedBy { key: signer.key, issuers: chains.issuers(&signer.certificates) })
-            .collect();
-        let flaw = by.is_empty().then(|| flaw(&own));
-        let infos = || versions().flat_map(|message| message.data.infos());
-        Some(Self { by, claims: Claims::of(infos()), flaw })
+        let claims = Claims::of(versions().flat_map(|message| message.data.infos()));
+        let (by, flaw) = match (messages, claims.is_too_long()) {
+            (_, true) => (Vec::new(), Some(format!("it names more than {CLAIMS_BYTES_MAX} bytes of names"))),
+            ([_, _, ..], _) => {
+                (Vec::new(), Some("it has several messages, and nothing signs them together".to_owned()))
+            }
+            _ => {
+                let by = signed_by(&own, versions().map(|message| message.span).next().unwrap_or(core.span), chains);
+                let flaw = by.is_empty().then(|| flaw(&own));
+                (by, flaw)
+            }
+        };
+        let claims = if claims.is_too_long() { Claims::default() } else { claims };
+        Some(Self { by, claims, flaw })
     }
 }
 
-/// Of each key that has signed every one of these, which stand in document order, a signature; the work grows with what
-/// signatures cover, which is bounded ([`schemas::limits::Limits::signature_passes`]), not with how many keys there are.
-fn signers_of_all<'a>(own: &[&'a SignatureFact], messages: &[Span]) -> impl Iterator<Item = &'a Verified> {
-    let mut keys: Vec<(&Verified, BTreeSet<usize>)> = Vec::new();
-    let mut places: BTreeMap<KeyId, usize> = BTreeMap::new();
-    for (fact, verified) in own.iter().filter_map(|fact| Some((fact, fact.verified()?))) {
-        let place = *places.entry(verified.key).or_insert_with(|| {
-            keys.push((verified, BTreeSet::new()));
-            keys.len() - 1
-        });
-        let first = messages.partition_point(|message| message.start < fact.covers.start);
-        let covered = (first..messages.len()).take_while(|index| messages[*index].end <= fact.covers.end);
-        keys[place].1.extend(covered.filter(|index| fact.signs(messages[*index])));
-    }
-    let all = messages.len();
-    keys.into_iter().filter(move |(_, signed)| signed.len() == all).map(|(verified, _)| verified)
+/// The keys that have signed all of a message.
+fn signed_by(own: &[&SignatureFact], message: Span, chains: &mut Chains) -> Vec<SignedBy> {
+    let mut seen = BTreeSet::new();
+    let signing = own.iter().filter(|fact| fact.signs(message)).filter_map(|fact| fact.verified());
+    signing
+        .filter(|verified| seen.insert(verified.key))
+        .take(KEYS_MAX)
+        .map(|verified| SignedBy { key: verified.key, issuers: chains.issuers(&verified.certificates) })
+        .collect()
 }
 
 /// Chains of certificates that one document carries: each is looked at once.
@@ -126,7 +132,7 @@ fn flaw(own: &[&SignatureFact]) -> String {
         SignatureState::KeyUnknown(name) => Some(format!("the key {name:?} is only named, and did not come along")),
         SignatureState::Valid(_) => None,
     });
-    proves_nothing.unwrap_or_else(|| "no key has signed each of its messages as a whole".to_owned())
+    proves_nothing.unwrap_or_else(|| "no key has signed its message as a whole".to_owned())
 }
 
 impl Claims {
@@ -141,6 +147,11 @@ impl Claims {
             claims.add(version_info);
         }
         claims
+    }
+
+    fn is_too_long(&self) -> bool {
+        let names = [&self.sources, &self.companies, &self.products];
+        names.into_iter().flatten().map(|name| name.len() + NAME_BYTES).sum::<usize>() > CLAIMS_BYTES_MAX
     }
 
     fn add(&mut self, version_info: &VersionInfo) {

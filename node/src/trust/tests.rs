@@ -39,7 +39,7 @@ pub(crate) fn validated(document: &Bytes) -> Validated {
 }
 
 /// Where the messages of a document that is one part stand.
-fn messages(facts: &Validated) -> Vec<Span> {
+pub(crate) fn messages(facts: &Validated) -> Vec<Span> {
     let Root::Message(core) = &facts.document().root else { panic!("a message") };
     let schemas::core::Payload::Messages(messages) = &core.payload else { panic!("messages") };
     let span = |message: &Message| match message {
@@ -155,6 +155,19 @@ fn what_names_no_product_is_for_those_who_may_speak_about_any() {
     refused(&judge(&some, &[outer]), "product");
 }
 
+#[test]
+fn names_are_kept_within_a_bound_and_what_names_more_is_proved_by_nobody() {
+    let key = key();
+    let named = |count: usize| {
+        let mut outer = info("RustSec");
+        outer.info[0].container.contained_versions = (0..count).map(|number| info(&format!("S-{number}"))).collect();
+        signed(&deliver(&[&[outer]]), &key)
+    };
+    let any = Signer { sources: Names::Any, ..signer("any", &key, &[]) };
+    assert!(judge(&trust(std::slice::from_ref(&any)), &named(500)).passes());
+    refused(&judge(&trust(&[any]), &named(5000)), "unproved");
+}
+
 // R-8.3-3: altered, wrapped and expired items are refused with the reason.
 #[test]
 fn c8_3_a_signature_over_a_sibling_proves_nothing_of_the_rest() {
@@ -163,8 +176,9 @@ fn c8_3_a_signature_over_a_sibling_proves_nothing_of_the_rest() {
     let two = deliver(&[&[info("RustSec")], &[info("RustSec")]]);
     let half = sign_message(&two, 0, &key, &Options::default());
     refused(&judge(&trust, &half), "unproved");
-    let whole = sign_message(&half, 1, &key, &Options::default());
-    assert!(judge(&trust, &whole).passes());
+    // Nor do two signatures side by side: that both belong together nobody has signed.
+    let both = sign_message(&half, 1, &key, &Options::default());
+    refused(&judge(&trust, &both), "unproved");
     // One Version_Info of two is signed: the other may be anybody's.
     let document = deliver(&[&[info("RustSec"), info("RustSec")]]);
     let facts = validated(&document);

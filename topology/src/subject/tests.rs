@@ -28,8 +28,12 @@ fn facts_come_from_the_comments() {
     made.info[0].date = Some("2026-01-02".into());
     made.info.extend(advisory(&FIELDS.replace("RUSTSEC-2026-0001", "CVE-2026-1"), "Title of it\nRevision: 4").info);
     let read = Subject::from_version_infos(&[made]);
-    let identity =
-        ItemIdentity { source: "RustSec".into(), id: "RUSTSEC-2026-0001".into(), asset: "pkg:cargo/a".into() };
+    let identity = ItemIdentity {
+        source: "RustSec".into(),
+        company: String::new(),
+        id: "RUSTSEC-2026-0001".into(),
+        asset: "pkg:cargo/a".into(),
+    };
     assert_eq!(read.identity, Some(identity));
     assert_eq!((read.revision, read.status, read.class), (4, Status::Current, Class::Critical));
     assert_eq!((read.title.as_str(), read.kind.as_deref()), ("Title of it", Some("unsound")));

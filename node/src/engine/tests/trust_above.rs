@@ -49,8 +49,12 @@ fn local(key: &PrivateKey) -> (Local, LinkId) {
     (local, device)
 }
 
+/// By the lane; what it is asked for thereupon, it does not have.
 fn pushes(local: &mut Local, position: u64, document: &Bytes) {
     local.brings(Via::Lane(Position(position)), document);
+    while let Some(exchange) = fetches(local) {
+        local.answers(exchange, &[]);
+    }
 }
 
 /// What a new client is given, or listed, of `serde`.
@@ -85,7 +89,7 @@ fn answers_with(local: &mut Local, exchange: ExchangeId, document: &Bytes) {
 fn an_entry_that_nobody_signed_takes_no_signed_content_off_the_offer() {
     let own = key();
     let (mut local, device) = local(&own);
-    pushes(&mut local, 1, &entry(1));
+    local.brings(Via::Lane(Position(1)), &entry(1));
     let exchange = fetches(&mut local).expect("a fetch");
     answers_with(&mut local, exchange, &signed(&content(1), &own));
     assert_eq!(local.bench.pushed(device), [Position(2)]);
@@ -108,7 +112,7 @@ fn an_entry_that_nobody_signed_takes_no_signed_content_off_the_offer() {
 fn without_a_trust_file_an_entry_retires_older_content_at_once() {
     let (mut local, _) = local(&key());
     under(&mut local, Trust::default());
-    pushes(&mut local, 1, &entry(1));
+    local.brings(Via::Lane(Position(1)), &entry(1));
     let exchange = fetches(&mut local).expect("a fetch");
     answers_with(&mut local, exchange, &content(1));
     assert_eq!(due(&mut local, 10, Minor::Full), [(2, Form::Whole)]);
@@ -120,7 +124,7 @@ fn without_a_trust_file_an_entry_retires_older_content_at_once() {
 fn an_entry_goes_with_the_barred_content_that_it_lists_and_comes_back_with_it() {
     let own = key();
     let (mut local, _) = local(&own);
-    pushes(&mut local, 1, &entry(1));
+    local.brings(Via::Lane(Position(1)), &entry(1));
     let exchange = fetches(&mut local).expect("a fetch");
     answers_with(&mut local, exchange, &signed(&content(1), &own));
     under(&mut local, trust(&[]));
@@ -131,6 +135,49 @@ fn an_entry_goes_with_the_barred_content_that_it_lists_and_comes_back_with_it() 
     under(&mut local, trusting(&own));
     assert_eq!(due(&mut local, 12, Minor::Full), [(2, Form::Whole)]);
     assert_eq!(due(&mut local, 13, Minor::Catalog), [(2, Form::Derived), (3, Form::Whole)]);
+}
+
+#[test]
+fn what_nobody_signed_keeps_no_list_from_being_asked_by() {
+    let own = key();
+    let (mut local, _) = local(&own);
+    // Of a thing that nobody waits for yet, at a revision that will never be reached.
+    pushes(&mut local, 1, &content(1 << 60));
+    pushes(&mut local, 2, &signed(&content(1), &own));
+    assert_eq!(due(&mut local, 10, Minor::Full), [(2, Form::Whole)]);
+    pushes(&mut local, 3, &entry(2));
+    assert_eq!(due(&mut local, 11, Minor::Catalog), [(2, Form::Derived), (3, Form::Whole)]);
+    pushes(&mut local, 4, &signed(&content(2), &own));
+    assert_eq!(due(&mut local, 12, Minor::Full), [(4, Form::Whole)]);
+}
+
+#[test]
+fn what_is_refused_is_the_same_after_a_restart() {
+    let own = key();
+    let announced = |revision: u64| signed(&entry(revision), &own);
+    let (mut local, _) = local(&own);
+    pushes(&mut local, 1, &announced(3));
+    pushes(&mut local, 2, &signed(&content(2), &own));
+    pushes(&mut local, 3, &content(5));
+    assert_eq!(local.bench.engine.totals().refused, [("downgrade", 1)].into());
+    let mut local = local.restart();
+    under(&mut local, trusting(&own));
+    pushes(&mut local, 3, &content(5));
+    assert_eq!(local.bench.engine.totals().refused, [("downgrade", 1)].into(), "after the restart");
+    assert_eq!(due(&mut local, 10, Minor::Full), [], "the newer one is announced, and not here yet");
+}
+
+#[test]
+fn what_somebody_answers_for_takes_the_place_also_while_a_newer_one_is_announced() {
+    let own = key();
+    let (mut local, _) = local(&own);
+    pushes(&mut local, 1, &signed(&entry(2), &own));
+    pushes(&mut local, 2, &content(3));
+    assert_eq!(due(&mut local, 10, Minor::Full), [(2, Form::Whole)]);
+    pushes(&mut local, 3, &signed(&content(1), &own));
+    assert_eq!(due(&mut local, 11, Minor::Full), [], "neither the unsigned one, nor the outdated one");
+    pushes(&mut local, 4, &signed(&content(2), &own));
+    assert_eq!(due(&mut local, 12, Minor::Full), [(4, Form::Whole)]);
 }
 
 #[test]

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use schemas::core::ReplyStatus;
 use schemas::signature::PrivateKey;
 use topology::subject::ItemIdentity;
 
-use super::bench::{Bench, DEVICE, advisory, config, deliver, document, draft, policy, runs};
+use super::bench::{Bench, DEVICE, advisory, config, deliver, document, draft, policy, runs, statuses};
 use crate::catalogue::Form;
 use crate::engine::{Engine, Event};
 use crate::ids::LinkId;
 use crate::policy::Policy;
-use crate::trust::tests::{key, only, signed, signer, trust};
+use crate::trust::tests::{key, messages, only, signed, signer, trust, validated};
 use crate::trust::{Signer, Trust};
 use schemas::version::{Major, Minor};
 
@@ -88,24 +89,69 @@ proptest! {
     }
 }
 
+/// Of these companies' thing, by a lower or a higher revision.
+fn of(company: &str, source: Option<&str>, revision: u64, key: &PrivateKey) -> Bytes {
+    let mut info = advisory("A-1", revision, "serde", "vers:cargo/<2.0.0", "");
+    info.company = Some(company.to_owned().into());
+    info.info[0].source = source.map(|source| source.to_owned().into());
+    signed(&deliver(u128::from(revision), info), key)
+}
+
+/// For companies alone.
+fn vendor(name: &str, key: &PrivateKey) -> Signer {
+    Signer { companies: only(&[name]), ..signer(name, key, &["Tests"]) }
+}
+
 #[test]
-fn who_may_not_speak_for_the_other_takes_no_place_whichever_came_first() {
-    let (own, other) = (key(), key());
-    // Both name the same thing; what the second key signs names a product that is not its signer's to replace.
-    let narrow = Signer { companies: only(&["Acme"]), ..signer("narrow", &other, &["Tests"]) };
-    let wide = Signer { companies: only(&["Acme", "Bolt"]), ..signer("wide", &own, &["Tests"]) };
-    let of = |company: &str, revision: u64, key: &PrivateKey| {
-        let mut info = advisory("A-1", revision, "serde", "vers:cargo/<2.0.0", "");
-        info.company = Some(company.to_owned().into());
-        signed(&deliver(u128::from(revision), info), key)
-    };
-    let (first, second) = (of("Bolt", 1, &own), of("Acme", 2, &other));
-    for order in [[&first, &second], [&second, &first]] {
+fn a_vendor_does_not_touch_what_another_calls_the_same() {
+    let (acme, bolt) = (key(), key());
+    for order in [[0, 1], [1, 0]] {
         let (mut bench, provider, _) = Bench::with_device();
-        bench.handle(under(trust(&[wide.clone(), narrow.clone()])));
-        order.into_iter().for_each(|document| drop(bench.send(provider, document)));
-        assert_eq!(current(&bench.engine), Some((1, true)));
+        bench.handle(under(trust(&[vendor("Acme", &acme), vendor("Bolt", &bolt)])));
+        let documents = [of("Acme", None, 5, &acme), of("Bolt", None, 0, &bolt)];
+        order.into_iter().for_each(|index: usize| drop(bench.send(provider, &documents[index])));
+        let current = bench.engine.catalogue().iter().filter(|(_, item)| item.current).count();
+        assert_eq!((current, bench.engine.totals().refused.len()), (2, 0));
     }
+}
+
+#[test]
+fn who_speaks_for_others_by_the_same_source_takes_no_place_by_a_lower_revision() {
+    let (acme, bolt) = (key(), key());
+    let (mut bench, provider, _) = Bench::with_device();
+    bench.handle(under(trust(&[vendor("Acme", &acme), vendor("Bolt", &bolt)])));
+    bench.send(provider, &of("Acme", Some("Tests"), 5, &acme));
+    for revision in [0, 9] {
+        bench.send(provider, &of("Bolt", Some("Tests"), revision, &bolt));
+        assert_eq!(current(&bench.engine), Some((5, true)), "neither by a lower nor by a higher one");
+    }
+    bench.send(provider, &of("Acme", Some("Tests"), 6, &acme));
+    assert_eq!(current(&bench.engine), Some((6, true)));
+}
+
+#[test]
+fn signed_messages_put_side_by_side_are_not_what_anybody_signed() {
+    let own = key();
+    let (mut bench, provider, _) = Bench::with_device();
+    bench.handle(under(trust(&[signer("own", &own, &["Tests"])])));
+    bench.send(provider, &signed(&item(3), &own));
+    // Its signed message, and the signed withdrawal of something else.
+    let withdrawal = advisory("B-1", 4, "rand", "vers:cargo/<2.0.0", "\nStatus: withdrawn");
+    let again = deliver(8, advisory("A-1", 3, "serde", "vers:cargo/<2.0.0", ""));
+    let parts = [signed(&again, &own), signed(&deliver(9, withdrawal), &own)];
+    let spliced = spliced(&parts);
+    assert_eq!(statuses(&bench.send(provider, &spliced)), [ReplyStatus::Failed, ReplyStatus::Failed]);
+    assert_eq!(
+        (current(&bench.engine), bench.engine.totals().refused.clone()),
+        (Some((3, true)), [("unproved", 1)].into())
+    );
+}
+
+/// One document with the messages of two.
+fn spliced(parts: &[Bytes; 2]) -> Bytes {
+    let [first, second] = parts.each_ref().map(validated);
+    let [into, from] = [&first, &second].map(|facts| messages(facts)[0].range());
+    [&first.bytes()[..into.end], &second.bytes()[from], &first.bytes()[into.end..]].concat().into()
 }
 
 #[test]
