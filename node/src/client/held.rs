@@ -11,7 +11,8 @@ use topology::subject::{ItemIdentity, Status, Subject};
 
 use super::Asset;
 use super::journal::{Event, Reasons, Regard};
-use super::word::{Contest, Lost, Place, Under, Word};
+use super::lost::{Lost, Noted};
+use super::word::{Contest, Place, Under, Word};
 use crate::intake::{Intake, Item};
 use crate::trust::{Reason, Signing, Verdict};
 
@@ -47,6 +48,7 @@ pub struct Holdings {
     /// The last word on each identity; the item itself is held only if it applies.
     seen: BTreeMap<(ItemIdentity, bool), Place>,
     lost: Lost,
+    noted: Noted,
 }
 
 /// What an item that came means here.
@@ -133,7 +135,8 @@ impl Holdings {
     fn refuse(&mut self, item: &Item, word: Word, reason: Reason) -> Came {
         let id = item.subject.identity.as_ref().map(|identity| identity.id.clone());
         let event = Event::Refused { digest: item.digest, id, why: reason.to_string() };
-        let is_news = self.lost.add(item.digest, word);
+        let is_news = self.noted.add(item.digest);
+        self.lost.add(item.digest, word);
         Came { events: is_news.then_some(event).into_iter().collect(), refused: Some(reason) }
     }
 

@@ -1,13 +1,11 @@
 //! Whose word counts about one identity. It does not matter which item came first: of two, the newer one is heard if it
 //! may take the place of the older one ([`Trust::judge_successor`]), and else the older one.
 
-use std::collections::BTreeMap;
-
 use schemas::digest::Digest;
 
 use crate::ids::Time;
 use crate::intake::Item;
-use crate::trust::{Signing, Trust, Verdict};
+use crate::trust::{SignedBy, Signing, Trust, Verdict};
 
 /// A trust at a time: what a verdict depends on besides the facts.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +30,21 @@ impl Word {
     pub(super) fn passes(&self, under: Under<'_>) -> bool {
         self.verdict(under).passes()
     }
+
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let signings = [&self.signing, &self.predecessor].into_iter().flatten();
+        size_of::<Self>() + signings.map(|signing| bytes(signing)).sum::<usize>()
+    }
+}
+
+fn bytes(signing: &Signing) -> usize {
+    let claims = &signing.claims;
+    let names = [&claims.sources, &claims.companies, &claims.products].into_iter().flatten();
+    let names: usize = names.map(|name| size_of::<String>() + name.len()).sum();
+    let issuers = |signer: &SignedBy| size_of::<SignedBy>() + size_of_val(signer.issuers.as_slice());
+    let by: usize = signing.by.iter().map(issuers).sum();
+    size_of::<Signing>() + names + by + signing.flaw.as_ref().map_or(0, String::len)
 }
 
 /// The last item of one identity, held or not.
@@ -85,26 +98,4 @@ pub(super) enum Contest {
         /// The word of the one that had it, if that is why.
         lost: Option<Word>,
     },
-}
-
-/// Items that are not held because of who has signed them: all are refused under the trust that is in force.
-#[derive(Debug, Default)]
-pub(super) struct Lost(BTreeMap<Digest, Word>);
-
-/// Lost items that are told apart. With more, everything is asked for whenever the trust file changes.
-const LOST_MAX: usize = 4096;
-
-impl Lost {
-    /// Whether it is news.
-    pub(super) fn add(&mut self, digest: Digest, word: Word) -> bool {
-        self.0.len() < LOST_MAX && self.0.insert(digest, word).is_none()
-    }
-
-    /// Forgets those that are welcome now; answers whether there may be any.
-    pub(super) fn forget_welcome(&mut self, then: Under<'_>, now: Under<'_>) -> bool {
-        let before = self.0.len();
-        let is_unknown = before == LOST_MAX && then.trust != now.trust;
-        self.0.retain(|_, word| !is_unknown && !word.passes(now));
-        self.0.len() < before
-    }
 }
