@@ -56,6 +56,17 @@ pub(super) struct Noted(BTreeSet<Digest>);
 
 /// Refused items that the journal names at most, in its whole life.
 const NOTED_MAX: usize = 4096;
+/// Said with the last one.
+pub(super) const THE_LAST: &str = "; no item that is refused after this one is written down";
+/// What the journal keeps at most, in bytes, of an identifier or a reason: a name in it may be as long as a document.
+const NOTE_BYTES: usize = 512;
+
+/// The beginning of a text that others wrote, for the journal.
+pub(super) fn shortened(text: &str) -> String {
+    let end = text.floor_char_boundary(NOTE_BYTES);
+    let more = if end < text.len() { "..." } else { "" };
+    format!("{}{more}", &text[..end])
+}
 
 impl Noted {
     /// Whether the journal does not name it yet, and has room for it.
@@ -122,6 +133,13 @@ mod tests {
         lost.add(digest(WORDS_MAX), short);
         assert_eq!(lost.words.len(), WORDS_MAX);
         assert!(asks(&mut lost, &nobody, &other));
+    }
+
+    #[test]
+    fn of_a_long_text_the_journal_keeps_the_beginning() {
+        assert_eq!(shortened("short"), "short");
+        let long = shortened(&"\u{e9}".repeat(NOTE_BYTES));
+        assert!(long.ends_with("\u{e9}...") && long.len() == NOTE_BYTES + 3);
     }
 
     #[test]

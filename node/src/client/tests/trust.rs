@@ -7,7 +7,7 @@ use schemas::signature::{Authority, KeyId, PrivateKey};
 use super::*;
 use crate::client::journal::Regard;
 use crate::trust::tests::{key, only, signed, signer, trust};
-use crate::trust::{Names, Proof, Signer, Trust};
+use crate::trust::{Names, Proof, Signer, Trust, Unsigned};
 
 fn trusting(key: &PrivateKey) -> Event {
     told(by_tests(key))
@@ -115,6 +115,67 @@ fn c8_3_what_is_refused_is_written_down_once_and_asked_for_when_it_may_come() {
     bench.handle(trusting(&key));
     bench.complete(std::slice::from_ref(&document));
     assert_eq!(regards(&bench), [authorised()]);
+}
+
+/// What the journal says of refused items.
+fn refusals(bench: &Bench) -> Vec<&str> {
+    let refusals = bench.events().into_iter().filter_map(|event| match event {
+        Written::Refused { why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    refusals.collect()
+}
+
+#[test]
+fn c8_3_a_restart_writes_no_refusal_down_again_and_knows_what_may_come_later() {
+    let (own, other) = (key(), key());
+    let mut bench = bench(trust(&[]));
+    let (first, second) = (signed(&item("A-1", 1, HERE), &own), signed(&item("A-2", 1, HERE), &other));
+    push(&mut bench, 6, &first);
+    bench = restarted(bench, trust(&[]));
+    bench.complete(&[first.clone(), second.clone()]);
+    assert_eq!(refusals(&bench).len(), 2, "the second one is news");
+    let before = asked(&bench);
+    bench.handle(trusting(&own));
+    assert_eq!(asked(&bench), before + 1);
+    bench.complete(&[first.clone(), second]);
+    assert_eq!((held(&bench), refusals(&bench).len()), (vec![Digest::of(&first)], 2));
+}
+
+// Without a link nothing is heard again: the journal alone must know that something may be welcome.
+#[test]
+fn what_was_refused_before_a_restart_is_asked_for_with_another_trust() {
+    let key = key();
+    let mut bench = bench(trust(&[]));
+    push(&mut bench, 6, &signed(&item("A-1", 1, HERE), &key));
+    let mut again = Bench::new(bench.journal);
+    again.handle(Event::Assets(vec![asset("1.2.3")]));
+    again.handle(Event::Connected { behind: false, start: START });
+    again.complete(&[]);
+    let before = asked(&again);
+    again.handle(Event::Trust(Arc::new(Trust { unsigned: Unsigned::Refuse, ..Trust::default() })));
+    assert_eq!(asked(&again), before + 1);
+}
+
+#[test]
+fn of_very_many_refusals_the_last_that_is_written_down_says_so() {
+    let refused = |number: u64| Entry {
+        number,
+        at: NOW,
+        event: Written::Refused { digest: Digest::of(&number.to_be_bytes()), id: None, why: String::new() },
+        resume: None,
+    };
+    let mut bench = Bench::new((1..4096).map(refused).collect());
+    bench.handle(told(Trust { unsigned: Unsigned::Refuse, ..trust(&[]) }));
+    bench.handle(Event::Assets(vec![asset("1.2.3")]));
+    bench.handle(Event::Connected { behind: false, start: START });
+    let items: Vec<Bytes> = (1..4).map(|revision| item("A-1", revision, HERE)).collect();
+    bench.complete(&items);
+    assert_eq!(refusals(&bench).len(), 4096);
+    assert!(refusals(&bench).last().is_some_and(|why| why.ends_with("after this one is written down")));
+    bench = restarted(bench, Trust { unsigned: Unsigned::Refuse, ..trust(&[]) });
+    bench.complete(&items);
+    assert_eq!((refusals(&bench).len(), bench.client.holdings().len()), (4096, 0));
 }
 
 /// These under this trust, in both orders, without a restart, with one between, and with one behind: always one end.
