@@ -147,8 +147,11 @@ Examples:
     Sign(sign::SignArgs),
     /// Explain what is signed in documents, by which key, and what is not
     #[command(
-        after_help = "Ends with 0 only if each document is signed and none of its signatures is refused. Which key may
-speak for whom is checked only with --trust: then each part must be an item that is authorised.
+        after_help = "Ends with 0 only if each document is signed, none of its signatures is refused, and all content is
+covered: each message as a whole, or each Version_Info in it; else it says which elements are not, and in which lines.
+Headers and envelopes are no content, nor is what a message says of Version_Infos that are signed by themselves: that
+is named as not covered, and does not fail. Which key may speak for whom is checked only with --trust: then each part
+must be an item that is authorised.
 With --key only the keys that are named count; without both every key does.
 
 Examples:

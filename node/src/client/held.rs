@@ -11,7 +11,8 @@ use topology::subject::{ItemIdentity, Status, Subject};
 
 use super::Asset;
 use super::journal::{Event, Reasons, Regard};
-use super::word::{Contest, Lost, Place, Under, Word};
+use super::lost::{self, Lost, Noted};
+use super::word::{Contest, Place, Under, Word};
 use crate::intake::{Intake, Item};
 use crate::trust::{Reason, Signing, Verdict};
 
@@ -47,6 +48,7 @@ pub struct Holdings {
     /// The last word on each identity; the item itself is held only if it applies.
     seen: BTreeMap<(ItemIdentity, bool), Place>,
     lost: Lost,
+    noted: Noted,
 }
 
 /// What an item that came means here.
@@ -95,7 +97,7 @@ impl Holdings {
         if let Some(before) = before {
             match before.contest(item, under) {
                 Contest::Kept => {
-                    before.passes_by(item);
+                    before.passes_by(item, under);
                     return Came::default();
                 }
                 Contest::Taken { lost: Some(word) } => {
@@ -129,11 +131,16 @@ impl Holdings {
         Came { events, refused: None }
     }
 
-    /// An item that is refused is written down the first time that it comes.
+    /// An item that is refused is written down the first time that it comes, while the journal has room for such.
     fn refuse(&mut self, item: &Item, word: Word, reason: Reason) -> Came {
-        let id = item.subject.identity.as_ref().map(|identity| identity.id.clone());
-        let event = Event::Refused { digest: item.digest, id, why: reason.to_string() };
-        let is_news = self.lost.add(item.digest, word);
+        let id = item.subject.identity.as_ref().map(|identity| lost::shortened(&identity.id));
+        let is_news = self.noted.add(item.digest);
+        let mut why = lost::shortened(&reason.to_string());
+        if self.noted.is_full() {
+            why.push_str(lost::THE_LAST);
+        }
+        let event = Event::Refused { digest: item.digest, id, why };
+        self.lost.add(item.digest, word);
         Came { events: is_news.then_some(event).into_iter().collect(), refused: Some(reason) }
     }
 
@@ -201,11 +208,12 @@ impl Holdings {
                     held.regard.clone_from(regard);
                 }
             }
-            Event::Registered { .. }
-            | Event::Ended { .. }
-            | Event::Assigned { .. }
-            | Event::Refused { .. }
-            | Event::Noted => {}
+            Event::Refused { digest, .. } => {
+                // Who has signed it stands nowhere: it is found when it comes again, or with the next trust.
+                self.noted.add(*digest);
+                self.lost.add_other();
+            }
+            Event::Registered { .. } | Event::Ended { .. } | Event::Assigned { .. } | Event::Noted => {}
         }
     }
 

@@ -8,6 +8,7 @@ mod asked;
 mod delivery;
 pub mod held;
 pub mod journal;
+mod lost;
 mod names;
 mod sync;
 #[cfg(test)]

@@ -1,13 +1,12 @@
-//! Whose word counts about one identity. It does not matter which item came first: of two, the newer one is heard if it
-//! may take the place of the older one ([`Trust::judge_successor`]), and else the older one.
-
-use std::collections::BTreeMap;
+//! Whose word counts about one identity: what is authorised before what is not, whichever came first; of two that are, the
+//! newer one if it may take the place of the older one ([`Trust::judge_successor`]), else the one that was there. The same
+//! rule as at servers ([`crate::catalogue::Rights::contest`]).
 
 use schemas::digest::Digest;
 
 use crate::ids::Time;
 use crate::intake::Item;
-use crate::trust::{Signing, Trust, Verdict};
+use crate::trust::{Reason, SignedBy, Signing, Trust, Verdict};
 
 /// A trust at a time: what a verdict depends on besides the facts.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +31,21 @@ impl Word {
     pub(super) fn passes(&self, under: Under<'_>) -> bool {
         self.verdict(under).passes()
     }
+
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let signings = [&self.signing, &self.predecessor].into_iter().flatten();
+        size_of::<Self>() + signings.map(|signing| bytes(signing)).sum::<usize>()
+    }
+}
+
+fn bytes(signing: &Signing) -> usize {
+    let claims = &signing.claims;
+    let names = [&claims.sources, &claims.companies, &claims.products].into_iter().flatten();
+    let names: usize = names.map(|name| size_of::<String>() + name.len()).sum();
+    let issuers = |signer: &SignedBy| size_of::<SignedBy>() + size_of_val(signer.issuers.as_slice());
+    let by: usize = signing.by.iter().map(issuers).sum();
+    size_of::<Signing>() + names + by + signing.flaw.as_ref().map_or(0, String::len)
 }
 
 /// The last item of one identity, held or not.
@@ -65,14 +79,23 @@ impl Place {
         if self.digest == item.digest || self.is_older(item) || own.is_some() {
             return Contest::Taken { lost: own.cloned() };
         }
-        let beside = Word { signing: self.word.signing.clone(), predecessor: item.signing.clone() };
-        if beside.passes(under) { Contest::Kept } else { Contest::Taken { lost: Some(beside) } }
+        let beside = self.beside(item);
+        match beside.verdict(under) {
+            Verdict::Refused(Reason::Downgrade(_)) => Contest::Taken { lost: Some(beside) },
+            // What somebody answers for loses its place to nothing older, whoever answers for that.
+            _ => Contest::Kept,
+        }
     }
 
-    /// An older item was passed by: as if it had come before this one.
-    pub(super) fn passes_by(&mut self, item: &Item) {
-        let predecessor = &mut self.word.predecessor;
-        *predecessor = predecessor.take().or_else(|| item.signing.clone());
+    fn beside(&self, older: &Item) -> Word {
+        Word { signing: self.word.signing.clone(), predecessor: older.signing.clone() }
+    }
+
+    /// An older item was passed by: as if it had come before this one, where this one may succeed it.
+    pub(super) fn passes_by(&mut self, item: &Item, under: Under<'_>) {
+        if self.word.predecessor.is_none() && self.beside(item).passes(under) {
+            self.word.predecessor.clone_from(&item.signing);
+        }
     }
 }
 
@@ -85,26 +108,4 @@ pub(super) enum Contest {
         /// The word of the one that had it, if that is why.
         lost: Option<Word>,
     },
-}
-
-/// Items that are not held because of who has signed them: all are refused under the trust that is in force.
-#[derive(Debug, Default)]
-pub(super) struct Lost(BTreeMap<Digest, Word>);
-
-/// Lost items that are told apart. With more, everything is asked for whenever the trust file changes.
-const LOST_MAX: usize = 4096;
-
-impl Lost {
-    /// Whether it is news.
-    pub(super) fn add(&mut self, digest: Digest, word: Word) -> bool {
-        self.0.len() < LOST_MAX && self.0.insert(digest, word).is_none()
-    }
-
-    /// Forgets those that are welcome now; answers whether there may be any.
-    pub(super) fn forget_welcome(&mut self, then: Under<'_>, now: Under<'_>) -> bool {
-        let before = self.0.len();
-        let is_unknown = before == LOST_MAX && then.trust != now.trust;
-        self.0.retain(|_, word| !is_unknown && !word.passes(now));
-        self.0.len() < before
-    }
 }

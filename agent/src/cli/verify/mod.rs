@@ -2,6 +2,7 @@
 
 mod advice;
 mod authority;
+mod content;
 mod outline;
 mod report;
 #[cfg(test)]
@@ -95,8 +96,8 @@ impl Keys {
     }
 }
 
-/// Verifies documents; success only if each is signed and no signature of it is refused, and under a trust file if each
-/// item is authorised.
+/// Verifies documents; success only if each is signed, no signature of it is refused and none of its content stands beside
+/// what is signed, and under a trust file if each item is authorised.
 pub(super) fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let given = args.key.iter().map(|path| keys::public(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let given = Keys(given);

@@ -99,10 +99,6 @@ impl Outline {
     /// Elements called Signature that are neither known nor covered as content of something signed: those of parts that
     /// do not read, and of message sets that are not known here.
     pub(super) fn unread(&self, merged: &[Span], known: &[Span]) -> Vec<Place> {
-        let is_in = |ranges: &[Span], at: usize| {
-            let next = ranges.partition_point(|range| range.end <= at);
-            ranges.get(next).is_some_and(|range| range.start <= at)
-        };
         let signatures = self.elements.iter().filter(|element| element.name == "Signature");
         let unread = signatures.filter(|element| {
             let at = element.span.start;
@@ -114,24 +110,41 @@ impl Outline {
     /// The elements that are in none of these ranges, Signatures aside. One of which nothing is covered stands for all
     /// that is in it.
     pub(super) fn uncovered(&self, merged: &[Span]) -> Vec<Place> {
-        let (mut found, mut passed) = (Vec::new(), 0);
-        for element in &self.elements {
-            let next = merged.partition_point(|range| range.end <= element.span.start);
-            let next = merged.get(next);
-            let is_covered = next.is_some_and(|range| range.start <= element.span.start);
-            if element.span.start < passed || is_covered {
-                continue;
-            }
-            let holds_covered = next.is_some_and(|range| range.start < element.span.end);
-            if !holds_covered {
-                passed = element.span.end;
-            }
-            if element.name != "Signature" {
-                found.push(self.place(element.span));
-            }
-        }
-        found
+        outside(self.elements.iter(), merged).into_iter().map(|(element, _)| self.place(element.span)).collect()
     }
+
+    /// The same of a document's content alone, elements around something covered aside: what these say beside it is in
+    /// elements of their own.
+    pub(super) fn unsigned(&self, merged: &[Span], content: &[Span]) -> Vec<Place> {
+        let content = self.elements.iter().filter(|element| is_in(content, element.span.start));
+        let outside = outside(content, merged).into_iter().filter(|(_, holds_covered)| !holds_covered);
+        outside.map(|(element, _)| self.place(element.span)).collect()
+    }
+}
+
+/// See [`Outline::uncovered`]; of each, whether something in it is covered.
+fn outside<'a>(elements: impl Iterator<Item = &'a Element>, merged: &[Span]) -> Vec<(&'a Element, bool)> {
+    let (mut found, mut passed) = (Vec::new(), 0);
+    for element in elements {
+        if element.span.start < passed || is_in(merged, element.span.start) {
+            continue;
+        }
+        let next = merged.partition_point(|range| range.end <= element.span.start);
+        let holds_covered = merged.get(next).is_some_and(|range| range.start < element.span.end);
+        if !holds_covered {
+            passed = element.span.end;
+        }
+        if element.name != "Signature" {
+            found.push((element, holds_covered));
+        }
+    }
+    found
+}
+
+/// Whether a byte is in one of these ranges, which are in order and apart.
+fn is_in(ranges: &[Span], at: usize) -> bool {
+    let next = ranges.partition_point(|range| range.end <= at);
+    ranges.get(next).is_some_and(|range| range.start <= at)
 }
 
 /// The same ranges in their order, none of which touches another.

@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::authority::{self, Judged};
 use super::outline::{Outline, Place, merged};
-use super::{Found, Keys, advice};
+use super::{Found, Keys, advice, content};
 
 /// Elements without a signature that are named to people; the rest is counted.
 const NAMED: usize = 12;
@@ -26,6 +26,8 @@ pub(super) struct Report {
     /// Elements that no signature covers.
     uncovered: Vec<Place>,
     uncovered_bytes: usize,
+    /// Those of them that are not only Headers and envelopes.
+    unsigned: Vec<Place>,
     /// Signatures that nobody has looked at.
     unread: Vec<Place>,
     bytes: usize,
@@ -68,14 +70,17 @@ impl Report {
         let unread = outline.unread(&covered, &known);
         let authority = trust.map(|trust| authority::judge(document, trust, clock::wall()));
         let uncovered = outline.uncovered(&covered);
-        Self { document: path, uncovered, uncovered_bytes, unread, bytes, signatures, authority }
+        let unsigned = outline.unsigned(&covered, &content::of(document.document()));
+        Self { document: path, uncovered, uncovered_bytes, unsigned, unread, bytes, signatures, authority }
     }
 
-    /// Whether there are signatures, and all of them count; under a trust file, whether all that is said may be said.
+    /// Whether there are signatures, all of them count, and all content is covered by them; under a trust file, whether
+    /// all that is said may be said.
     pub(super) fn is_good(&self) -> bool {
         let may_say = |items: &Vec<Judged>| !items.is_empty() && items.iter().all(Judged::is_authorised);
         self.authority.as_ref().is_none_or(may_say)
             && self.unread.is_empty()
+            && self.unsigned.is_empty()
             && !self.signatures.is_empty()
             && self.signatures.iter().all(|signature| signature.found.is_good())
     }
@@ -97,21 +102,18 @@ impl Report {
                 "  a Signature in {lines} that nobody looks at: in a part that is not as X.1206 says, or of another message set"
             );
         }
-        if self.uncovered.is_empty() {
-            return text;
+        if good > 0 && !self.unsigned.is_empty() {
+            let _ = writeln!(
+                text,
+                "  content that no signature covers: {}\n    next:    have each message signed as a whole (--place \
+                 message), or take for said only what is covered",
+                named(&self.unsigned)
+            );
         }
-        let named: Vec<String> = self
-            .uncovered
-            .iter()
-            .take(NAMED)
-            .map(|place| format!("{} ({})", shown(&place.name), place.lines()))
-            .collect();
-        let more = match self.uncovered.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let (left, bytes) = (self.uncovered_bytes, self.bytes);
-        let _ = writeln!(text, "  not covered, {left} of {bytes} bytes: {}{more}", named.join(", "));
+        if !self.uncovered.is_empty() {
+            let (left, bytes) = (self.uncovered_bytes, self.bytes);
+            let _ = writeln!(text, "  not covered, {left} of {bytes} bytes: {}", named(&self.uncovered));
+        }
         text
     }
 
@@ -144,6 +146,7 @@ impl Report {
             "signatures": self.signatures.iter().map(|one| one.json(self.authority.is_some())).collect::<Vec<_>>(),
             "uncovered": self.uncovered.iter().map(Place::json).collect::<Vec<_>>(),
             "uncovered_bytes": self.uncovered_bytes,
+            "unsigned_content": self.unsigned.iter().map(Place::json).collect::<Vec<_>>(),
             "unread": self.unread.iter().map(Place::json).collect::<Vec<_>>(),
         })
     }
@@ -217,6 +220,16 @@ impl Signature {
             "trust": verified.filter(|_| !is_judged).map(|_| NOT_CHECKED),
             "covered": verified.map(|verified| verified.covered.map(|span| [span.start, span.end])),
         })
+    }
+}
+
+/// The first of these, and how many more there are.
+fn named(places: &[Place]) -> String {
+    let named = places.iter().take(NAMED).map(|place| format!("{} ({})", shown(&place.name), place.lines()));
+    let named = named.collect::<Vec<_>>().join(", ");
+    match places.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

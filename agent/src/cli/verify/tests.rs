@@ -45,9 +45,11 @@ fn c8_3_what_the_commands_sign_they_verify_at_every_place() {
             let line = format!("sign --key one.key --place {place} --form {form} {EXAMPLES}/{BUNDLE} -o signed.xml");
             assert!(ran(dir.path(), &line), "{line}");
             let report = report(&at("signed.xml"), &[&at("one.pub.pem")]);
-            assert!(report.is_good());
             assert_eq!(codes(&report.json()), vec!["valid"; count], "{place}");
-            assert!(ran(dir.path(), "verify --key one.pub.pem signed.xml"));
+            // The third message asks, and has no description that could be signed by itself.
+            let is_all = !["version-info", "info"].contains(&place);
+            assert_eq!(report.is_good(), is_all, "{place}");
+            assert_eq!(ran(dir.path(), "verify --key one.pub.pem signed.xml"), is_all, "{place}");
         }
     }
     // Whoever signs a signed document around it signs last; the other key's signature is left as it is.
@@ -161,6 +163,79 @@ fn c8_3_authority_is_checked_with_a_trust_file_and_said_not_to_be_without() {
     assert!(none.text().contains("not authorised: Vendors may not speak for"), "{}", none.text());
     assert_eq!(none.json()["authority"][0]["authorised"], false);
     assert!(none.json()["signatures"][0]["trust"].is_null());
+}
+
+/// The elements of content that no signature covers, and the lines in which they begin.
+fn unsigned(report: &Report) -> Vec<(String, u64)> {
+    let json = report.json();
+    let place =
+        |one: &serde_json::Value| (one["element"].as_str().unwrap().to_owned(), one["lines"][0].as_u64().unwrap());
+    json["unsigned_content"].as_array().unwrap().iter().map(place).collect()
+}
+
+/// One message, one Version_Info with Product_Name, Company and one Info.
+const ADVICE: &str = "06-deliver-information-only.xml";
+/// A reply with a description.
+const REPLY: &str = "13-reply-data-xsi-type.xml";
+const EVIL: &str = "<v:Info><v:ID>evil</v:ID><v:Container><v:Version>6.6.6</v:Version></v:Container></v:Info>";
+
+// R-8.3-3: what stands beside signed content is not taken for signed.
+#[test]
+fn c8_3_unsigned_content_beside_signed_content_is_refused_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let named = |elements: &[(&str, u64)]| elements.iter().map(|(name, line)| ((*name).to_owned(), *line)).collect();
+    assert!(ran(dir.path(), "keygen --out a.key"));
+    let check = |text: &str, expected: &[(&str, u64)]| {
+        fs::write(at("d.xml"), text).unwrap();
+        let report = report(&at("d.xml"), &[&at("a.pub.pem")]);
+        let expected: Vec<(String, u64)> = named(expected);
+        assert_eq!(unsigned(&report), expected, "{}", report.text());
+        assert!(codes(&report.json()).iter().all(|code| *code == "valid"));
+        for line in ["verify --key a.pub.pem d.xml", "verify d.xml", "verify --json d.xml"] {
+            assert_eq!(ran(dir.path(), line), expected.is_empty(), "{line}");
+        }
+        if let Some((name, line)) = expected.first() {
+            let said = format!("content that no signature covers: {name} (line");
+            assert!(report.text().contains(&said) && report.text().contains(&format!(" {line}")), "{}", report.text());
+        }
+    };
+    let signed_of = |file: &str, place: &str| {
+        let line = format!("sign --key a.key --place {place} {EXAMPLES}/{file} -o signed.xml");
+        assert!(ran(dir.path(), &line));
+        fs::read_to_string(at("signed.xml")).unwrap()
+    };
+    let signed = |place: &str| signed_of(ADVICE, place);
+    let beside = |text: &str, tag: &str, evil: &str| text.replacen(tag, &format!("{evil}{tag}"), 1);
+    // Each as it is: what a message says of its descriptions is no content, what a description says of its Infos is.
+    check(&signed("header"), &[]);
+    check(&signed("message"), &[]);
+    check(&signed("version-info"), &[]);
+    check(&signed("info"), &[("Product_Name", 8), ("Company", 8)]);
+    check(&signed("container"), &[("Product_Name", 8), ("Company", 8), ("Source", 9), ("ID", 9), ("Description", 9)]);
+    let message = "<v:Message><v:CID>#h02</v:CID><v:Major_Message>Request</v:Major_Message></v:Message>";
+    check(&beside(&signed("message"), "<v:Message>", message), &[("Message", 6)]);
+    let description = format!("<v:Version_Info>{EVIL}</v:Version_Info>");
+    check(&beside(&signed("version-info"), "<v:Version_Info>", &description), &[("Version_Info", 8)]);
+    let only_infos = signed("info");
+    let head = only_infos.find("<v:Product_Name>").unwrap();
+    let tail = only_infos.find("</v:Company>").unwrap() + "</v:Company>".len();
+    let only_infos = format!("{}{}", &only_infos[..head], &only_infos[tail..]);
+    check(&only_infos, &[]);
+    check(&beside(&only_infos, "<v:Info>", EVIL), &[("Info", 9)]);
+    // What another message set says, and a part that is not as X.1206 says, nobody has signed either.
+    let opaque = "<o:Message xmlns:o='urn:o'><o:CID>#h77</o:CID></o:Message>";
+    check(&beside(&signed("message"), "<v:Message>", opaque), &[("Message", 6)]);
+    let bundle = signed_of(BUNDLE, "message");
+    let (head, tail) = bundle.split_at(bundle.find("<m:Payload>").unwrap() + "<m:Payload>".len());
+    check(&format!("{head}<m:Message_Core><m:Payload/></m:Message_Core>{tail}"), &[("Message_Core", 5)]);
+    let part = format!(
+        "<m:Message_Core><m:Header><m:PID>#h1</m:PID></m:Header><m:Payload>{message}</m:Payload></m:Message_Core>"
+    );
+    check(&format!("{head}{part}{tail}"), &[("Message", 5)]);
+    // How a reply says that it went is content, whatever comes along.
+    check(&signed_of(REPLY, "message"), &[]);
+    check(&signed_of(REPLY, "version-info"), &[("CID", 6), ("UUID", 6), ("Reply_ID", 6), ("ReplyStatus", 6)]);
 }
 
 // A part that does not read is not looked into; whoever verifies must not take its signature for a good one.

@@ -7,7 +7,7 @@ use schemas::signature::{Authority, KeyId, PrivateKey};
 use super::*;
 use crate::client::journal::Regard;
 use crate::trust::tests::{key, only, signed, signer, trust};
-use crate::trust::{Names, Proof, Signer, Trust};
+use crate::trust::{Names, Proof, Signer, Trust, Unsigned};
 
 fn trusting(key: &PrivateKey) -> Event {
     told(by_tests(key))
@@ -117,6 +117,67 @@ fn c8_3_what_is_refused_is_written_down_once_and_asked_for_when_it_may_come() {
     assert_eq!(regards(&bench), [authorised()]);
 }
 
+/// What the journal says of refused items.
+fn refusals(bench: &Bench) -> Vec<&str> {
+    let refusals = bench.events().into_iter().filter_map(|event| match event {
+        Written::Refused { why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    refusals.collect()
+}
+
+#[test]
+fn c8_3_a_restart_writes_no_refusal_down_again_and_knows_what_may_come_later() {
+    let (own, other) = (key(), key());
+    let mut bench = bench(trust(&[]));
+    let (first, second) = (signed(&item("A-1", 1, HERE), &own), signed(&item("A-2", 1, HERE), &other));
+    push(&mut bench, 6, &first);
+    bench = restarted(bench, trust(&[]));
+    bench.complete(&[first.clone(), second.clone()]);
+    assert_eq!(refusals(&bench).len(), 2, "the second one is news");
+    let before = asked(&bench);
+    bench.handle(trusting(&own));
+    assert_eq!(asked(&bench), before + 1);
+    bench.complete(&[first.clone(), second]);
+    assert_eq!((held(&bench), refusals(&bench).len()), (vec![Digest::of(&first)], 2));
+}
+
+// Without a link nothing is heard again: the journal alone must know that something may be welcome.
+#[test]
+fn what_was_refused_before_a_restart_is_asked_for_with_another_trust() {
+    let key = key();
+    let mut bench = bench(trust(&[]));
+    push(&mut bench, 6, &signed(&item("A-1", 1, HERE), &key));
+    let mut again = Bench::new(bench.journal);
+    again.handle(Event::Assets(vec![asset("1.2.3")]));
+    again.handle(Event::Connected { behind: false, start: START });
+    again.complete(&[]);
+    let before = asked(&again);
+    again.handle(Event::Trust(Arc::new(Trust { unsigned: Unsigned::Refuse, ..Trust::default() })));
+    assert_eq!(asked(&again), before + 1);
+}
+
+#[test]
+fn of_very_many_refusals_the_last_that_is_written_down_says_so() {
+    let refused = |number: u64| Entry {
+        number,
+        at: NOW,
+        event: Written::Refused { digest: Digest::of(&number.to_be_bytes()), id: None, why: String::new() },
+        resume: None,
+    };
+    let mut bench = Bench::new((1..4096).map(refused).collect());
+    bench.handle(told(Trust { unsigned: Unsigned::Refuse, ..trust(&[]) }));
+    bench.handle(Event::Assets(vec![asset("1.2.3")]));
+    bench.handle(Event::Connected { behind: false, start: START });
+    let items: Vec<Bytes> = (1..4).map(|revision| item("A-1", revision, HERE)).collect();
+    bench.complete(&items);
+    assert_eq!(refusals(&bench).len(), 4096);
+    assert!(refusals(&bench).last().is_some_and(|why| why.ends_with("after this one is written down")));
+    bench = restarted(bench, Trust { unsigned: Unsigned::Refuse, ..trust(&[]) });
+    bench.complete(&items);
+    assert_eq!((refusals(&bench).len(), bench.client.holdings().len()), (4096, 0));
+}
+
 /// These under this trust, in both orders, without a restart, with one between, and with one behind: always one end.
 #[track_caller]
 fn ends_with(trust: &Trust, items: [&Bytes; 2], expected: &[&Bytes]) {
@@ -171,9 +232,9 @@ fn without_a_trust_file_the_newer_one_is_held_whoever_signed() {
     ends_with(&Trust::default(), [&old, &new_signed], &[&new_signed]);
 }
 
-// R-8.3-10: one signer does not take another's place, in whichever order they come.
+// R-8.3-10: one signer does not take another's place, neither by a higher revision nor by a lower one.
 #[test]
-fn c8_3_who_may_not_speak_for_the_other_takes_no_place_by_coming_first() {
+fn c8_3_who_may_not_speak_for_the_other_does_not_take_its_place() {
     let (wide, narrow) = (key(), key());
     let both = Signer { companies: only(&["Acme"]), ..signer("Wide", &wide, &["Tests"]) };
     let trust = trust(&[both, signer("Narrow", &narrow, &["Tests"])]);
@@ -181,7 +242,13 @@ fn c8_3_who_may_not_speak_for_the_other_takes_no_place_by_coming_first() {
     let of_acme = text.replace("<v:Info>", "<v:Company>Acme</v:Company><v:Info>");
     assert_ne!(text, of_acme);
     let (first, second) = (signed(&of_acme.into(), &wide), signed(&item("A-1", 2, HERE), &narrow));
-    ends_with(&trust, [&first, &second], &[&first]);
+    for [came, comes] in [[&first, &second], [&second, &first]] {
+        let mut bench = bench(trust.clone());
+        push(&mut bench, 1, came);
+        push(&mut bench, 2, comes);
+        assert_eq!((held(&bench), regards(&bench).len()), (vec![Digest::of(came)], 1));
+        assert!(matches!(regards(&bench)[..], [Regard::Authorised(_)]), "{:?}", regards(&bench));
+    }
 }
 
 #[test]
