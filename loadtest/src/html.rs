@@ -81,6 +81,7 @@ fn draw(x: f64, y: f64, unit: &str, lines: Vec<(String, Vec<(f64, f64)>)>) -> an
             .build_cartesian_2d(0.0..x, 0.0..y)
             .map_err(|error| fault(&error))?;
         chart.configure_mesh().x_desc(unit).light_line_style(WHITE).draw().map_err(|error| fault(&error))?;
+        let is_named = lines.iter().any(|(name, _)| !name.is_empty());
         for (number, (name, points)) in lines.into_iter().enumerate() {
             let colour = Palette99::pick(number).to_rgba();
             let series =
@@ -89,7 +90,9 @@ fn draw(x: f64, y: f64, unit: &str, lines: Vec<(String, Vec<(f64, f64)>)>) -> an
                 series.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 15, y)], colour));
             }
         }
-        chart.configure_series_labels().border_style(BLACK).draw().map_err(|error| fault(&error))?;
+        if is_named {
+            chart.configure_series_labels().border_style(BLACK).draw().map_err(|error| fault(&error))?;
+        }
         area.present().map_err(|error| fault(&error))?;
     }
     Ok(svg)
