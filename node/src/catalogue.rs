@@ -20,9 +20,9 @@ use crate::ids::Position;
 use crate::records::{ItemRecord, Origin};
 use crate::trust::Weight;
 
-pub use rights::{Contest, Reconsidered, Rights, Word};
-
 use rights::Barred;
+
+pub use rights::{Contest, Reconsidered, Rights, Word};
 
 /// An item of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl Catalogue {
         let has_place = barred.is_none() && contest.is_won();
         let current = has_place && !self.is_announced_newer(&record, weight);
         let mut off_offer = Vec::new();
-        if let Some(slot) = slot.clone().filter(|_| has_place) {
+        if let Some(slot) = slot.filter(|_| has_place) {
             off_offer.extend(holder.filter(|_| !current));
             holder.into_iter().for_each(|holder| self.retire(holder));
             if let Some(holder) = holder.filter(|_| contest == Contest::Displaces) {
@@ -188,17 +188,18 @@ impl Catalogue {
         if let Some(bar) = barred {
             self.barred.add(&record, bar == Bar::Own);
         }
-        let content = record.subject.identity.clone().filter(|_| !record.is_entry);
         self.items.insert(position, Item { record, current, barred, weight });
-        if let Some(entry) = content.and_then(|identity| self.entry_of_barred(identity)) {
+        if let Some(entry) = self.entry_of_barred(position) {
             self.bar(entry);
             off_offer.push(entry);
         }
         Inserted { current, replaced: holder.filter(|_| current), off_offer }
     }
 
-    fn entry_of_barred(&self, identity: ItemIdentity) -> Option<Position> {
-        let position = self.slots.get(&(identity, true)).copied()?;
+    /// The entry on offer that lists this content, if that may not go on and nothing else stands for it.
+    fn entry_of_barred(&self, content: Position) -> Option<Position> {
+        let content = self.items.get(&content).filter(|item| !item.record.is_entry && !self.barred.is_empty())?;
+        let position = self.slots.get(&(content.record.subject.identity.clone()?, true)).copied()?;
         let entry = self.items.get(&position).filter(|entry| entry.current)?;
         self.lists_barred(&entry.record, entry.weight).then_some(position)
     }

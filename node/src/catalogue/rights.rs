@@ -51,7 +51,8 @@ impl Contest {
 }
 
 impl<'a> Word<'a> {
-    pub(super) fn of(record: &'a ItemRecord) -> Self {
+    /// Of an item of the log.
+    pub fn of(record: &'a ItemRecord) -> Self {
         Self { revision: record.subject.revision, digest: record.digest, signing: record.signing.as_deref() }
     }
 
@@ -114,6 +115,10 @@ struct BarredSlot {
 }
 
 impl Barred {
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// `by_itself`: not only beside another one.
     pub(super) fn add(&mut self, record: &ItemRecord, by_itself: bool) {
         self.count += 1;

@@ -117,7 +117,10 @@ impl Engine {
             (None, Origin::Upstream(_)) if item.subject.revision > FIRST_REVISION => own.widened(),
             (None, _) => own,
         };
-        let reach = self.catalogue.barred_reach(&slot).map_or(reach.clone(), |barred| reach.join(barred));
+        let reach = match self.catalogue.barred_reach(&slot) {
+            Some(barred) => reach.join(barred),
+            None => reach,
+        };
         let (revision, signing) = (item.subject.revision, item.signing.clone());
         let latest = Latest { revision, digest: item.digest, reach: reach.clone(), signing };
         self.latest.insert(slot, latest);

@@ -14,7 +14,7 @@ use super::Engine;
 use super::deliver::Latest;
 use super::exchange::refusal;
 use super::plan::Plan;
-use crate::catalogue::{Rights, Trimmed, slot_of};
+use crate::catalogue::{Rights, Trimmed, Word, slot_of};
 use crate::ids::{Position, Time};
 use crate::intake::{Item, Refusal};
 use crate::policy::Policy;
@@ -139,9 +139,9 @@ impl Engine {
         let pending = self.pending.iter().flat_map(|(_, plan)| plan.items.iter().map(|item| &item.record));
         let pending = pending.filter(|record| rights.passes(record.signing.as_deref()));
         for record in kept.chain(pending) {
-            let (Some(slot), comes) = (slot_of(record), Latest::of(record)) else { continue };
-            if self.latest.get(&slot).is_none_or(|latest| rights.contest(comes.word(), latest.word()).is_won()) {
-                self.latest.insert(slot, comes);
+            let Some(slot) = slot_of(record) else { continue };
+            if self.latest.get(&slot).is_none_or(|latest| rights.contest(Word::of(record), latest.word()).is_won()) {
+                self.latest.insert(slot, Latest::of(record));
             }
         }
     }

@@ -181,6 +181,22 @@ fn what_somebody_answers_for_takes_the_place_also_while_a_newer_one_is_announced
 }
 
 #[test]
+fn an_entry_of_barred_content_stays_beside_what_stands_for_it() {
+    let (own, other) = (key(), key());
+    let both = trust(&[signer("own", &own, &["Tests"]), signer("other", &other, &["Tests"])]);
+    let (mut local, _) = local(&own);
+    under(&mut local, both);
+    pushes(&mut local, 1, &signed(&content(2), &other));
+    pushes(&mut local, 2, &signed(&content(3), &own));
+    under(&mut local, trusting(&own));
+    pushes(&mut local, 3, &entry(2));
+    assert_eq!(local.bench.engine.catalogue().barred(), 1, "what the other key has signed");
+    pushes(&mut local, 4, &signed(&content(4), &own));
+    assert_eq!(local.bench.engine.catalogue().barred(), 1);
+    assert_eq!(due(&mut local, 10, Minor::Catalog), [(4, Form::Derived)]);
+}
+
+#[test]
 fn what_was_refused_from_above_is_asked_for_again_when_it_may_come() {
     let own = key();
     let mut local = Local::new(upstream(Realm::Same, Ask::Names));
