@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use bytes::{Bytes, BytesMut};
 use link::connection::Link;
 use link::frame::FrameHeader;
 use link::lane::{LaneReceiver, ReplySender};
 use schemas::class::Class;
-use schemas::core::{Part, Payload, ReplyStatus, Root};
+use schemas::core::{Document, MessageCoreReply, Part, Payload, ReplyPayload, ReplyStatus, Root};
 use schemas::digest::Digest;
 use schemas::guid::MessageId;
 use schemas::limits::Limits;
@@ -147,17 +147,40 @@ fn inventory(clients: &Clients, number: usize) -> VersionInfo {
     VersionInfo { product_name, info: vec![Info { container, ..Info::default() }], ..VersionInfo::default() }
 }
 
-fn succeeded(reply: &Bytes) -> anyhow::Result<()> {
-    let text = String::from_utf8_lossy(reply);
-    ensure!(text.contains(ReplyStatus::Succeeded.as_str()), "the server answered {text}");
-    Ok(())
+/// Whether each message of a document was answered Succeeded.
+///
+/// # Errors
+/// What one was answered otherwise, and why.
+pub fn succeeded(reply: &Bytes) -> anyhow::Result<()> {
+    match read(reply)?.root {
+        Root::Reply(core) => all_succeeded(&core),
+        Root::Message(_) => bail!("a message where a reply belongs"),
+    }
+}
+
+fn all_succeeded(core: &MessageCoreReply) -> anyhow::Result<()> {
+    match &core.payload {
+        ReplyPayload::Bundle(parts) => parts.iter().try_for_each(all_succeeded),
+        ReplyPayload::Replies(replies) => replies.iter().try_for_each(|reply| {
+            let why = reply.description.as_ref().and_then(|description| description.text.as_deref());
+            let status = reply.status.as_str();
+            ensure!(
+                reply.status == ReplyStatus::Succeeded,
+                "the server answered {status}: {}",
+                why.unwrap_or_default()
+            );
+            Ok(())
+        }),
+    }
+}
+
+fn read(document: &Bytes) -> anyhow::Result<Document> {
+    schemas::read::document(document, &Limits::default()).map_err(|refused| anyhow!("{}", refused.error))
 }
 
 /// The digests of the items in a delivery.
 fn parts(document: &Bytes) -> anyhow::Result<Vec<Digest>> {
-    let read = schemas::read::document(document, &Limits::default())
-        .map_err(|refused| anyhow::anyhow!("{}", refused.error))?;
-    let Root::Message(core) = read.root else { bail!("a reply where a delivery belongs") };
+    let Root::Message(core) = read(document)?.root else { bail!("a reply where a delivery belongs") };
     match core.payload {
         Payload::Messages(_) => Ok(vec![Digest::of(document)]),
         Payload::Bundle(parts) => parts
@@ -190,4 +213,27 @@ fn answer(items: usize) -> Bytes {
     (0..items).for_each(|_| document.extend_from_slice(&part));
     document.extend_from_slice(&envelope.tail);
     document.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: &ReplyStatus) -> Bytes {
+        let (spelling, header) = (Spelling::default(), HeaderFields::default());
+        let (status, form) = (status.clone(), ReplyForm::Version);
+        let draft = ReplyDraft { cid: "#h02", uuid: None, reply_id: None, status, description: None, form, data: None };
+        write::reply(spelling, &header, &draft)
+    }
+
+    #[test]
+    fn one_answer_that_is_not_succeeded_is_enough() {
+        succeeded(&answer(3)).unwrap();
+        let envelope = write::envelope(Spelling::default(), Kind::Reply, &HeaderFields::default());
+        for status in [ReplyStatus::Failed, ReplyStatus::MinorNotSupported] {
+            let parts = [envelope.head.clone(), reply(&ReplyStatus::Succeeded), reply(&status), envelope.tail.clone()];
+            let error = succeeded(&parts.concat().into()).expect_err("refused").to_string();
+            assert!(error.contains(status.as_str()), "{error}");
+        }
+    }
 }

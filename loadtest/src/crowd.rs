@@ -34,7 +34,8 @@ const DIALS_MAX: u32 = 20;
 
 /// See the module.
 pub struct Crowd {
-    members: Vec<Member>,
+    /// By which the links of each group's clients are cut.
+    cuts: Vec<Vec<Arc<Notify>>>,
     stage: watch::Sender<Stage>,
     tasks: JoinSet<anyhow::Result<()>>,
     sockets: Vec<Arc<endpoint::Client>>,
@@ -47,11 +48,6 @@ enum Stage {
     /// Who was away comes back.
     Published,
     Over,
-}
-
-struct Member {
-    group: usize,
-    cut: Arc<Notify>,
 }
 
 /// What a client's task needs.
@@ -83,10 +79,11 @@ impl Crowd {
         let (stage, watched) = watch::channel(Stage::Connecting);
         let (ready, mut all_ready) = mpsc::channel(1);
         let dials = Arc::new(Semaphore::new(DIALS_AT_ONCE));
-        let mut crowd = Self { members: Vec::new(), stage, tasks: JoinSet::new(), sockets: Vec::new() };
+        let mut crowd = Self { cuts: Vec::new(), stage, tasks: JoinSet::new(), sockets: Vec::new() };
+        let mut index = 0;
         for (group, clients) in plan.clients.iter().enumerate() {
+            let mut cuts = Vec::with_capacity(clients.count);
             for number in 0..clients.count {
-                let index = crowd.members.len();
                 let guid = guid(&plan.name, &clients.name, number);
                 let identity = server.authority.identity(guid, &format!("client-{index}"))?;
                 let life = Life {
@@ -102,13 +99,16 @@ impl Crowd {
                     dials: Arc::clone(&dials),
                     ready: ready.clone(),
                 };
-                crowd.members.push(Member { group, cut: Arc::clone(&life.cut) });
+                cuts.push(Arc::clone(&life.cut));
                 crowd.tasks.spawn(live(life));
+                index += 1;
+                // Making the next certificate takes a while.
                 tokio::task::yield_now().await;
             }
+            crowd.cuts.push(cuts);
         }
         drop(ready);
-        for _ in 0..crowd.members.len() {
+        for _ in 0..index {
             tokio::select! {
                 // Keeps the order of what is told: an end before everybody is there is a fault.
                 biased;
@@ -135,10 +135,8 @@ impl Crowd {
 
     /// Cuts the link of a client of this group; it comes back.
     pub fn cut(&self, group: usize, number: usize) {
-        let mut members = self.members.iter().filter(|member| member.group == group);
-        if let Some(member) = members.nth(number) {
-            member.cut.notify_one();
-        }
+        let cut = self.cuts.get(group).and_then(|cuts| cuts.get(number));
+        cut.into_iter().for_each(|cut| cut.notify_one());
     }
 
     /// Everything is published: who was away comes back.
@@ -218,16 +216,10 @@ impl Life {
         held: &mut Held,
         place: &mut Option<Place>,
     ) -> anyhow::Result<()> {
-        let is_cut = {
-            let living = client.live(self.clients.habit, held, place);
-            tokio::pin!(living);
-            tokio::select! {
-                ended = &mut living => return ended,
-                () = self.cut.notified() => true,
-            }
-        };
-        if is_cut {
-            link.close(CloseCode::Done, "cut");
+        let living = client.live(self.clients.habit, held, place);
+        tokio::select! {
+            ended = living => return ended,
+            () = self.cut.notified() => link.close(CloseCode::Done, "cut"),
         }
         Ok(())
     }

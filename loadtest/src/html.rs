@@ -24,12 +24,15 @@ pub fn page(report: &Report) -> anyhow::Result<String> {
         escaped(&report.time),
         escaped(&report.text())
     )?;
-    for (heading, plot) in [
+    let mut plots = vec![
         ("Latency: how much of all receipts came within", latency(report)?),
         ("Receipts a second", rate(report, |point| point.receipts as f64)?),
-        ("Processor time of the server, in cores", rate(report, |point| point.server_cpu)?),
-        ("Memory of the server, MiB", line(report, |point| point.server_resident as f64 / 1_048_576.0)?),
-    ] {
+    ];
+    if report.server.is_some() {
+        plots.push(("Processor time of the server, in cores", rate(report, |point| point.server_cpu)?));
+        plots.push(("Memory of the server, MiB", line(report, |point| point.server_resident as f64 / 1_048_576.0)?));
+    }
+    for (heading, plot) in plots {
         writeln!(page, "<h2>{heading}</h2>\n{plot}")?;
     }
     writeln!(page, "<h2>Plan</h2>\n<pre>{}</pre>\n</html>", escaped(&toml::to_string(&report.plan)?))?;

@@ -10,7 +10,7 @@ use schemas::digest::Digest;
 use tokio::sync::Notify;
 
 use crate::items::Item;
-use crate::plan::{Clients, Plan};
+use crate::plan::{Clients, Habit, Plan};
 
 /// Longest latency that is told apart, in microseconds: a quarter of an hour.
 const LATENCY_MAX: u64 = 900_000_000;
@@ -27,6 +27,7 @@ pub struct Ledger {
     starts: Vec<usize>,
     /// For each publication, how many receipts of an item are waited for.
     waited_for: Vec<u32>,
+    expected: u64,
     entries: Vec<Entry>,
     /// For each group of clients.
     groups: Vec<Group>,
@@ -99,6 +100,14 @@ impl Ledger {
             let groups = plan.clients.iter().filter(|group| group.habit.is_waited_for() && group.want(publish));
             groups.map(|group| u32::try_from(group.count).unwrap_or(u32::MAX)).sum()
         });
+        let expected = |clients: &Clients| -> usize {
+            let wanted = plan.publish.iter().zip(items).filter(|(publish, _)| clients.want(publish));
+            if clients.habit == Habit::Stalled {
+                0
+            } else {
+                clients.count * wanted.map(|(_, items)| items.len()).sum::<usize>()
+            }
+        };
         let latencies: Latencies = Histogram::new_with_max(LATENCY_MAX, 3)?;
         let group = |clients: &Clients| Group {
             latencies: Mutex::new(latencies.clone()),
@@ -110,10 +119,16 @@ impl Ledger {
             index: (0..).zip(all()).map(|(index, item)| (item.digest, index)).collect(),
             starts: starts.collect(),
             waited_for: waited_for.collect(),
+            expected: plan.clients.iter().map(|clients| expected(clients) as u64).sum(),
             entries: all().map(entry).collect(),
             groups: plan.clients.iter().map(group).collect(),
             moved: Notify::new(),
         })
+    }
+
+    /// Receipts without which something is missing.
+    pub fn expected(&self) -> u64 {
+        self.expected
     }
 
     /// What a client holds that has nothing.
@@ -240,6 +255,7 @@ mod tests {
         assert_eq!((received.receipts, received.repeats, received.strangers), (1, 1, 1));
         assert_eq!(received.document_bytes, items[1][2].document.len() as u64);
         assert_eq!((ledger.latencies(0).len(), ledger.receipts()), (1, 1));
+        assert_eq!(ledger.expected(), 2 * 5, "of who is stalled nothing is");
     }
 
     #[tokio::test]

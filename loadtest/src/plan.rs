@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Clients that one run may have.
 pub const CLIENTS_MAX: usize = 10_000;
+/// Publications that one run may have, each with a provider of its own.
+pub const PUBLICATIONS_MAX: usize = 100;
 /// Items that one run may publish.
 pub const ITEMS_MAX: usize = 10_000_000;
 /// Bytes of items that a run holds in memory.
@@ -174,10 +176,12 @@ impl Plan {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the plan {}", path.display()))?;
         let mut plan: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
         let beside = path.parent().unwrap_or(Path::new(""));
-        for publish in &mut plan.publish {
-            if let Content::Files(folder) | Content::Documents(folder) = &mut publish.content {
-                *folder = beside.join(&*folder);
-            }
+        let contents = plan.publish.iter_mut().filter_map(|publish| match &mut publish.content {
+            Content::Files(folder) | Content::Documents(folder) => Some(folder),
+            Content::Random(_) | Content::Text(_) => None,
+        });
+        for folder in contents.chain(&mut plan.server.pki) {
+            *folder = beside.join(&*folder);
         }
         plan.check().with_context(|| path.display().to_string())?;
         Ok(plan)
@@ -188,6 +192,8 @@ impl Plan {
         let items: usize = self.publish.iter().map(|publish| publish.count).sum();
         ensure!((1..=CLIENTS_MAX).contains(&clients), "{clients} clients: 1 to {CLIENTS_MAX} can be run");
         ensure!((1..=ITEMS_MAX).contains(&items), "{items} items: 1 to {ITEMS_MAX} can be published");
+        let publications = self.publish.len();
+        ensure!(publications <= PUBLICATIONS_MAX, "{publications} publications: {PUBLICATIONS_MAX} at most");
         let seconds = [self.patience_seconds, self.idle_seconds];
         ensure!(seconds.into_iter().all(is_time), "seconds must be 0 to 86400");
         for publish in &self.publish {

@@ -6,8 +6,8 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::items::Item;
-use crate::ledger::{Latencies, Ledger};
-use crate::plan::Plan;
+use crate::ledger::{Latencies, Ledger, Received};
+use crate::plan::{Clients, Plan};
 use crate::sample::{Sample, Usage};
 
 /// How the links came to be, and what they cost while nothing happened.
@@ -15,12 +15,27 @@ use crate::sample::{Sample, Usage};
 pub struct Idle {
     /// Time until all were connected and answered.
     pub connecting: Duration,
-    /// The server before the first.
-    pub before: Usage,
+    /// The server before the first, if its process is known.
+    pub before: Option<Usage>,
     /// After the last.
-    pub after: Usage,
+    pub after: Option<Usage>,
     /// A while later.
-    pub resting: Usage,
+    pub resting: Option<Usage>,
+}
+
+/// What was seen of a run, beside what the ledger says.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// How the links came to be.
+    pub idle: Idle,
+    /// When the publication began, by the ledger's clock.
+    pub begin: Duration,
+    /// Ten looks a second from then on.
+    pub samples: Vec<Sample>,
+    /// Bytes of the server's sockets towards clients meanwhile: out, in.
+    pub wire: Option<(u64, u64)>,
+    /// Links that ended and should not have.
+    pub faults: Vec<String>,
 }
 
 /// See the module.
@@ -34,7 +49,8 @@ pub struct Report {
     pub plan: Plan,
     /// Items published.
     pub items: usize,
-    /// Whether nothing was missing or nobody's, nothing came twice on a link that stood, and no link failed.
+    /// Whether nothing was missing, nothing came twice on a link that stood, no link failed, and a server that was started for
+    /// this run had nothing else.
     pub good: bool,
     /// Receipts that there should have been.
     pub expected: u64,
@@ -42,7 +58,7 @@ pub struct Report {
     pub receipts: u64,
     /// Items that a client had already: after a lost link there may be some.
     pub repeats: u64,
-    /// Items that nobody of this run published.
+    /// Items that nobody of this run published: a server that ran before may have some.
     pub strangers: u64,
     /// Links that ended and should not have.
     pub faults: Vec<String>,
@@ -52,10 +68,10 @@ pub struct Report {
     pub content_bytes: u64,
     /// Bytes of documents in them.
     pub document_bytes: u64,
-    /// Of the server.
-    pub server: Cost,
+    /// Of the server, if its process is known.
+    pub server: Option<Cost>,
     /// Of the clients and providers, which are one process.
-    pub clients: Cost,
+    pub clients: Option<Cost>,
     /// What links cost before anything was published.
     pub idle: IdleCost,
     /// Bytes that the server's sockets towards clients carried, UDP payload: out, in. None if it does not say.
@@ -84,10 +100,10 @@ pub struct Cost {
 pub struct IdleCost {
     /// Seconds until all were connected, registered and answered.
     pub connecting_seconds: f64,
-    /// The server's processor time for that, in milliseconds for each.
-    pub cpu_milliseconds_each: f64,
+    /// The server's processor time for that, in milliseconds for each, if its process is known.
+    pub cpu_milliseconds_each: Option<f64>,
     /// The server's memory, in KiB for each.
-    pub kib_each: f64,
+    pub kib_each: Option<f64>,
 }
 
 /// A group of clients.
@@ -131,19 +147,10 @@ pub struct Point {
 
 impl Report {
     /// Puts together what was seen.
-    #[expect(clippy::too_many_arguments, reason = "each is another source, and nobody else has all of them")]
-    pub fn of(
-        plan: &Plan,
-        ledger: &Ledger,
-        made: &[Vec<Item>],
-        expected: u64,
-        idle: &Idle,
-        samples: Vec<Sample>,
-        wire: Option<(u64, u64)>,
-        faults: Vec<String>,
-    ) -> Self {
+    pub fn of(plan: &Plan, ledger: &Ledger, made: &[Vec<Item>], seen: Seen) -> Self {
+        let Seen { idle, begin, samples, wire, faults } = seen;
         let received: Vec<_> = (0..plan.clients.len()).map(|group| ledger.received(group)).collect();
-        let sum = |field: fn(&crate::ledger::Received) -> u64| received.iter().map(field).sum::<u64>();
+        let sum = |field: fn(&Received) -> u64| received.iter().map(field).sum::<u64>();
         let receipts = sum(|group| group.receipts);
         let unasked = plan.clients.iter().zip(&received).filter(|(group, _)| !group.habit.may_repeat());
         let unasked: u64 = unasked.map(|(_, received)| received.repeats).sum();
@@ -152,17 +159,21 @@ impl Report {
         let first = samples.first().copied().unwrap_or_default();
         let last =
             samples.iter().find(|sample| sample.receipts >= receipts).or(samples.last()).copied().unwrap_or_default();
-        let cost = |usage: fn(&Sample) -> Usage| {
-            let cpu_seconds = usage(&last).cpu.saturating_sub(usage(&first).cpu).as_secs_f64();
-            Cost {
+        let cost = |usage: fn(&Sample) -> Option<Usage>| {
+            let (first, last) = (usage(&first)?, usage(&last)?);
+            let cpu_seconds = last.cpu.saturating_sub(first.cpu).as_secs_f64();
+            Some(Cost {
                 cpu_seconds,
                 cpu_seconds_per_million: cpu_seconds / (receipts.max(1) as f64 / 1e6),
                 cpu_seconds_per_gb: cpu_seconds / (content_bytes.max(1) as f64 / 1e9),
-                resident_bytes_max: usage(&last).resident_max,
-            }
+                resident_bytes_max: last.resident_max,
+            })
         };
+        let expected = ledger.expected();
+        let is_own = plan.server.address.is_none();
+        let last_receipt = Duration::from_micros(received.iter().map(|group| group.last).max().unwrap_or_default());
         let clients: usize = plan.clients.iter().map(|group| group.count).sum();
-        let group = |(number, group): (usize, &crate::plan::Clients)| {
+        let group = |(number, group): (usize, &Clients)| {
             let latencies = ledger.latencies(number);
             Group {
                 name: group.name.clone(),
@@ -177,13 +188,13 @@ impl Report {
             time: jiff::Timestamp::now().to_string(),
             plan: plan.clone(),
             items: made.iter().map(Vec::len).sum(),
-            good: receipts == expected && unasked == 0 && strangers == 0 && faults.is_empty(),
+            good: receipts == expected && unasked == 0 && (strangers == 0 || !is_own) && faults.is_empty(),
             expected,
             receipts,
             repeats,
             strangers,
             faults,
-            seconds: last.at.as_secs_f64(),
+            seconds: last_receipt.saturating_sub(begin).as_secs_f64(),
             content_bytes,
             document_bytes,
             server: cost(|sample| sample.server),
@@ -208,14 +219,20 @@ impl Report {
         row("from the first item to the last receipt", format!("{:.2} s", self.seconds));
         row("receipts a second", format!("{:.0}", self.receipts as f64 / self.seconds.max(1e-9)));
         row("content received", format!("{:.1} MB", self.content_bytes as f64 / 1e6));
-        row("server: processor time", format!("{:.2} s", self.server.cpu_seconds));
-        row("  for a million receipts", format!("{:.2} s", self.server.cpu_seconds_per_million));
-        row("  for a GB of content", format!("{:.3} s", self.server.cpu_seconds_per_gb));
-        row("server: most memory", format!("{:.1} MiB", self.server.resident_bytes_max as f64 / 1_048_576.0));
-        row("clients: processor time", format!("{:.2} s", self.clients.cpu_seconds));
+        if let Some(server) = &self.server {
+            row("server: processor time", format!("{:.2} s", server.cpu_seconds));
+            row("  for a million receipts", format!("{:.2} s", server.cpu_seconds_per_million));
+            row("  for a GB of content", format!("{:.3} s", server.cpu_seconds_per_gb));
+            row("server: most memory", format!("{:.1} MiB", server.resident_bytes_max as f64 / 1_048_576.0));
+        }
+        if let Some(clients) = &self.clients {
+            row("clients: processor time", format!("{:.2} s", clients.cpu_seconds));
+        }
         row("connecting", format!("{:.2} s", self.idle.connecting_seconds));
-        row("  server: processor time for each", format!("{:.2} ms", self.idle.cpu_milliseconds_each));
-        row("  server: memory for each, idle", format!("{:.1} KiB", self.idle.kib_each));
+        if let (Some(cpu), Some(kib)) = (self.idle.cpu_milliseconds_each, self.idle.kib_each) {
+            row("  server: processor time for each", format!("{cpu:.2} ms"));
+            row("  server: memory for each, idle", format!("{kib:.1} KiB"));
+        }
         if let Some((out, into)) = self.wire {
             let ratio = out as f64 / self.content_bytes.max(1) as f64;
             row("wire, out", format!("{:.1} MB ({ratio:.3} of content)", out as f64 / 1e6));
@@ -247,22 +264,25 @@ impl Report {
 impl Idle {
     fn cost(&self, clients: usize) -> IdleCost {
         let each = clients.max(1) as f64;
-        let cpu = self.after.cpu.saturating_sub(self.before.cpu);
+        let cpu = self.after.zip(self.before).map(|(after, before)| after.cpu.saturating_sub(before.cpu));
+        let grown =
+            |(resting, before): (Usage, Usage)| resting.resident.saturating_sub(before.resident) as f64 / 1024.0;
         IdleCost {
             connecting_seconds: self.connecting.as_secs_f64(),
-            cpu_milliseconds_each: cpu.as_secs_f64() * 1e3 / each,
-            kib_each: self.resting.resident.saturating_sub(self.before.resident) as f64 / 1024.0 / each,
+            cpu_milliseconds_each: cpu.map(|cpu| cpu.as_secs_f64() * 1e3 / each),
+            kib_each: self.resting.zip(self.before).map(|both| grown(both) / each),
         }
     }
 }
 
 impl Point {
     fn of(sample: &Sample) -> Self {
+        let server = sample.server.unwrap_or_default();
         Self {
             at: sample.at.as_secs_f64(),
             receipts: sample.receipts,
-            server_cpu: sample.server.cpu.as_secs_f64(),
-            server_resident: sample.server.resident,
+            server_cpu: server.cpu.as_secs_f64(),
+            server_resident: server.resident,
         }
     }
 }

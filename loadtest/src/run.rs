@@ -16,9 +16,9 @@ use crate::crowd::Crowd;
 use crate::items::{self, Item};
 use crate::ledger::Ledger;
 use crate::people::guid;
-use crate::plan::{Habit, Plan};
+use crate::plan::{Habit, Plan, Publish};
 use crate::publisher;
-use crate::report::{Idle, Report};
+use crate::report::{Idle, Report, Seen};
 use crate::sample::{self, Sample, usage};
 use crate::server::{self, Server};
 
@@ -82,25 +82,12 @@ async fn stages(plan: &Plan, mut server: Server, progress: &mut dyn Progress) ->
 
     let providers = Providers::connect(plan, &server).await?;
     let wire = sample::wire(&server);
-    let expected = expected(plan, &made);
-    progress.begin("delivering", expected);
+    progress.begin("delivering", ledger.expected());
+    let begin = ledger.elapsed();
     let samples = publish(plan, &mut server, &crowd, providers, &made, &ledger, &mut |done| progress.at(done)).await?;
     let wire = sample::wire(&server).zip(wire).map(|(now, then)| (now.0 - then.0, now.1 - then.1));
     let faults = crowd.end().await;
-    Ok(Report::of(plan, &ledger, &made, expected, &idle, samples, wire, faults))
-}
-
-/// Receipts without which something is missing.
-fn expected(plan: &Plan, made: &[Vec<Item>]) -> u64 {
-    let of = |group: &crate::plan::Clients| -> usize {
-        let wanted = plan.publish.iter().zip(made).filter(|(publish, _)| group.want(publish));
-        if group.habit == Habit::Stalled {
-            0
-        } else {
-            group.count * wanted.map(|(_, items)| items.len()).sum::<usize>()
-        }
-    };
-    plan.clients.iter().map(|group| of(group) as u64).sum()
+    Ok(Report::of(plan, &ledger, &made, Seen { idle, begin, samples, wire, faults }))
 }
 
 /// The links of all providers, which live as long as their sockets.
@@ -138,7 +125,6 @@ async fn publish(
         let (publish, link, made, ledger) = (publish.clone(), link.clone(), Arc::clone(made), Arc::clone(ledger));
         publishing.spawn(async move { publisher::publish(&publish, number, &made[number], link, &ledger).await });
     }
-    let expected = expected(plan, made);
     let (begin, mut samples, mut last) = (Instant::now(), Vec::new(), (Instant::now(), 0));
     let mut unrest = Unrest::default();
     let mut tick = tokio::time::interval(LOOK);
@@ -159,7 +145,7 @@ async fn publish(
         if receipts > last.1 {
             last = (Instant::now(), receipts);
         }
-        let is_over = publishing.is_empty() && (receipts >= expected || last.0.elapsed() > plan.patience());
+        let is_over = publishing.is_empty() && (receipts >= ledger.expected() || last.0.elapsed() > plan.patience());
         if is_over || last.0.elapsed() > plan.patience() + Duration::from_secs_f64(longest_pause(plan)) {
             return Ok(samples);
         }
@@ -168,9 +154,7 @@ async fn publish(
 
 /// Seconds for which a plan may have nothing to publish.
 fn longest_pause(plan: &Plan) -> f64 {
-    let pause = |publish: &crate::plan::Publish| {
-        publish.start.max(publish.rate.map_or(0.0, |rate| publish.burst as f64 / rate))
-    };
+    let pause = |publish: &Publish| publish.start.max(publish.rate.map_or(0.0, |rate| publish.burst as f64 / rate));
     plan.publish.iter().map(pause).fold(0.0, f64::max)
 }
 

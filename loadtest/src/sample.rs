@@ -20,23 +20,23 @@ pub struct Usage {
 pub struct Sample {
     /// Since the beginning of the publication.
     pub at: Duration,
-    /// Of the server; nothing if its process is not known.
-    pub server: Usage,
+    /// Of the server, if its process is known.
+    pub server: Option<Usage>,
     /// Of the clients and providers.
-    pub own: Usage,
+    pub own: Option<Usage>,
     /// Receipts of all clients.
     pub receipts: u64,
 }
 
-/// What a process has taken; nothing if there is none.
-pub fn usage(pid: Option<u32>) -> Usage {
-    let read = |file: &str| pid.and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok());
-    let status = read("status").unwrap_or_default();
-    Usage {
-        cpu: cpu(&read("stat").unwrap_or_default()).unwrap_or_default(),
+/// What a process has taken, if there is one.
+pub fn usage(pid: Option<u32>) -> Option<Usage> {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", pid?)).ok();
+    let status = read("status")?;
+    Some(Usage {
+        cpu: cpu(&read("stat")?)?,
         resident: kib(&status, "VmRSS:") << 10,
         resident_max: kib(&status, "VmHWM:") << 10,
-    }
+    })
 }
 
 /// What the server's sockets towards its clients carried: out, in.
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(cpu(stat), Some(Duration::from_secs_f64(300.0 / ticks)));
         assert_eq!(kib("VmHWM:\t  12 kB\nVmRSS:\t   7 kB\n", "VmRSS:"), 7);
         assert_eq!(cpu("nothing"), None);
-        assert!(usage(Some(std::process::id())).resident > 1 << 20);
-        assert_eq!(usage(None), Usage::default());
+        assert!(usage(Some(std::process::id())).unwrap().resident > 1 << 20);
+        assert_eq!(usage(None), None);
     }
 }

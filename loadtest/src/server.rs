@@ -14,10 +14,13 @@ use schemas::guid::{ServerGuid, parse_128};
 use serde::Serialize;
 
 use crate::people::{Authority, guid};
-use crate::plan::Plan;
+use crate::plan::{CLIENTS_MAX, PUBLICATIONS_MAX, Plan};
 
 /// How long a server may take to start: ten times what it takes on a busy machine.
 const START: Duration = Duration::from_secs(60);
+
+/// Links that a server takes which is started: all clients and providers, and as many again while lost ones are not noticed.
+const LINKS_MAX: usize = 2 * (CLIENTS_MAX + PUBLICATIONS_MAX);
 
 /// See the module. A process that was started ends with it.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ struct Config<'a> {
     identity: Identity<'a>,
     store: Store<'a>,
     policy: Policy,
+    limits: Limits,
     log: Log,
 }
 
@@ -66,6 +70,11 @@ struct Store<'a> {
 #[derive(Serialize)]
 struct Policy {
     providers: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Limits {
+    links_max: usize,
 }
 
 #[derive(Serialize)]
@@ -96,6 +105,7 @@ impl Server {
             identity: Identity { certificate: &files.certificate, key: &files.key, ca: &authority.certificate() },
             store: Store { directory: &folder.join("store") },
             policy: Policy { providers: providers(plan) },
+            limits: Limits { links_max: LINKS_MAX },
             log: Log { filter: "warn" },
         };
         let path = folder.join("server.toml");
