@@ -162,13 +162,10 @@ fn all_succeeded(core: &MessageCoreReply) -> anyhow::Result<()> {
     match &core.payload {
         ReplyPayload::Bundle(parts) => parts.iter().try_for_each(all_succeeded),
         ReplyPayload::Replies(replies) => replies.iter().try_for_each(|reply| {
-            let why = reply.description.as_ref().and_then(|description| description.text.as_deref());
-            let status = reply.status.as_str();
-            ensure!(
-                reply.status == ReplyStatus::Succeeded,
-                "the server answered {status}: {}",
-                why.unwrap_or_default()
-            );
+            let (status, why) = (reply.status.as_str(), reply.description.as_ref());
+            let why = why.and_then(|why| why.text.as_deref()).filter(|why| !why.is_empty());
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            ensure!(reply.status == ReplyStatus::Succeeded, "the server answered {status}{why}");
             Ok(())
         }),
     }
