@@ -66,31 +66,28 @@ impl Signing {
         }
         let versions = || messages.iter().filter_map(as_version);
         let claims = Claims::of(versions().flat_map(|message| message.data.infos()));
-        let (by, flaw) = match (messages, claims.is_too_long()) {
-            (_, true) => (Vec::new(), Some(format!("it names more than {CLAIMS_BYTES_MAX} bytes of names"))),
-            ([_, _, ..], _) => {
-                (Vec::new(), Some("it has several messages, and nothing signs them together".to_owned()))
-            }
-            _ => {
-                let by = signed_by(&own, versions().map(|message| message.span).next().unwrap_or(core.span), chains);
-                let flaw = by.is_empty().then(|| flaw(&own));
-                (by, flaw)
-            }
+        let is_too_long = claims.is_too_long();
+        let proved = match messages {
+            _ if is_too_long => Err(format!("it names more than {CLAIMS_BYTES_MAX} bytes of names")),
+            [Message::Version(message)] => signed_by(&own, message.span, chains),
+            _ => Err("it has several messages, and nothing signs them together".to_owned()),
         };
-        let claims = if claims.is_too_long() { Claims::default() } else { claims };
+        let claims = if is_too_long { Claims::default() } else { claims };
+        let (by, flaw) = proved.map_or_else(|flaw| (Vec::new(), Some(flaw)), |by| (by, None));
         Some(Self { by, claims, flaw })
     }
 }
 
-/// The keys that have signed all of a message.
-fn signed_by(own: &[&SignatureFact], message: Span, chains: &mut Chains) -> Vec<SignedBy> {
+/// The keys that have signed all of a message; why, if none has.
+fn signed_by(own: &[&SignatureFact], message: Span, chains: &mut Chains) -> Result<Vec<SignedBy>, String> {
     let mut seen = BTreeSet::new();
     let signing = own.iter().filter(|fact| fact.signs(message)).filter_map(|fact| fact.verified());
-    signing
+    let by: Vec<SignedBy> = signing
         .filter(|verified| seen.insert(verified.key))
         .take(KEYS_MAX)
         .map(|verified| SignedBy { key: verified.key, issuers: chains.issuers(&verified.certificates) })
-        .collect()
+        .collect();
+    if by.is_empty() { Err(flaw(own)) } else { Ok(by) }
 }
 
 /// Chains of certificates that one document carries: each is looked at once.
