@@ -80,7 +80,7 @@ impl Crowd {
         let (ready, mut all_ready) = mpsc::channel(1);
         let dials = Arc::new(Semaphore::new(DIALS_AT_ONCE));
         let mut crowd = Self { cuts: Vec::new(), stage, tasks: JoinSet::new(), sockets: Vec::new() };
-        let mut index = 0;
+        let (mut index, mut there) = (0, 0);
         for (group, clients) in plan.clients.iter().enumerate() {
             let mut cuts = Vec::with_capacity(clients.count);
             for number in 0..clients.count {
@@ -90,7 +90,7 @@ impl Crowd {
                     clients: clients.clone(),
                     group,
                     number,
-                    socket: crowd.socket(index, &identity)?,
+                    socket: crowd.socket(server.address, index, &identity)?,
                     identity,
                     target: (server.address, server.guid),
                     ledger: Arc::clone(ledger),
@@ -104,29 +104,41 @@ impl Crowd {
                 index += 1;
                 // Making the next certificate takes a while.
                 tokio::task::yield_now().await;
+                while all_ready.try_recv().is_ok() {
+                    there += 1;
+                    connected();
+                }
             }
             crowd.cuts.push(cuts);
         }
         drop(ready);
-        for _ in 0..index {
+        while there < index {
             tokio::select! {
-                // Keeps the order of what is told: an end before everybody is there is a fault.
+                // An end before everybody is there is a fault, and is told first.
                 biased;
                 Some(ended) = crowd.tasks.join_next() => {
                     ended??;
                     anyhow::bail!("a client ended before the run began");
                 }
-                Some(()) = all_ready.recv() => connected(),
+                Some(()) = all_ready.recv() => {
+                    there += 1;
+                    connected();
+                }
             }
         }
         Ok(crowd)
     }
 
-    fn socket(&mut self, index: usize, identity: &Identity) -> anyhow::Result<Arc<endpoint::Client>> {
+    fn socket(
+        &mut self,
+        server: SocketAddr,
+        index: usize,
+        identity: &Identity,
+    ) -> anyhow::Result<Arc<endpoint::Client>> {
         if index.is_multiple_of(CLIENTS_OF_A_SOCKET) {
             let limits = LinkLimits { socket_buffer_bytes: 8 << 20, ..LinkLimits::device() };
             let credit = CLIENTS_OF_A_SOCKET.saturating_mul(limits.connection_window as usize);
-            let any = SocketAddr::from(([0, 0, 0, 0], 0));
+            let any = endpoint::Client::any_local(server);
             let socket = endpoint::Client::bind(any, identity, limits, Budget::new(FRAME_BYTES, 2 * credit))?;
             self.sockets.push(Arc::new(socket));
         }

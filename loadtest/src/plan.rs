@@ -1,5 +1,6 @@
 //! Plans: who connects, what is published, how fast.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -194,6 +195,9 @@ impl Plan {
         ensure!((1..=ITEMS_MAX).contains(&items), "{items} items: 1 to {ITEMS_MAX} can be published");
         let publications = self.publish.len();
         ensure!(publications <= PUBLICATIONS_MAX, "{publications} publications: {PUBLICATIONS_MAX} at most");
+        // GUIDs and items are made from them.
+        ensure!(are_unique(self.clients.iter().map(|group| &group.name)), "two groups of clients have the same name");
+        ensure!(are_unique(self.publish.iter().map(|publish| &publish.name)), "two publications have the same name");
         let seconds = [self.patience_seconds, self.idle_seconds];
         ensure!(seconds.into_iter().all(is_time), "seconds must be 0 to 86400");
         for publish in &self.publish {
@@ -265,6 +269,11 @@ impl Clients {
     }
 }
 
+fn are_unique<'a>(names: impl Iterator<Item = &'a String>) -> bool {
+    let mut seen = BTreeSet::new();
+    names.into_iter().all(|name| seen.insert(name))
+}
+
 fn is_time(seconds: f64) -> bool {
     (0.0..=86_400.0).contains(&seconds)
 }
@@ -299,6 +308,8 @@ mod tests {
             (SMALL.replace("count = 3", "count = 0"), "1 to 10000"),
             (SMALL.replace("count = 3", "count = 3\nwants = [\"olds\"]"), "nobody publishes"),
             (SMALL.replace("count = 3", "count = 3\nhabit = { churn = 0.0 }"), "0.001"),
+            (format!("{SMALL}[[clients]]\nname = \"all\"\ncount = 1\n"), "same name"),
+            (format!("{SMALL}[[publish]]\nname = \"news\"\ncontent = {{ text = 9 }}\ncount = 1\n"), "same name"),
             (format!("{SMALL}[server]\naddress = \"127.0.0.1:1\"\n"), "needs server.guid"),
         ] {
             let error = format!("{:#}", parse(&text).expect_err(says));
