@@ -4,12 +4,12 @@
 //! Reply and the End carry the same position, the snapshot at which the Deliveries were current (row R-9.6.2-4).
 
 use bytes::Bytes;
-use quinn::RecvStream;
 
 use crate::close::CloseCode;
 use crate::connection::{Link, Scope};
 use crate::error::{RecvError, SendError};
 use crate::frame::{Frame, FrameError, FrameHeader, Kind};
+use crate::quic::RecvStream;
 use crate::reader::FrameReader;
 use crate::writer::FrameWriter;
 

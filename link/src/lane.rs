@@ -3,7 +3,6 @@
 use std::sync::PoisonError;
 
 use bytes::Bytes;
-use quinn::RecvStream;
 use schemas::class::Class;
 
 use crate::connection::{Link, Scope};
@@ -12,6 +11,7 @@ use crate::frame::{Frame, FrameError, FrameHeader, Kind};
 use schemas::mark::Mark;
 
 use crate::path;
+use crate::quic::RecvStream;
 use crate::reader::FrameReader;
 use crate::writer::FrameWriter;
 

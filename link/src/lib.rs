@@ -21,6 +21,7 @@ pub mod lane;
 pub mod limits;
 pub mod path;
 pub mod pki;
+mod quic;
 mod reader;
 pub mod reconnect;
 pub mod tls;

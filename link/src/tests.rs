@@ -7,6 +7,6 @@ mod exchanges;
 mod handshake;
 mod hostile;
 mod lanes;
-mod pair;
+pub(crate) mod pair;
 mod slow;
 mod wire;
