@@ -19,9 +19,8 @@ use tokio::task::JoinSet;
 
 use crate::client::{Client, Place};
 use crate::ledger::{Held, Ledger};
-use crate::people::guid;
+use crate::people::{Authority, guid};
 use crate::plan::{Clients, Habit, Plan};
-use crate::server::Server;
 
 /// Clients that share a socket.
 const CLIENTS_OF_A_SOCKET: usize = 250;
@@ -66,13 +65,14 @@ struct Life {
 }
 
 impl Crowd {
-    /// Connects everybody; `connected` is told of each.
+    /// Connects everybody to a server at an address; `connected` is told of each.
     ///
     /// # Errors
     /// Somebody is not let in, or not answered.
     pub async fn connect(
         plan: &Plan,
-        server: &Server,
+        target: (SocketAddr, ServerGuid),
+        authority: &Authority,
         ledger: &Arc<Ledger>,
         mut connected: impl FnMut(),
     ) -> anyhow::Result<Self> {
@@ -85,14 +85,14 @@ impl Crowd {
             let mut cuts = Vec::with_capacity(clients.count);
             for number in 0..clients.count {
                 let guid = guid(&plan.name, &clients.name, number);
-                let identity = server.authority.identity(guid, &format!("client-{index}"))?;
+                let identity = authority.identity(guid, &format!("client-{index}"))?;
                 let life = Life {
                     clients: clients.clone(),
                     group,
                     number,
-                    socket: crowd.socket(server.address, index, &identity)?,
+                    socket: crowd.socket(target.0, index, &identity)?,
                     identity,
-                    target: (server.address, server.guid),
+                    target,
                     ledger: Arc::clone(ledger),
                     cut: Arc::default(),
                     stage: watched.clone(),

@@ -203,7 +203,11 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         .await
         .map_err(|source| StartError::Admin { addr: config.listen.admin, source })?;
     let admin_addr = admin_listener.local_addr().map_err(|error| StartError::System(error.to_string()))?;
-    let limits = LinkLimits { document_bytes_max: config.limits.document_bytes, ..LinkLimits::server() };
+    let limits = LinkLimits {
+        document_bytes_max: config.limits.document_bytes,
+        congestion: config.transport.congestion.into(),
+        ..LinkLimits::server()
+    };
     let budget = Budget::listening(config.limits.inbound_bytes, config.limits.links_max, &limits);
     let server = Arc::new(Server::bind(config.listen.quic, &identity, limits, budget)?);
     metrics.add_down(server.meter());

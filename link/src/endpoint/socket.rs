@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use quinn_proto::crypto::{CryptoError, HmacKey};
 use quinn_proto::{AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout};
-use quinn_proto::{ServerConfig, TransportConfig, VarInt};
+use quinn_proto::{ServerConfig, TransportConfig, VarInt, congestion};
 
 use crate::identity::Identity;
-use crate::limits::LinkLimits;
+use crate::limits::{Congestion, LinkLimits};
 use crate::quic::{Endpoint, Socket};
 use crate::tls::{TlsError, random_u64};
 use crate::traffic::Traffic;
@@ -62,8 +62,17 @@ pub(super) fn transport(limits: &LinkLimits) -> TransportConfig {
         .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok())
         .keep_alive_interval(limits.keep_alive)
         .datagram_receive_buffer_size(None)
-        .ack_frequency_config(Some(acks));
+        .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(controller(limits.congestion));
     config
+}
+
+fn controller(congestion: Congestion) -> Arc<dyn congestion::ControllerFactory + Send + Sync> {
+    match congestion {
+        Congestion::Cubic => Arc::new(congestion::CubicConfig::default()),
+        Congestion::NewReno => Arc::new(congestion::NewRenoConfig::default()),
+        Congestion::Bbr => Arc::new(congestion::BbrConfig::default()),
+    }
 }
 
 /// Signs stateless resets with a key that outlives the process: a server that was killed and is back tells its old
