@@ -8,5 +8,6 @@ mod handshake;
 mod hostile;
 mod lanes;
 mod pair;
+mod short;
 mod slow;
 mod wire;
