@@ -8,5 +8,6 @@ mod handshake;
 mod hostile;
 mod lanes;
 pub(crate) mod pair;
+mod short;
 mod slow;
 mod wire;

@@ -9,6 +9,7 @@ use link::budget::Budget;
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint;
+use link::frame::Form;
 use link::hello::{Hello, Resume};
 use link::identity::Identity;
 use link::limits::LinkLimits;
@@ -180,7 +181,7 @@ async fn live(mut life: Life) -> anyhow::Result<()> {
     let (mut is_first, mut is_away) = (true, life.clients.habit == Habit::Away);
     loop {
         let link = life.dial(place).await?;
-        let client = Client::new(link.clone(), life.group, Arc::clone(&life.ledger))?;
+        let client = Client::new(link.clone(), life.group, life.clients.plain, Arc::clone(&life.ledger))?;
         if is_first || link.peer_hello().behind {
             client.ask(&life.clients, life.number, &mut held).await?;
         }
@@ -207,7 +208,8 @@ impl Life {
             let resume =
                 place.map(|place| Resume { class: Class::Normal, position: place.position, digest: place.digest });
             let incarnation = place.map(|place| place.incarnation);
-            let hello = Hello { incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
+            let forms = if self.clients.plain { Vec::new() } else { Form::all() };
+            let hello = Hello { forms, incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
             let permit = self.dials.acquire().await?;
             let dialled = self.socket.connect_as(&self.identity, address, server, hello).await;
             drop(permit);

@@ -92,6 +92,9 @@ pub struct Clients {
     /// Components in the inventory that each registers.
     #[serde(default = "default_components")]
     pub components: usize,
+    /// Whether they speak the plain form only, as those of another implementer may.
+    #[serde(default)]
+    pub plain: bool,
     /// What is special about them.
     #[serde(default)]
     pub habit: Habit,

@@ -92,6 +92,7 @@ impl Opening {
             share: budget.share(limits.held_bytes_max),
             traffic: Arc::new(Traffic::default()),
             windows: Some(Arc::new(windows)),
+            forms: Arc::default(),
         };
         let writer = FrameWriter::new(send, Arc::clone(&rules.traffic));
         let reader = FrameReader::new(recv, rules.clone());
@@ -119,11 +120,13 @@ impl Opening {
     }
 
     /// Both have been said: a link, if there is a common version.
-    pub(super) fn finish(self, side: Side, own: &Hello, peer_hello: Hello) -> Result<Link, HandshakeError> {
+    pub(super) fn finish(mut self, side: Side, own: &Hello, peer_hello: Hello) -> Result<Link, HandshakeError> {
         let Some(version) = own.common_version(&peer_hello) else {
             refuse(&self.connection, &HandshakeError::Version);
             return Err(HandshakeError::Version);
         };
+        self.rules.forms = own.forms.as_slice().into();
+        self.reader.take_forms(Arc::clone(&self.rules.forms));
         Ok(Link::new(Inner {
             connection: self.connection,
             side,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint::Pending;
+use link::frame::Form;
 use link::hello::{Hello, RequestPolicy, Resume as WireResume};
 use node::engine::Welcome;
 use node::ids::{ExchangeId, LinkId, Position, Resume};
@@ -184,6 +185,7 @@ fn hello(welcome: &Welcome) -> Hello {
         digest: welcome.start.digest.unwrap_or_default(),
     };
     Hello {
+        forms: Form::all(),
         incarnation: Some(welcome.start.incarnation),
         resume: vec![resume],
         behind: welcome.behind,
