@@ -115,7 +115,7 @@ pub(crate) struct Handle {
     /// Bundles; the shard never has more than one on the way.
     pub(crate) lane: mpsc::Sender<Arc<Bundle>>,
     /// Exchanges to be opened; what finds no room is refused as busy.
-    pub(crate) openings: mpsc::Sender<Opening>,
+    pub(crate) openings: mpsc::Sender<Box<Opening>>,
     /// Up to where the client may have missed items.
     pub(crate) behind: watch::Sender<u64>,
     /// What stands above this server now.

@@ -29,6 +29,7 @@ use crate::config::{self, Config, Upstream};
 use crate::control;
 use crate::driver::{Driver, Input, Shared, Snapshot};
 use crate::links::outgoing;
+use crate::links::reading::Reading;
 use crate::links::session::Context;
 use crate::links::{Accepting, accept_links};
 use crate::metrics::Metrics;
@@ -249,6 +250,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         epoch,
         limits: document_limits,
         metrics,
+        reading: Reading::default(),
         decoders: Semaphore::new(DECODERS),
         answers: Arc::new(Semaphore::new(outgoing::PERMITS)),
         exchanges: exchanges.clone(),

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::reading::Reading;
 use super::{bundles, exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
 use crate::metrics::Metrics;
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Documents that are being read.
+    pub(crate) reading: Reading,
     /// Long documents that are read at once.
     pub(crate) decoders: Semaphore,
     /// Bytes of clients' answers that may be held.
@@ -96,7 +99,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
 /// The link's ends of what the driver tells it.
 struct Ends {
     lane: mpsc::Receiver<Arc<bundles::Bundle>>,
-    openings: mpsc::Receiver<outgoing::Opening>,
+    openings: mpsc::Receiver<Box<outgoing::Opening>>,
     behind: watch::Receiver<u64>,
     path: watch::Receiver<Vec<Mark>>,
     closing: oneshot::Receiver<Closing>,
