@@ -10,7 +10,11 @@ fn main() -> ExitCode {
     let chosen = match numbers.as_deref() {
         Some([]) => {
             let names: String = STEPS.iter().map(|(name, _)| format!("{name}\n")).collect();
-            return if io::stdout().write_all(names.as_bytes()).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            return if io::stdout().write_all(names.as_bytes()).is_ok() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
         }
         Some([number, times]) => STEPS.get(*number).map(|(_, ready)| (ready, *times)),
         Some(_) | None => None,

@@ -63,12 +63,8 @@ fn matching() -> Step {
 fn envelope() -> Step {
     let parts: Vec<Bytes> = (0..64).map(|_| documents::advisory(1 << 10)).collect();
     Box::new(move || {
-        let outer = Outer {
-            server: ServerGuid(7),
-            client: None,
-            message_id: MessageId(9),
-            sent_time: "2026-01-15T09:30:00Z",
-        };
+        let outer =
+            Outer { server: ServerGuid(7), client: None, message_id: MessageId(9), sent_time: "2026-01-15T09:30:00Z" };
         black_box(bundle::document(Spelling::Double, &outer, parts.iter().cloned()));
     })
 }

@@ -117,7 +117,8 @@ mod tests {
                 let (reading, read, begin) = (Arc::clone(&reading), Arc::clone(&read), Arc::clone(&begin));
                 tokio::spawn(async move {
                     begin.wait().await;
-                    let found = reading.of(&frame("<a/>"), |_| async {
+                    let document = frame("<a/>");
+                    let found = reading.of(&document, |_| async {
                         read.fetch_add(1, Ordering::Relaxed);
                         // Others come meanwhile.
                         tokio::task::yield_now().await;
@@ -131,7 +132,8 @@ mod tests {
             assert!(arrival.await.unwrap());
         }
         assert_eq!(read.load(Ordering::Relaxed), 1);
-        let other = reading.of(&frame("<b/>"), |_| async {
+        let document = frame("<b/>");
+        let other = reading.of(&document, |_| async {
             read.fetch_add(1, Ordering::Relaxed);
             Ok(None)
         });
