@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use bytes::{Bytes, BytesMut};
 use link::connection::Link;
-use link::frame::FrameHeader;
+use link::error::RecvError;
+use link::frame::{Frame, FrameHeader};
+use link::hello::Resume;
 use link::lane::{LaneReceiver, ReplySender};
-use schemas::class::Class;
+use schemas::class::PerClass;
 use schemas::core::{Document, MessageCoreReply, Part, Payload, ReplyPayload, ReplyStatus, Root};
 use schemas::digest::Digest;
 use schemas::guid::MessageId;
@@ -24,22 +26,30 @@ use crate::ledger::{Held, Ledger};
 use crate::plan::{Clients, Habit};
 
 /// A place in the server's log: everything up to there has been answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// Of the log.
     pub incarnation: u128,
-    /// In it.
-    pub position: u64,
-    /// Of the item there.
-    pub digest: Digest,
+    /// In it, for each class.
+    pub resume: Vec<Resume>,
 }
 
 impl Place {
-    /// Where a link's lane begins.
+    /// Where a link's lanes begin.
     pub fn start(link: &Link) -> Option<Self> {
         let hello = link.peer_hello();
-        let resume = hello.resume_of(Class::Normal)?;
-        Some(Self { incarnation: hello.incarnation?, position: resume.position, digest: resume.digest })
+        Some(Self { incarnation: hello.incarnation?, resume: hello.resume.clone() })
+    }
+
+    /// A Delivery was taken, whose last item has this digest.
+    fn advance(&mut self, delivery: &FrameHeader, last: Digest) {
+        for resume in &mut self.resume {
+            let is_own = resume.class == delivery.class;
+            if (is_own || delivery.settled[resume.class]) && delivery.position > resume.position {
+                resume.position = delivery.position;
+                resume.digest = if is_own { last } else { Digest::default() };
+            }
+        }
     }
 }
 
@@ -94,35 +104,70 @@ impl Client {
     ///
     /// # Errors
     /// How it ended.
-    pub async fn live(mut self, habit: Habit, held: &mut Held, place: &mut Option<Place>) -> anyhow::Result<()> {
-        let mut lane = self.link.accept_lane().await?;
+    pub async fn live(self, habit: Habit, held: &mut Held, place: &mut Option<Place>) -> anyhow::Result<()> {
+        let Self { link, mut replies, group, ledger } = self;
         if habit == Habit::Stalled {
-            bail!("{}", self.link.closed().await);
+            bail!("{}", link.closed().await);
         }
         let mut answers = Answers::default();
         let (begin, mut read) = (Instant::now(), 0);
+        let mut lanes = Lanes::default();
+        let accepting = link.accept_lane();
+        tokio::pin!(accepting);
         loop {
-            let (header, body) = next(&mut lane).await?;
+            let (header, body) = tokio::select! {
+                lane = &mut accepting => {
+                    lanes.add(lane?);
+                    accepting.set(link.accept_lane());
+                    continue;
+                }
+                frame = lanes.next() => frame?,
+            };
             let digests = parts(&body)?;
             let (answer, last) = (answers.to(digests.len()), digests.last().copied());
-            digests.into_iter().for_each(|digest| self.ledger.receive(self.group, held, digest));
+            digests.into_iter().for_each(|digest| ledger.receive(group, held, digest));
             // Before it is answered: what has been received is held, whatever becomes of the answer.
-            if let (Some(place), Some(digest)) = (place.as_mut(), last) {
-                (place.position, place.digest) = (header.position, digest);
+            if let (Some(place), Some(last)) = (place.as_mut(), last) {
+                place.advance(&header, last);
             }
             if let Habit::Slow(rate) = habit {
                 read += body.len();
                 tokio::time::sleep_until(begin + Duration::from_secs_f64(read as f64 / f64::from(rate))).await;
             }
             drop(body);
-            self.replies.reply(&header, &[answer]).await?;
+            replies.reply(&header, &[answer]).await?;
         }
     }
 }
 
-async fn next(lane: &mut LaneReceiver) -> anyhow::Result<(FrameHeader, Bytes)> {
-    let frame = lane.recv().await?.context("the server ended the lane")?;
-    Ok((frame.header, frame.body))
+/// The lanes that the server has opened so far.
+#[derive(Default)]
+struct Lanes(PerClass<Option<LaneReceiver>>);
+
+impl Lanes {
+    fn add(&mut self, lane: LaneReceiver) {
+        let class = lane.class();
+        self.0[class] = Some(lane);
+    }
+
+    /// The next Delivery of any of them. Safe to cancel.
+    async fn next(&mut self) -> anyhow::Result<(FrameHeader, Bytes)> {
+        let [critical, normal, bulk] = self.0.each_mut();
+        let frame = tokio::select! {
+            frame = next(critical) => frame,
+            frame = next(normal) => frame,
+            frame = next(bulk) => frame,
+        };
+        let frame = frame?.context("the server ended a lane")?;
+        Ok((frame.header, frame.body))
+    }
+}
+
+async fn next(lane: &mut Option<LaneReceiver>) -> Result<Option<Frame>, RecvError> {
+    match lane {
+        Some(lane) => lane.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// An asset like a program of so many libraries, of which no two clients have the same.

@@ -9,10 +9,9 @@ use link::budget::Budget;
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint;
-use link::hello::{Hello, Resume};
+use link::hello::Hello;
 use link::identity::Identity;
 use link::limits::LinkLimits;
-use schemas::class::Class;
 use schemas::guid::ServerGuid;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -179,7 +178,7 @@ async fn live(mut life: Life) -> anyhow::Result<()> {
     let mut place = None;
     let (mut is_first, mut is_away) = (true, life.clients.habit == Habit::Away);
     loop {
-        let link = life.dial(place).await?;
+        let link = life.dial(place.as_ref()).await?;
         let client = Client::new(link.clone(), life.group, Arc::clone(&life.ledger))?;
         if is_first || link.peer_hello().behind {
             client.ask(&life.clients, life.number, &mut held).await?;
@@ -200,14 +199,16 @@ async fn live(mut life: Life) -> anyhow::Result<()> {
 }
 
 impl Life {
-    async fn dial(&self, place: Option<Place>) -> anyhow::Result<Link> {
+    async fn dial(&self, place: Option<&Place>) -> anyhow::Result<Link> {
         let (address, server) = self.target;
         let mut tries = 0;
         loop {
-            let resume =
-                place.map(|place| Resume { class: Class::Normal, position: place.position, digest: place.digest });
-            let incarnation = place.map(|place| place.incarnation);
-            let hello = Hello { incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
+            let hello = match place {
+                Some(Place { incarnation, resume }) => {
+                    Hello { incarnation: Some(*incarnation), resume: resume.clone(), ..Hello::default() }
+                }
+                None => Hello::default(),
+            };
             let permit = self.dials.acquire().await?;
             let dialled = self.socket.connect_as(&self.identity, address, server, hello).await;
             drop(permit);

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod info;
 mod line;
+mod resume;
 mod read;
 mod shared;
 #[cfg(test)]
@@ -29,7 +30,8 @@ use topology::subject::Subject;
 
 pub use self::error::JournalError;
 pub(crate) use self::files::Directory;
-pub use self::line::{AssetLine, Kind, Line, Place, ReasonLine, ResumeLine};
+pub use self::line::{AssetLine, Kind, Line, Place, ReasonLine};
+pub use self::resume::{ClassName, PlaceLine, ResumeLine};
 pub use self::read::{lines, read};
 
 use self::files::Appender;

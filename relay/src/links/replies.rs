@@ -16,7 +16,7 @@ use crate::driver::Input;
 pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link) {
     let Some(mut lane) = link.reply_lane() else { return };
     while let Ok(frame) = lane.recv().await {
-        let position = Position(frame.header.position);
+        let (class, position) = (frame.header.class, Position(frame.header.position));
         let read = exchange::decode(&context, frame.body, |facts| match &facts.document().root {
             Root::Reply(reply) => Some(answer::outcomes(reply)),
             Root::Message(_) => None,
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link) {
             tracing::warn!(link = id.0, position = position.0, outcome, "an item was not taken");
         }
         let outcomes = outcomes.iter().map(Result::is_ok).collect();
-        if context.inputs.send(Input::Answered { link: id, position, outcomes }).await.is_err() {
+        if context.inputs.send(Input::Answered { link: id, class, position, outcomes }).await.is_err() {
             return;
         }
     }
