@@ -270,7 +270,10 @@ fn what_a_client_writes_is_valid() {
     for (position, parts) in
         [(1, vec![item("a")]), (3, vec![item("b"), draft::register(&[])]), (5, vec![item("c"), item("d")])]
     {
-        device.handle(Event::Delivery { via: Via::Lane(Push::new(Class::Normal, Position(position))), intake: Box::new(delivery(&parts)) });
+        device.handle(Event::Delivery {
+            via: Via::Lane(Push::new(Class::Normal, Position(position))),
+            intake: Box::new(delivery(&parts)),
+        });
     }
     let shapes: Vec<(&str, Option<&str>)> = device
         .asked

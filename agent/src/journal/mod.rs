@@ -12,8 +12,8 @@ mod error;
 mod files;
 mod info;
 mod line;
-mod resume;
 mod read;
+mod resume;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -31,8 +31,8 @@ use topology::subject::Subject;
 pub use self::error::JournalError;
 pub(crate) use self::files::Directory;
 pub use self::line::{AssetLine, Kind, Line, Place, ReasonLine};
-pub use self::resume::{ClassName, PlaceLine, ResumeLine};
 pub use self::read::{lines, read};
+pub use self::resume::{ClassName, PlaceLine, ResumeLine};
 
 use self::files::Appender;
 use self::shared::Shared;

@@ -51,8 +51,7 @@ fn delivery_on_the_wire() {
     // milliseconds; digest; <a/>
     let expected = format!("00000004 03 00 00 06 0000000000000102 0000019eaba16a00 {OF_A} 3c612f3e");
     let beside = PerClass::of([false, true, true]);
-    let header =
-        over_a(Kind::Delivery).in_class(Class::Critical).beside(beside).at(258).fresh(0x0000_019e_aba1_6a00);
+    let header = over_a(Kind::Delivery).in_class(Class::Critical).beside(beside).at(258).fresh(0x0000_019e_aba1_6a00);
     check(&header, b"<a/>", &expected);
 }
 

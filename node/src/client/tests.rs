@@ -182,7 +182,10 @@ fn an_item_is_answered_when_its_entry_is_durable() {
     let Some(Action::Store(ticket, _)) = bench.client.poll_action() else { panic!("stored first") };
     assert!(bench.client.poll_action().is_none(), "nothing is said yet");
     bench.client.handle(NOW, Event::Stored(ticket));
-    assert!(matches!(bench.client.poll_action(), Some(Action::Answer { push: Push { position: Position(6), .. }, .. })));
+    assert!(matches!(
+        bench.client.poll_action(),
+        Some(Action::Answer { push: Push { position: Position(6), .. }, .. })
+    ));
 }
 
 #[test]
@@ -235,9 +238,8 @@ fn a_successor_on_another_lane_may_come_before_its_predecessor() {
 #[test]
 fn each_class_has_a_place_of_its_own_and_what_is_settled_moves_along() {
     let mut bench = Bench::synchronised();
-    let places = |bench: &Bench| {
-        bench.client.resume().expect("a place").places.into_array().map(|place| place.position.0)
-    };
+    let places =
+        |bench: &Bench| bench.client.resume().expect("a place").places.into_array().map(|place| place.position.0);
     let push = |class, position, settled| Via::Lane(Push { class, position: Position(position), settled });
     bench.handle(delivery(push(Class::Critical, 6, PerClass::all(false)), &item("A-1", 1, "vers:cargo/<2.0.0")));
     assert_eq!(places(&bench), [6, 5, 5]);

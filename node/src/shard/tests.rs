@@ -289,8 +289,7 @@ fn what_waits_is_looked_up_again_when_a_subscription_ended() {
     drain(&mut shard);
     shard.handle(NOW, Event::Recheck(FAST));
     let asked = drain(&mut shard);
-    let critical = |action: &&Action| {
-        matches!(action, Action::Need { link: FAST, class: Class::Critical, after: Position(1) })
-    };
+    let critical =
+        |action: &&Action| matches!(action, Action::Need { link: FAST, class: Class::Critical, after: Position(1) });
     assert_eq!(asked.iter().filter(critical).count(), 1, "{asked:?}");
 }

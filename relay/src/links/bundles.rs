@@ -116,7 +116,9 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut recent = Recent::default();
-        (0..100).for_each(|position| drop(recent.bundle(Class::Normal, Position(position), Spelling::Double, parts(1, 10))));
+        (0..100).for_each(|position| {
+            drop(recent.bundle(Class::Normal, Position(position), Spelling::Double, parts(1, 10)))
+        });
         assert_eq!((recent.bundles.len(), recent.bytes), (RECENT, 10 * RECENT));
         drop(recent.bundle(Class::Normal, Position(200), Spelling::Double, parts(1, RECENT_BYTES_MAX + 1)));
         assert_eq!((recent.bundles.len(), recent.bytes), (1, RECENT_BYTES_MAX + 1));

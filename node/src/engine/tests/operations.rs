@@ -96,9 +96,15 @@ fn run(
                 bench.handle(if good { Event::Stored(ticket) } else { failed });
             }
         }
-        Operation::Need(to, after) => bench.handle(Event::Need { link: link(to), class: Class::Normal, after: Position(after) }),
+        Operation::Need(to, after) => {
+            bench.handle(Event::Need { link: link(to), class: Class::Normal, after: Position(after) })
+        }
         Operation::Cursor(who, at) => {
-            let report = CursorReport { client: clients[usize::from(who)], generation: 1, positions: PerClass::all(Position(at)) };
+            let report = CursorReport {
+                client: clients[usize::from(who)],
+                generation: 1,
+                positions: PerClass::all(Position(at)),
+            };
             bench.handle(Event::Cursors(vec![report]));
         }
         Operation::Later => {
