@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_list_says_how_old_it_is() {
-        let resume = |position| Some(Resume { incarnation: 1, position: Position(position), digest: None });
+        let resume = |position| Some(Resume::at(1, Position(position), None));
         let dir = tempfile::tempdir().unwrap();
         let noted = vec![(Event::Noted, resume(7)), (Event::Ended { name: "app".into() }, None)];
         let view = viewed(dir.path(), noted);

@@ -1,4 +1,4 @@
-//! What whoever dials does, agents and local servers alike: a link to the server above is kept up, its lane is read and
+//! What whoever dials does, agents and local servers alike: a link to the server above is kept up, its lanes are read and
 //! answered, exchanges go both ways. [`trust`] reads the trust file, which is the same for both.
 //!
 //! [`dial`] owns no state that outlives a link, and decides nothing: it tells its owner what comes ([`Told`]), and
@@ -11,6 +11,7 @@ mod exchange;
 mod incoming;
 mod lane;
 mod live;
+pub mod places;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use node::answer::Answer;
 use node::client::Draft;
-use node::ids::{ExchangeId, Position, Resume};
+use node::ids::{ExchangeId, Position, Push, Resume};
 use node::intake::Intake;
 use schemas::core::ReplyStatus;
 use schemas::guid::ClientGuid;
@@ -31,8 +31,8 @@ pub struct Live {
     pub policy: Option<Vec<String>>,
     /// The server's mark, then those of what stands above it.
     pub path: Vec<Mark>,
-    /// Deliveries of the lane. Holds one; the rest waits in the server's window.
-    pub pushes: mpsc::Receiver<(Position, Box<Intake>)>,
+    /// Deliveries of the lanes. Holds one; the rest waits in the server's windows.
+    pub pushes: mpsc::Receiver<(Push, Box<Intake>)>,
     /// Everything else that the server says.
     pub said: mpsc::Receiver<Said>,
     /// Answers to pushes. There is room for as many as a server may leave unanswered. Dropped, the link closes when the
@@ -42,7 +42,7 @@ pub struct Live {
     pub asks: mpsc::Sender<Outgoing>,
 }
 
-/// What a server says beside its lane.
+/// What a server says beside its lanes.
 #[derive(Debug)]
 pub enum Said {
     /// An exchange's reply: of each message, in document order.
@@ -72,8 +72,8 @@ pub type Outcome = (ReplyStatus, Option<String>);
 /// An answer to a push.
 #[derive(Debug)]
 pub struct Answered {
-    /// The push's position.
-    pub position: Position,
+    /// Which.
+    pub push: Push,
     /// Of who delivered.
     pub spelling: Spelling,
     /// What is said.

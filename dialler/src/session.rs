@@ -1,4 +1,4 @@
-//! Dialling, and one link's life: lane, exchanges, answers and control side by side, until one of them ends it.
+//! Dialling, and one link's life: lanes, exchanges, answers and control side by side, until one of them ends it.
 
 use std::sync::Arc;
 
@@ -7,13 +7,11 @@ use link::close::{CloseCode, CloseReason};
 use link::connection::Link;
 use link::endpoint::Client;
 use link::frame::Form;
-use link::hello::{Hello, Resume as WireResume};
+use link::hello::Hello;
 use link::lane::ControlEvent;
 use link::reconnect::{Reconnect, Target};
 use link::tls;
 use node::ids::{Position, Resume};
-use schemas::class::Class;
-use schemas::digest::Digest;
 use schemas::guid::{Cid, ClientGuid};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -22,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exchange::Headers;
 use crate::live::{Live, Said, Told};
-use crate::{Hop, exchange, incoming, lane};
+use crate::{Hop, exchange, incoming, lane, places};
 
-/// Answers that may wait for the reply lane: more than a server leaves unanswered (256 items, each alone).
+/// Answers that may wait for the reply lane: more than a server leaves unanswered (256 items on each lane, each alone).
 const ANSWERS: usize = 1024;
 /// What the server says that may wait for the owner, and what the owner asks that may wait for the link. A document each,
 /// so few.
@@ -52,7 +50,8 @@ pub struct Dialler {
 pub async fn dial(dialler: Dialler, stop: CancellationToken) {
     let mut reconnect = Reconnect::new(Backoff::default(), tls::random_u64);
     loop {
-        let hello = || hello(&dialler.hello, *dialler.resume.borrow());
+        let own = Hello { forms: Form::all(), ..dialler.hello.clone() };
+        let hello = || places::write(own.clone(), *dialler.resume.borrow());
         let dialled = reconnect.dial(&dialler.endpoint, dialler.target, hello, |error, wait| {
             let wait_ms = wait.as_millis();
             tracing::warn!(server = %dialler.target.addr, %error, wait_ms, "no link; trying again");
@@ -73,12 +72,12 @@ pub async fn dial(dialler: Dialler, stop: CancellationToken) {
 
 /// Lives one link; `None` if the owner is gone.
 async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
-    let Some(start) = start(link.peer_hello()) else {
-        link.close(CloseCode::Protocol, "a Hello that names no incarnation or no start of the normal lane");
+    let Some(start) = places::read(link.peer_hello()) else {
+        link.close(CloseCode::Protocol, "a Hello that names no incarnation or not the start of every lane");
         return Some(link.closed().await);
     };
     let behind = link.peer_hello().behind;
-    tracing::info!(server = %dialler.target.addr, behind, start = start.position.0, "link up");
+    tracing::info!(server = %dialler.target.addr, behind, start = start.everything().0, "link up");
     let (push_sender, pushes) = mpsc::channel(1);
     let (said_sender, said) = mpsc::channel(WAITING);
     let (answers, answer_receiver) = mpsc::channel(ANSWERS);
@@ -90,12 +89,7 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
     dialler.told.send(Told::Up(live)).await.ok()?;
 
     let mut tasks = JoinSet::new();
-    let lane = lane::read(link.clone(), push_sender, refusals);
-    tasks.spawn(async move {
-        if let Err(error) = lane.await {
-            tracing::debug!(%error, "the lane ended");
-        }
-    });
+    tasks.spawn(lane::accept(link.clone(), push_sender, refusals));
     tasks.spawn(control(link.clone(), said_sender.clone()));
     tasks.spawn(accept(link.clone(), said_sender.clone()));
     tasks.spawn(exchange::run(
@@ -136,47 +130,8 @@ async fn accept(link: Link, said: mpsc::Sender<Said>) {
     }
 }
 
-fn hello(own: &Hello, resume: Option<Resume>) -> Hello {
-    let wire = |resume: Resume| WireResume {
-        class: Class::Normal,
-        position: resume.position.0,
-        digest: resume.digest.unwrap_or_default(),
-    };
-    Hello {
-        forms: Form::all(),
-        incarnation: resume.map(|resume| resume.incarnation),
-        resume: resume.map(wire).into_iter().collect(),
-        ..own.clone()
-    }
-}
-
 /// What the server takes of the version messages.
 fn policy(hello: &Hello) -> Option<Vec<String>> {
     let of_versions = hello.policy.iter().find(|policy| policy.cid == Cid::VERSION.0);
     of_versions.map(|policy| policy.accepts.clone())
-}
-
-/// Where the server's lane begins.
-fn start(hello: &Hello) -> Option<Resume> {
-    let resume = hello.resume_of(Class::Normal)?;
-    Some(Resume {
-        incarnation: hello.incarnation?,
-        position: Position(resume.position),
-        digest: Some(resume.digest).filter(|digest| *digest != Digest::default()),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hello_says_what_is_held() {
-        let resume = Resume { incarnation: 3, position: Position(9), digest: Some(Digest([7; 32])) };
-        let own = Hello { generation: Some(4), ..Hello::default() };
-        assert_eq!(start(&hello(&own, Some(resume))), Some(resume));
-        let nothing = Resume { position: Position(0), digest: None, ..resume };
-        assert_eq!(start(&hello(&own, Some(nothing))), Some(nothing));
-        assert_eq!(hello(&own, None), Hello { forms: Form::all(), ..own });
-    }
 }

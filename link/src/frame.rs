@@ -6,7 +6,7 @@
 //! | 4 | 1 | [`Kind`] |
 //! | 5 | 1 | [`Form`] of the body |
 //! | 6 | 1 | class: 0 critical, 1 normal, 2 bulk |
-//! | 7 | 1 | flags, 0 |
+//! | 7 | 1 | flags: for each class 1, 2, 4 if nothing of it is on its way; 0 but in Deliveries |
 //! | 8 | 8 | log position |
 //! | 16 | 8 | freshness: Unix milliseconds when the sender accepted the newest thing in the body, 0 if unknown |
 //! | 24 | 32 | BLAKE3 digest of the body |
@@ -14,7 +14,7 @@
 //! These are the things for which the published grammar has no room (row R-11.1-6).
 
 use bytes::Bytes;
-use schemas::class::Class;
+use schemas::class::{Class, PerClass};
 use schemas::digest::Digest;
 
 use crate::close::CloseCode;
@@ -109,6 +109,8 @@ pub struct FrameHeader {
     pub form: Form,
     /// Delivery class; [`Class::Normal`] where it means nothing.
     pub class: Class,
+    /// Delivery on a lane: of which other classes everything up to its position was answered. None elsewhere.
+    pub settled: PerClass<bool>,
     /// Log position; its meaning depends on the kind, 0 where it means nothing.
     pub position: u64,
     /// Unix milliseconds at which the sender accepted the newest thing in the body; 0 if unknown.
@@ -128,6 +130,7 @@ impl FrameHeader {
             kind,
             form: Form::Plain,
             class: Class::Normal,
+            settled: PerClass::all(false),
             position: 0,
             freshness: 0,
             digest: Digest(*hasher.finalize().as_bytes()),
@@ -152,6 +155,12 @@ impl FrameHeader {
         Self { class, ..self }
     }
 
+    /// The same beside classes of which nothing is on its way.
+    #[must_use]
+    pub fn beside(self, settled: PerClass<bool>) -> Self {
+        Self { settled, ..self }
+    }
+
     /// The same with a freshness, in Unix milliseconds.
     #[must_use]
     pub fn fresh(self, freshness: u64) -> Self {
@@ -165,6 +174,7 @@ impl FrameHeader {
         bytes[4] = self.kind as u8;
         bytes[5] = self.form as u8;
         bytes[6] = class_to_wire(self.class);
+        bytes[7] = flags(&self.settled);
         bytes[8..16].copy_from_slice(&self.position.to_be_bytes());
         bytes[16..24].copy_from_slice(&self.freshness.to_be_bytes());
         bytes[24..56].copy_from_slice(&self.digest.0);
@@ -181,7 +191,8 @@ impl FrameHeader {
         let kind = Kind::from_wire(bytes[4])?;
         let form = Form::from_wire(bytes[5])?;
         let class = class_from_wire(bytes[6]).ok_or(FrameError::Class(bytes[6]))?;
-        if bytes[7] != 0 {
+        let settled = PerClass::new(|class| bytes[7] & flag(class) != 0);
+        if flags(&settled) != bytes[7] || (kind != Kind::Delivery && bytes[7] != 0) {
             return Err(FrameError::Flags(bytes[7]));
         }
         if !kind.admits(form, length) {
@@ -191,6 +202,7 @@ impl FrameHeader {
             kind,
             form,
             class,
+            settled,
             position: u64::from_be_bytes(field(bytes, 8)),
             freshness: u64::from_be_bytes(field(bytes, 16)),
             digest: Digest(field(bytes, 24)),
@@ -286,6 +298,14 @@ impl FrameError {
     }
 }
 
+fn flag(class: Class) -> u8 {
+    1 << class_to_wire(class)
+}
+
+fn flags(settled: &PerClass<bool>) -> u8 {
+    settled.iter().filter(|(_, is)| **is).map(|(class, _)| flag(class)).sum()
+}
+
 /// A class on the wire.
 pub(crate) fn class_to_wire(class: Class) -> u8 {
     match class {
@@ -297,7 +317,7 @@ pub(crate) fn class_to_wire(class: Class) -> u8 {
 
 /// A class from the wire.
 pub(crate) fn class_from_wire(number: u8) -> Option<Class> {
-    [Class::Critical, Class::Normal, Class::Bulk].get(usize::from(number)).copied()
+    Class::ALL.get(usize::from(number)).copied()
 }
 
 /// A field of a header, whose place is a constant within it.

@@ -7,10 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail, ensure};
 use bytes::{Bytes, BytesMut};
 use link::connection::Link;
-use link::frame::FrameHeader;
+use link::error::RecvError;
+use link::frame::{Frame, FrameHeader};
+use link::hello::Resume;
 use link::lane::{LaneReceiver, ReplySender};
 use link::short::ShortReply;
-use schemas::class::Class;
+use schemas::class::PerClass;
 use schemas::core::{Document, MessageCoreReply, Part, Payload, ReplyPayload, ReplyStatus, Root};
 use schemas::digest::Digest;
 use schemas::guid::MessageId;
@@ -25,22 +27,30 @@ use crate::ledger::{Held, Ledger};
 use crate::plan::{Clients, Habit};
 
 /// A place in the server's log: everything up to there has been answered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Place {
     /// Of the log.
     pub incarnation: u128,
-    /// In it.
-    pub position: u64,
-    /// Of the item there.
-    pub digest: Digest,
+    /// In it, for each class.
+    pub resume: Vec<Resume>,
 }
 
 impl Place {
-    /// Where a link's lane begins.
+    /// Where a link's lanes begin.
     pub fn start(link: &Link) -> Option<Self> {
         let hello = link.peer_hello();
-        let resume = hello.resume_of(Class::Normal)?;
-        Some(Self { incarnation: hello.incarnation?, position: resume.position, digest: resume.digest })
+        Some(Self { incarnation: hello.incarnation?, resume: hello.resume.clone() })
+    }
+
+    /// A Delivery was taken, whose last item has this digest.
+    fn advance(&mut self, delivery: &FrameHeader, last: Digest) {
+        for resume in &mut self.resume {
+            let is_own = resume.class == delivery.class;
+            if (is_own || delivery.settled[resume.class]) && delivery.position > resume.position {
+                resume.position = delivery.position;
+                resume.digest = if is_own { last } else { Digest::default() };
+            }
+        }
     }
 }
 
@@ -97,44 +107,70 @@ impl Client {
     ///
     /// # Errors
     /// How it ended.
-    pub async fn live(mut self, habit: Habit, held: &mut Held, place: &mut Option<Place>) -> anyhow::Result<()> {
-        let mut lane = self.link.accept_lane().await?;
+    pub async fn live(self, habit: Habit, held: &mut Held, place: &mut Option<Place>) -> anyhow::Result<()> {
+        let Self { link, mut replies, group, plain, ledger } = self;
         if habit == Habit::Stalled {
-            bail!("{}", self.link.closed().await);
+            bail!("{}", link.closed().await);
         }
-        let mut answers = Answers::default();
+        let mut answers = Answers { plain, ..Answers::default() };
         let (begin, mut read) = (Instant::now(), 0);
+        let mut lanes = Lanes::default();
+        let accepting = link.accept_lane();
+        tokio::pin!(accepting);
         loop {
-            let (header, body) = next(&mut lane).await?;
+            let (header, body) = tokio::select! {
+                lane = &mut accepting => {
+                    lanes.add(lane?);
+                    accepting.set(link.accept_lane());
+                    continue;
+                }
+                frame = lanes.next() => frame?,
+            };
             let digests = parts(&body)?;
             let (items, last) = (digests.len(), digests.last().copied());
-            digests.into_iter().for_each(|digest| self.ledger.receive(self.group, held, digest));
+            digests.into_iter().for_each(|digest| ledger.receive(group, held, digest));
             // Before it is answered: what has been received is held, whatever becomes of the answer.
-            if let (Some(place), Some(digest)) = (place.as_mut(), last) {
-                (place.position, place.digest) = (header.position, digest);
+            if let (Some(place), Some(last)) = (place.as_mut(), last) {
+                place.advance(&header, last);
             }
             if let Habit::Slow(rate) = habit {
                 read += body.len();
                 tokio::time::sleep_until(begin + Duration::from_secs_f64(read as f64 / f64::from(rate))).await;
             }
             drop(body);
-            self.answer(&header, items, &mut answers).await?;
+            answers.answer(&mut replies, &header, items).await?;
         }
-    }
-
-    async fn answer(&mut self, delivery: &FrameHeader, items: usize, answers: &mut Answers) -> anyhow::Result<()> {
-        if self.plain || !self.replies.takes_short() {
-            return Ok(self.replies.reply(delivery, &[answers.to(items)]).await?);
-        }
-        let number = MessageId(u128::from(self.ledger.elapsed().as_nanos() as u64));
-        let reply = ShortReply { items: u16::try_from(items)?, message_id: number, sent_time: delivery.freshness };
-        Ok(self.replies.succeed(delivery, reply).await?)
     }
 }
 
-async fn next(lane: &mut LaneReceiver) -> anyhow::Result<(FrameHeader, Bytes)> {
-    let frame = lane.recv().await?.context("the server ended the lane")?;
-    Ok((frame.header, frame.body))
+/// The lanes that the server has opened so far.
+#[derive(Default)]
+struct Lanes(PerClass<Option<LaneReceiver>>);
+
+impl Lanes {
+    fn add(&mut self, lane: LaneReceiver) {
+        let class = lane.class();
+        self.0[class] = Some(lane);
+    }
+
+    /// The next Delivery of any of them. Safe to cancel.
+    async fn next(&mut self) -> anyhow::Result<(FrameHeader, Bytes)> {
+        let [critical, normal, bulk] = self.0.each_mut();
+        let frame = tokio::select! {
+            frame = next(critical) => frame,
+            frame = next(normal) => frame,
+            frame = next(bulk) => frame,
+        };
+        let frame = frame?.context("the server ended a lane")?;
+        Ok((frame.header, frame.body))
+    }
+}
+
+async fn next(lane: &mut Option<LaneReceiver>) -> Result<Option<Frame>, RecvError> {
+    match lane {
+        Some(lane) => lane.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// An asset like a program of so many libraries, of which no two clients have the same.
@@ -202,13 +238,26 @@ fn parts(document: &Bytes) -> anyhow::Result<Vec<Digest>> {
     }
 }
 
-/// Answers to bundles: those of one length are alike.
+/// Answers to bundles.
 #[derive(Default)]
-struct Answers(HashMap<usize, Bytes>);
+struct Answers {
+    /// Always as documents.
+    plain: bool,
+    given: u64,
+    /// Those of one length are alike.
+    documents: HashMap<usize, Bytes>,
+}
 
 impl Answers {
-    fn to(&mut self, items: usize) -> Bytes {
-        self.0.entry(items).or_insert_with(|| answer(items)).clone()
+    async fn answer(&mut self, replies: &mut ReplySender, delivery: &FrameHeader, items: usize) -> anyhow::Result<()> {
+        self.given += 1;
+        if self.plain || !replies.takes_short() {
+            let document = self.documents.entry(items).or_insert_with(|| answer(items)).clone();
+            return Ok(replies.reply(delivery, &[document]).await?);
+        }
+        let message_id = MessageId(self.given.into());
+        let reply = ShortReply { items: u16::try_from(items)?, message_id, sent_time: delivery.freshness };
+        Ok(replies.succeed(delivery, reply).await?)
     }
 }
 

@@ -10,10 +10,9 @@ use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint;
 use link::frame::Form;
-use link::hello::{Hello, Resume};
+use link::hello::Hello;
 use link::identity::Identity;
 use link::limits::LinkLimits;
-use schemas::class::Class;
 use schemas::guid::ServerGuid;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -180,7 +179,7 @@ async fn live(mut life: Life) -> anyhow::Result<()> {
     let mut place = None;
     let (mut is_first, mut is_away) = (true, life.clients.habit == Habit::Away);
     loop {
-        let link = life.dial(place).await?;
+        let link = life.dial(place.as_ref()).await?;
         let client = Client::new(link.clone(), life.group, life.clients.plain, Arc::clone(&life.ledger))?;
         if is_first || link.peer_hello().behind {
             client.ask(&life.clients, life.number, &mut held).await?;
@@ -201,15 +200,18 @@ async fn live(mut life: Life) -> anyhow::Result<()> {
 }
 
 impl Life {
-    async fn dial(&self, place: Option<Place>) -> anyhow::Result<Link> {
+    async fn dial(&self, place: Option<&Place>) -> anyhow::Result<Link> {
         let (address, server) = self.target;
         let mut tries = 0;
         loop {
-            let resume =
-                place.map(|place| Resume { class: Class::Normal, position: place.position, digest: place.digest });
-            let incarnation = place.map(|place| place.incarnation);
             let forms = if self.clients.plain { Vec::new() } else { Form::all() };
-            let hello = Hello { forms, incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
+            let own = Hello { forms, ..Hello::default() };
+            let hello = match place {
+                Some(Place { incarnation, resume }) => {
+                    Hello { incarnation: Some(*incarnation), resume: resume.clone(), ..own }
+                }
+                None => own,
+            };
             let permit = self.dials.acquire().await?;
             let dialled = self.socket.connect_as(&self.identity, address, server, hello).await;
             drop(permit);

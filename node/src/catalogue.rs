@@ -9,6 +9,7 @@ use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::ops::Bound;
 
+use schemas::class::{Class, PerClass};
 use schemas::digest::Digest;
 use schemas::names::Spelling;
 use topology::key::MatchKey;
@@ -70,9 +71,9 @@ pub struct Catalogue {
     slots: BTreeMap<Slot, Position>,
     digests: BTreeMap<Digest, Position>,
     /// Current items only: superseded ones are skipped by everybody.
-    postings: BTreeMap<MatchKey, BTreeSet<Position>>,
-    /// For each key the highest position that was trimmed while current.
-    trimmed: BTreeMap<MatchKey, Position>,
+    postings: BTreeMap<MatchKey, PerClass<BTreeSet<Position>>>,
+    /// For each key the highest position of each class that was trimmed while current.
+    trimmed: BTreeMap<MatchKey, PerClass<Position>>,
     /// The same for all keys together, as far as it happened before the last restart.
     trimmed_before: Position,
     head: Position,
@@ -182,7 +183,7 @@ impl Catalogue {
             outdated.into_iter().for_each(|outdated| self.retire(outdated));
             off_offer.extend(outdated);
             for key in record.reach.keys() {
-                self.postings.entry(key).or_default().insert(position);
+                self.postings.entry(key).or_default()[record.class].insert(position);
             }
         }
         if let Some(bar) = barred {
@@ -234,14 +235,7 @@ impl Catalogue {
     fn retire(&mut self, position: Position) {
         let Some(item) = self.items.get_mut(&position) else { return };
         item.current = false;
-        for key in item.record.reach.keys() {
-            if let Some(positions) = self.postings.get_mut(&key) {
-                positions.remove(&position);
-                if positions.is_empty() {
-                    self.postings.remove(&key);
-                }
-            }
-        }
+        remove_postings(&mut self.postings, position, &item.record);
     }
 
     /// Forgets the oldest items that may go until `keep` are left; `None` if there is none.
@@ -269,14 +263,9 @@ impl Catalogue {
     }
 
     fn forget_current(&mut self, position: Position, record: &ItemRecord) {
+        remove_postings(&mut self.postings, position, record);
         for key in record.reach.keys() {
-            if let Some(positions) = self.postings.get_mut(&key) {
-                positions.remove(&position);
-                if positions.is_empty() {
-                    self.postings.remove(&key);
-                }
-            }
-            self.trimmed.insert(key, position);
+            self.trimmed.entry(key).or_default()[record.class] = position;
         }
         if self.trimmed.len() > TRIMMED_KEYS_MAX {
             // Errs towards behind, and stays small.
@@ -295,20 +284,21 @@ impl Catalogue {
         self.trimmed_before > Position(0) || !self.trimmed.is_empty()
     }
 
-    /// Whether something that `subscriptions` may have asked for was trimmed after `position`. Errs towards yes.
-    pub fn misses(&self, subscriptions: &[Subscription], position: Position) -> bool {
+    /// Whether something of a class that `subscriptions` may have asked for was trimmed after `position`. Errs towards
+    /// yes.
+    pub fn misses(&self, subscriptions: &[Subscription], class: Class, position: Position) -> bool {
         self.trimmed_before > position
             || subscriptions
                 .iter()
                 .flat_map(|subscription| subscription.interest.keys())
-                .any(|key| self.trimmed.get(&key).is_some_and(|trimmed| *trimmed > position))
+                .any(|key| self.trimmed.get(&key).is_some_and(|trimmed| trimmed[class] > position))
     }
 
-    /// The current items after `after` that `subscriptions` cover, `most` at the most, found by merging the postings of
-    /// their keys: the work grows with what is looked at, never with what lies behind it. At most
-    /// `LOOKED_AT_MAX` candidates are looked at in one step, so that a step has a bound also where few match.
-    pub fn due(&self, subscriptions: &[Subscription], after: Position, most: usize) -> Stretch {
-        let mut heads = self.heads(subscriptions, after);
+    /// The current items of a class, or of any, after `after` that `subscriptions` cover, `most` at the most, found by
+    /// merging the postings of their keys: the work grows with what is looked at, never with what lies behind it. At
+    /// most `LOOKED_AT_MAX` candidates are looked at in one step, so that a step has a bound also where few match.
+    pub fn due(&self, subscriptions: &[Subscription], class: Option<Class>, after: Position, most: usize) -> Stretch {
+        let mut heads = self.heads(subscriptions, class, after);
         let (mut due, mut through, mut looked_at) = (Vec::new(), after, 0);
         while let Some(Reverse((position, ..))) = heads.peek() {
             let position = *position;
@@ -318,7 +308,7 @@ impl Catalogue {
             let mut wanting = Vec::new();
             while let Some(mut head) = heads.peek_mut().filter(|head| head.0.0 == position) {
                 wanting.push(head.0.1);
-                match self.next_posting(&head.0.2, position) {
+                match self.next_posting(&head.0.2, class, position) {
                     Some(next) => head.0.0 = next,
                     None => drop(PeekMut::pop(head)),
                 }
@@ -331,12 +321,17 @@ impl Catalogue {
     }
 
     /// For each subscription and key the first posting after where it begins.
-    fn heads(&self, subscriptions: &[Subscription], after: Position) -> BinaryHeap<Reverse<Head>> {
+    fn heads(
+        &self,
+        subscriptions: &[Subscription],
+        class: Option<Class>,
+        after: Position,
+    ) -> BinaryHeap<Reverse<Head>> {
         let mut heads = BinaryHeap::new();
         for (index, subscription) in subscriptions.iter().enumerate() {
             let from = after.max(Position(subscription.since));
             for key in subscription.interest.keys() {
-                if let Some(first) = self.next_posting(&key, from) {
+                if let Some(first) = self.next_posting(&key, class, from) {
                     heads.push(Reverse((first, index, key)));
                 }
             }
@@ -344,8 +339,13 @@ impl Catalogue {
         heads
     }
 
-    fn next_posting(&self, key: &MatchKey, after: Position) -> Option<Position> {
-        self.postings.get(key)?.range((Bound::Excluded(after), Bound::Unbounded)).next().copied()
+    fn next_posting(&self, key: &MatchKey, class: Option<Class>, after: Position) -> Option<Position> {
+        let of_key = self.postings.get(key)?;
+        let next = |class| of_key[class].range((Bound::Excluded(after), Bound::Unbounded)).next().copied();
+        match class {
+            Some(class) => next(class),
+            None => Class::ALL.into_iter().filter_map(next).min(),
+        }
     }
 
     fn due_at<'a>(&self, position: Position, wanting: impl Iterator<Item = &'a Subscription>) -> Option<Due> {
@@ -417,6 +417,21 @@ impl Catalogue {
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+}
+
+fn remove_postings(
+    postings: &mut BTreeMap<MatchKey, PerClass<BTreeSet<Position>>>,
+    position: Position,
+    record: &ItemRecord,
+) {
+    for key in record.reach.keys() {
+        if let Some(positions) = postings.get_mut(&key) {
+            positions[record.class].remove(&position);
+            if positions.iter().all(|(_, positions)| positions.is_empty()) {
+                postings.remove(&key);
+            }
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use schemas::class::{Class, PerClass};
+use schemas::digest::Digest;
+
 /// Milliseconds since the Unix epoch, as the shell's clock says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
@@ -61,8 +64,55 @@ impl std::fmt::Display for Position {
 pub struct Resume {
     /// The life of the log.
     pub incarnation: u128,
-    /// Everything up to here is held, or did not concern the receiver.
+    /// In each class.
+    pub places: PerClass<Place>,
+}
+
+/// A place in a sender's log, as one class of items has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Everything of the class up to here is held, or did not concern the receiver.
     pub position: Position,
-    /// The item at that position; `None` before the first item.
-    pub digest: Option<schemas::digest::Digest>,
+    /// The item at that position; `None` before the first item, and if it is not known.
+    pub digest: Option<Digest>,
+}
+
+impl Resume {
+    /// The same place in every class.
+    pub const fn at(incarnation: u128, position: Position, digest: Option<Digest>) -> Self {
+        Self { incarnation, places: PerClass::all(Place { position, digest }) }
+    }
+
+    /// Up to where everything is held, whatever its class.
+    pub fn everything(&self) -> Position {
+        self.places.into_array().map(|place| place.position).into_iter().min().unwrap_or_default()
+    }
+
+    /// A Delivery was taken, whose last item has this digest.
+    pub fn advance(&mut self, push: Push, digest: Option<Digest>) {
+        for (class, place) in self.places.iter_mut() {
+            let is_own = class == push.class;
+            if (is_own || push.settled[class]) && push.position > place.position {
+                *place = Place { position: push.position, digest: digest.filter(|_| is_own) };
+            }
+        }
+    }
+}
+
+/// A Delivery on a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// The lane's.
+    pub class: Class,
+    /// Of the last item.
+    pub position: Position,
+    /// Of which other classes nothing up to there is on its way: the receiver has answered all that there was for it.
+    pub settled: PerClass<bool>,
+}
+
+impl Push {
+    /// One beside which others may be on their way.
+    pub const fn new(class: Class, position: Position) -> Self {
+        Self { class, position, settled: PerClass::all(false) }
+    }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rkyv::rancor;
+use schemas::class::{Class, PerClass};
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::names::Spelling;
@@ -57,6 +58,8 @@ pub struct ItemRecord {
     pub is_entry: bool,
     /// How its provider spells the namespaces; parts of one spelling share envelopes (N7).
     pub spelling: Spelling,
+    /// The lane that it goes on.
+    pub class: Class,
     /// What it is about.
     pub subject: Subject,
     /// Whom it concerns: its own range joined with that of what it replaces.
@@ -75,6 +78,7 @@ struct ItemRow {
     accepted: u64,
     is_entry: bool,
     single_slash: bool,
+    class: u8,
     subject: Vec<u8>,
     reach: Vec<u8>,
 }
@@ -91,6 +95,7 @@ impl ItemRecord {
             accepted: self.accepted.0,
             is_entry: self.is_entry,
             single_slash: self.spelling == Spelling::Single,
+            class: self.class as u8,
             subject: self.subject.encode(),
             reach: self.reach.encode(),
         });
@@ -117,6 +122,7 @@ impl ItemRecord {
             accepted: Time(row.accepted),
             is_entry: row.is_entry,
             spelling: if row.single_slash { Spelling::Single } else { Spelling::Double },
+            class: *Class::ALL.get(usize::from(row.class)).ok_or_else(|| inner(format!("class {}", row.class)))?,
             subject: Subject::decode(&row.subject).map_err(|error| inner(error.to_string()))?,
             reach: Reach::decode(&row.reach).map_err(|error| inner(error.to_string()))?,
             signing: signing.map(Box::new),
@@ -129,14 +135,24 @@ impl ItemRecord {
 pub struct Cursor {
     /// Counts the client's accepted links; a write that carries an older one is refused.
     pub generation: u64,
-    /// Below the oldest unanswered item.
-    pub position: u64,
+    /// Below the oldest unanswered item of each class, most urgent first.
+    positions: [u64; 3],
 }
 
 impl Cursor {
-    /// The position, typed.
-    pub fn position(self) -> Position {
-        Position(self.position)
+    /// Below the oldest unanswered item of a class.
+    pub fn position(&self, class: Class) -> Position {
+        Position(self.positions[class as usize])
+    }
+
+    /// Goes on to here, never back. Answers whether any class moved.
+    pub fn advance(&mut self, positions: &PerClass<Position>) -> bool {
+        let before = self.positions;
+        for (class, position) in positions.iter() {
+            let own = &mut self.positions[class as usize];
+            *own = position.0.max(*own);
+        }
+        self.positions != before
     }
 
     /// Row value.

@@ -19,6 +19,7 @@ use node::policy::Policy;
 use node::shard::{self, Shard};
 use node::store::Write;
 use node::uplink;
+use schemas::class::{Class, PerClass};
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::mark::Mark;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,7 +29,8 @@ use topology::subscriptions::Subscription;
 
 use crate::control::{self, Listed};
 use crate::freshness::Freshness;
-use crate::links::bundles::{Bundle, Recent};
+use crate::links::bundles::Recent;
+use crate::links::lane::Pushed;
 use crate::links::outgoing::Opening;
 use crate::reach::{self, Reach};
 use crate::store::Reader;
@@ -81,12 +83,14 @@ pub(crate) enum Input {
     Inventory { after: Option<ClientGuid>, answer: oneshot::Sender<Vec<Listed>> },
     /// Clients below are asked, or have answered.
     Reach(reach::Input),
-    /// The lane took its bundle.
-    Ready(LinkId),
+    /// The lane of this class took its bundle.
+    Ready(LinkId, Class),
     /// A bundle was answered.
     Answered {
         /// On this link.
         link: LinkId,
+        /// On the lane of this class.
+        class: Class,
         /// The bundle's position.
         position: Position,
         /// Whether each item was taken.
@@ -112,8 +116,8 @@ pub(crate) struct Newcomer {
 
 /// The driver's end of a link.
 pub(crate) struct Handle {
-    /// Bundles; the shard never has more than one on the way.
-    pub(crate) lane: mpsc::Sender<Arc<Bundle>>,
+    /// Bundles of each class; the shard never has more than one on the way.
+    pub(crate) lanes: PerClass<mpsc::Sender<Pushed>>,
     /// Exchanges to be opened; what finds no room is refused as busy.
     pub(crate) openings: mpsc::Sender<Box<Opening>>,
     /// Up to where the client may have missed items.
@@ -280,9 +284,9 @@ impl Driver {
                 let event = self.reach.event(input);
                 self.engine.handle(now, engine::Event::Reach(event));
             }
-            Input::Ready(link) => self.shard.handle(now, shard::Event::Ready(link)),
-            Input::Answered { link, position, outcomes } => {
-                self.shard.handle(now, shard::Event::Answered { link, position, outcomes });
+            Input::Ready(link, class) => self.shard.handle(now, shard::Event::Ready(link, class)),
+            Input::Answered { link, class, position, outcomes } => {
+                self.shard.handle(now, shard::Event::Answered { link, class, position, outcomes });
             }
         }
     }
@@ -373,16 +377,21 @@ impl Driver {
     fn shard_action(&mut self, action: shard::Action) {
         let now = clock::now();
         match action {
-            shard::Action::Need { link, after } => self.engine.handle(now, engine::Event::Need { link, after }),
-            shard::Action::Lags { link, after } => self.engine.handle(now, engine::Event::Lags { link, after }),
-            shard::Action::Read { link, positions } => {
-                let items = positions.into_iter().map(|position| (position, self.reader.read(position.0))).collect();
-                self.shard.handle(now, shard::Event::Data { link, items });
+            shard::Action::Need { link, class, after } => {
+                self.engine.handle(now, engine::Event::Need { link, class, after });
             }
-            shard::Action::Send { link, position, class: _, spelling, parts } => {
+            shard::Action::Lags { link, class, after } => {
+                self.engine.handle(now, engine::Event::Lags { link, class, after });
+            }
+            shard::Action::Read { link, class, positions } => {
+                let items = positions.into_iter().map(|position| (position, self.reader.read(position.0))).collect();
+                self.shard.handle(now, shard::Event::Data { link, class, items });
+            }
+            shard::Action::Send { link, push, spelling, parts } => {
                 if let Some(handle) = self.links.get(&link) {
+                    let bundle = self.recent.bundle(push.class, push.position, spelling, parts);
                     // There is room: the shard waits for Ready. If not, the link is going, and this goes with it.
-                    drop(handle.lane.try_send(self.recent.bundle(position, spelling, parts)));
+                    drop(handle.lanes[push.class].try_send(Pushed { bundle, settled: push.settled }));
                 }
             }
             shard::Action::Cursors(reports) => self.engine.handle(now, engine::Event::Cursors(reports)),

@@ -156,8 +156,8 @@ async fn live_link(
     inputs.send(Input::UplinkUp(hop.server, life, Ends { answers, asks }, connected)).await?;
     loop {
         let input = tokio::select! {
-            pushed = pushes.recv() => pushed.map(|(position, intake)| {
-                Input::Uplink(hop.server, life, Event::Delivery { via: Via::Lane(position), intake })
+            pushed = pushes.recv() => pushed.map(|(push, intake)| {
+                Input::Uplink(hop.server, life, Event::Delivery { via: Via::Lane(push), intake })
             }),
             said = said.recv() => said.map(|said| input(hop, life, said)),
         };
@@ -224,8 +224,8 @@ impl Handle {
                 let content = Content::Parts(spelling, parts);
                 self.say(|ends| ends.asks.try_send(Outgoing { exchange, content }).is_ok())
             }
-            Action::Answer { position, spelling, answer } => {
-                self.say(|ends| ends.answers.try_send(Answered { position, spelling, answer }).is_ok())
+            Action::Answer { push, spelling, answer } => {
+                self.say(|ends| ends.answers.try_send(Answered { push, spelling, answer }).is_ok())
             }
             Action::Refused(why) => {
                 tracing::warn!(why, "an upstream refused what it was asked for; it is asked for less, or later");

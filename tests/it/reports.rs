@@ -49,7 +49,7 @@ impl Local {
         let policy = Policy { local_servers, combine: Duration::ZERO, ..Policy::default() };
         let engine = Engine::recover(config, policy, Recovered::default(), Time(1_768_469_400_000)).unwrap();
         let mut local = Self { at, engine, reports: Vec::new() };
-        let start = Resume { incarnation: 1, position: Position(0), digest: None };
+        let start = Resume::at(1, Position(0), None);
         let connected = uplink::Event::Connected { behind: false, start, policy: None, path: Vec::new() };
         local.handle(Event::Uplink(server, connected));
         local
@@ -94,7 +94,7 @@ impl Local {
         }
         let server = ServerGuid(GUIDS[self.at - 1]);
         self.handle(Event::Uplink(server, uplink::Event::Disconnected));
-        let start = Resume { incarnation: 2, position: Position(0), digest: None };
+        let start = Resume::at(2, Position(0), None);
         let connected = uplink::Event::Connected { behind: false, start, policy: None, path: Vec::new() };
         self.handle(Event::Uplink(server, connected));
         self.reports

@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 use node::client::{Action, Asset, Client, Draft, Event, Via};
-use node::ids::{Position, Resume, Time};
+use node::ids::{Position, Push, Resume, Time};
 use node::intake::Intake;
+use schemas::class::Class;
 use schemas::core::ReplyStatus;
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, ServerGuid};
@@ -259,7 +260,7 @@ fn delivery(parts: &[Bytes]) -> Intake {
 fn what_a_client_writes_is_valid() {
     let mut device = Device::new();
     let editor = |version: &str| Asset::new("editor", draft::asset("Editor", version, vec![component("lib.so", "1")]));
-    let start = Resume { incarnation: 1, position: Position(0), digest: None };
+    let start = Resume::at(1, Position(0), None);
     device.handle(Event::Assets(vec![editor("1.0")]));
     device.handle(Event::Connected { behind: false, start });
     device.handle(Event::Assets(vec![editor("2.0"), Asset::new("other", full_item("asset"))]));
@@ -269,7 +270,10 @@ fn what_a_client_writes_is_valid() {
     for (position, parts) in
         [(1, vec![item("a")]), (3, vec![item("b"), draft::register(&[])]), (5, vec![item("c"), item("d")])]
     {
-        device.handle(Event::Delivery { via: Via::Lane(Position(position)), intake: Box::new(delivery(&parts)) });
+        device.handle(Event::Delivery {
+            via: Via::Lane(Push::new(Class::Normal, Position(position))),
+            intake: Box::new(delivery(&parts)),
+        });
     }
     let shapes: Vec<(&str, Option<&str>)> = device
         .asked

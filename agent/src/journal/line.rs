@@ -2,7 +2,6 @@
 
 use dialler::clock;
 use node::client::journal::{Entry, Event, Reasons, Regard};
-use node::ids::{Position, Resume};
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, parse_128};
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use topology::matching::{By, Reason};
 use topology::subject::Subject;
 
 use super::info;
+use super::resume::{ResumeLine, resume, resume_line};
 
 /// An entry as it stands in the file. Fields that the event does not have are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -192,19 +192,6 @@ pub struct AssignedLine {
     pub incarnation: String,
 }
 
-/// A place in the server's log.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResumeLine {
-    /// The life of the log, as a UUID.
-    pub incarnation: String,
-    /// In it.
-    pub position: u64,
-    /// The item there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub item: Option<String>,
-}
-
 /// A line for an entry whose document, if it has one, stands at `document`. `subject` is what that says.
 pub(super) fn of_entry(entry: &Entry, document: Option<Place>, subject: Option<&Subject>) -> Result<Line, String> {
     let identity = subject.and_then(|subject| subject.identity.as_ref());
@@ -353,22 +340,6 @@ fn reasons(line: &Line) -> Reasons {
     };
     let all = line.reasons.iter();
     all.map(|AssetLine { asset, because }| (asset.clone(), because.iter().map(one).collect())).collect()
-}
-
-fn resume_line(resume: Resume) -> ResumeLine {
-    ResumeLine {
-        incarnation: uuid::Uuid::from_u128(resume.incarnation).to_string(),
-        position: resume.position.0,
-        item: resume.digest.map(|digest| digest.to_string()),
-    }
-}
-
-fn resume(line: &ResumeLine) -> Result<Resume, String> {
-    Ok(Resume {
-        incarnation: parse_128(&line.incarnation).map_err(|error| error.to_string())?,
-        position: Position(line.position),
-        digest: line.item.as_deref().map(|hex| digest(Some(hex))).transpose()?,
-    })
 }
 
 /// A digest from 64 hex digits.

@@ -13,6 +13,7 @@ mod files;
 mod info;
 mod line;
 mod read;
+mod resume;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -29,8 +30,9 @@ use topology::subject::Subject;
 
 pub use self::error::JournalError;
 pub(crate) use self::files::Directory;
-pub use self::line::{AssetLine, Kind, Line, Place, ReasonLine, ResumeLine};
+pub use self::line::{AssetLine, Kind, Line, Place, ReasonLine};
 pub use self::read::{lines, read};
+pub use self::resume::{ClassName, PlaceLine, ResumeLine};
 
 use self::files::Appender;
 use self::shared::Shared;

@@ -7,6 +7,7 @@ use dialler::documents;
 use node::client::Client;
 use node::client::journal::{Reasons, Regard};
 use node::ids::{Position, Resume, Time};
+use schemas::class::Class;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::version::{Container, Info, VersionInfo};
 use tempfile::TempDir;
@@ -51,7 +52,11 @@ fn reasons() -> Reasons {
 pub(super) fn entries() -> Vec<Entry> {
     let ((one, first), (two, second), (three, third)) =
         (item("A-1", "1.0.0"), item("A-1", "1.0.1"), item("A-1", "2.0.0"));
-    let resume = |position, digest| Some(Resume { incarnation: 0xfeed, position: Position(position), digest });
+    let resume = |position, digest| {
+        let mut resume = Resume::at(0xfeed, Position(position), digest);
+        resume.places[Class::Normal] = node::ids::Place { position: Position(5), digest: None };
+        Some(resume)
+    };
     let registered = |name: &str| Event::Registered { name: name.into(), info: Box::new(info("", "1.0.0")) };
     let events = [
         (registered("app"), None),

@@ -10,7 +10,7 @@ use dialler::{Answered, Answering, Content, Hop, Incoming, Live, Outgoing, Said,
 use node::answer::Answer;
 use node::client::journal::Entry;
 use node::client::{self, Action, Client, Draft, Via};
-use node::ids::{ExchangeId, Position, Resume, Ticket, Time};
+use node::ids::{ExchangeId, Push, Resume, Ticket, Time};
 use node::intake::Intake;
 use schemas::guid::ClientGuid;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -59,7 +59,7 @@ enum Woken {
     Told(Told),
     Changed(client::Event),
     Said(Option<Said>),
-    Pushed(Option<(Position, Box<Intake>)>),
+    Pushed(Option<(Push, Box<Intake>)>),
     Due,
     Stop,
 }
@@ -104,8 +104,8 @@ impl Driver {
                 Woken::Told(told) => self.told(told),
                 Woken::Changed(event) => self.handle(event),
                 Woken::Said(Some(said)) => self.said(said),
-                Woken::Pushed(Some((position, intake))) => {
-                    self.handle(client::Event::Delivery { via: Via::Lane(position), intake });
+                Woken::Pushed(Some((push, intake))) => {
+                    self.handle(client::Event::Delivery { via: Via::Lane(push), intake });
                 }
                 // The link is going, and `Down` is on its way.
                 Woken::Said(None) | Woken::Pushed(None) => self.down(),
@@ -223,8 +223,8 @@ impl Driver {
                 self.unsent.push_back((ticket, entries));
             }
             // There is room for all that a server may leave unanswered; one that sends more loses its link.
-            Action::Answer { position, spelling, answer } => {
-                self.say(|live| live.answers.try_send(Answered { position, spelling, answer }).is_ok())
+            Action::Answer { push, spelling, answer } => {
+                self.say(|live| live.answers.try_send(Answered { push, spelling, answer }).is_ok())
             }
             Action::Open(exchange, drafts) => {
                 let outgoing = Outgoing { exchange, content: Content::Drafts(drafts) };

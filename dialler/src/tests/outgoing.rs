@@ -123,7 +123,7 @@ async fn an_answer_to_something_else_costs_the_link() {
 async fn the_owner_learns_how_the_server_stands_and_lets_go_of_the_link_by_dropping_it() {
     let rig = Rig::new().await;
     assert_eq!(rig.live.policy.as_deref(), Some(&["Request:Full".to_owned()][..]));
-    assert_eq!((rig.live.start.incarnation, rig.live.start.position), (3, Position(7)));
+    assert_eq!((rig.live.start.incarnation, rig.live.start.everything()), (3, Position(7)));
     rig.stop.cancel();
     drop(rig.live);
     drop(rig.told);

@@ -85,10 +85,15 @@ impl Rig {
 }
 
 pub(super) fn hello_of_server() -> Hello {
-    let resume = WireResume { class: Class::Normal, position: 7, digest: Digest::default() };
+    let resume = |class| WireResume { class, position: 7, digest: Digest::default() };
     let of_others = RequestPolicy { cid: 77, accepts: vec!["Other:".into()] };
     let policy = RequestPolicy { cid: Cid::VERSION.0, accepts: vec!["Request:Full".into()] };
-    Hello { incarnation: Some(3), resume: vec![resume], policy: vec![of_others, policy], ..Hello::default() }
+    Hello {
+        incarnation: Some(3),
+        resume: Class::ALL.map(resume).to_vec(),
+        policy: vec![of_others, policy],
+        ..Hello::default()
+    }
 }
 
 fn identity(dir: &Path, guid: u128, role: Role) -> Identity {

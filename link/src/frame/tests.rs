@@ -50,9 +50,11 @@ fn document_on_the_wire() {
 
 #[test]
 fn delivery_on_the_wire() {
-    // length 4, kind 3, plain, critical, no flags; position 258; 2026-06-09T09:05:42.912Z in milliseconds; digest; <a/>
-    let expected = format!("00000004 03 00 00 00 0000000000000102 0000019eaba16a00 {OF_A} 3c612f3e");
-    let header = over_a(Kind::Delivery).in_class(Class::Critical).at(258).fresh(0x0000_019e_aba1_6a00);
+    // length 4, kind 3, plain, critical, nothing normal or bulk on its way; position 258; 2026-06-09T09:05:42.912Z in
+    // milliseconds; digest; <a/>
+    let expected = format!("00000004 03 00 00 06 0000000000000102 0000019eaba16a00 {OF_A} 3c612f3e");
+    let beside = PerClass::of([false, true, true]);
+    let header = over_a(Kind::Delivery).in_class(Class::Critical).beside(beside).at(258).fresh(0x0000_019e_aba1_6a00);
     check(&header, b"<a/>", &expected);
 }
 
@@ -122,6 +124,7 @@ fn what_this_version_does_not_know_is_refused() {
     refused(5, 1, &FrameError::Form(1));
     refused(6, 3, &FrameError::Class(3));
     refused(7, 0x80, &FrameError::Flags(0x80));
+    refused(7, 1, &FrameError::Flags(1));
     refused(4, 5, &FrameError::Body { kind: Kind::End, form: Form::Plain, length: 4 });
     refused(4, 8, &FrameError::Body { kind: Kind::Path, form: Form::Plain, length: 4 });
     refused(5, 2, &FrameError::Body { kind: Kind::Document, form: Form::Short, length: 4 });

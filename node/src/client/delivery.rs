@@ -25,10 +25,10 @@ impl Client {
         let answer = self.part(true, &intake.part, &mut taken);
         let events = taken.events;
         match via {
-            Via::Lane(position) => {
+            Via::Lane(push) => {
                 let last = intake.items().last().copied().flatten().map(|(_, item)| item.digest);
-                let resume = self.sync.advance(position, last);
-                let answer = Action::Answer { position, spelling: intake.spelling, answer };
+                let resume = self.sync.advance(push, last);
+                let answer = Action::Answer { push, spelling: intake.spelling, answer };
                 self.store(now, events, resume, vec![answer]);
             }
             Via::Exchange(_) => self.store(now, events, None, Vec::new()),
@@ -38,9 +38,9 @@ impl Client {
     /// Takes what was held back, unless another answer is under way already.
     pub(super) fn release(&mut self, now: Time) {
         while !self.sync.is_asking()
-            && let Some((position, intake)) = self.held_back.pop_front()
+            && let Some((push, intake)) = self.held_back.pop_front()
         {
-            self.delivery(now, Via::Lane(position), &intake);
+            self.delivery(now, Via::Lane(push), &intake);
         }
     }
 

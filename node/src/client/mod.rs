@@ -26,7 +26,7 @@ use schemas::version::{Major, Minor, VersionInfo};
 use topology::interest::Interest;
 
 use crate::answer::Answer;
-use crate::ids::{ExchangeId, Position, Resume, Ticket, Time};
+use crate::ids::{ExchangeId, Position, Push, Resume, Ticket, Time};
 use crate::intake::Intake;
 use crate::trust::Trust;
 
@@ -107,8 +107,8 @@ pub enum Event {
 /// How a Delivery came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// Pushed: the position of its last item in the server's log. To be answered.
-    Lane(Position),
+    /// Pushed. To be answered.
+    Lane(Push),
     /// Asked for. Not answered: the end of the exchange is the receipt.
     Exchange(ExchangeId),
 }
@@ -122,8 +122,8 @@ pub enum Action {
     Open(ExchangeId, Vec<Draft>),
     /// Answer a pushed Delivery on the reply lane.
     Answer {
-        /// The Delivery's position.
-        position: Position,
+        /// Which.
+        push: Push,
         /// In the spelling of who delivered.
         spelling: Spelling,
         /// What is said.
@@ -176,7 +176,7 @@ pub struct Client {
     watch: Watch,
     assigned: Option<Assigned>,
     /// Pushed while an answer was under way.
-    held_back: VecDeque<(Position, Box<Intake>)>,
+    held_back: VecDeque<(Push, Box<Intake>)>,
     /// As journalled.
     resume: Option<Resume>,
     next_ticket: Ticket,
@@ -250,8 +250,8 @@ impl Client {
                 self.watch = Watch::default();
             }
             Event::Behind(_) => self.resynchronise(now),
-            Event::Delivery { via: Via::Lane(position), intake } if self.sync.is_asking() => {
-                self.held_back.push_back((position, intake));
+            Event::Delivery { via: Via::Lane(push), intake } if self.sync.is_asking() => {
+                self.held_back.push_back((push, intake));
             }
             Event::Delivery { via, intake } => self.delivery(now, via, &intake),
             Event::Asked { exchange, intake } => self.asked(now, exchange, &intake),

@@ -12,7 +12,7 @@ use topology::interest::Interest;
 
 use super::journal::Event;
 use super::{Action, Asset, Client, Draft};
-use crate::ids::{ExchangeId, Position, Resume, Time};
+use crate::ids::{ExchangeId, Push, Resume, Time};
 
 /// The state of one link's synchronisation.
 #[derive(Debug, Default)]
@@ -75,11 +75,9 @@ impl Sync {
     }
 
     /// A lane has come to here; answers the resume position if it counts.
-    pub(super) fn advance(&mut self, position: Position, digest: Option<Digest>) -> Option<Resume> {
+    pub(super) fn advance(&mut self, push: Push, digest: Option<Digest>) -> Option<Resume> {
         let lane = self.lane.as_mut()?;
-        if position > lane.position {
-            *lane = Resume { position, digest, ..*lane };
-        }
+        lane.advance(push, digest);
         self.synchronised.then_some(*lane)
     }
 }

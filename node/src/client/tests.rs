@@ -6,6 +6,7 @@ mod succeeded;
 mod trust;
 
 use bytes::Bytes;
+use schemas::class::{Class, PerClass};
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
 use schemas::facts::Validated;
@@ -17,11 +18,11 @@ use schemas::write::{self, HeaderFields, MessageDraft};
 
 use super::journal::{Entry, Event as Written};
 use super::{Action, Asset, Client, Event, Via};
-use crate::ids::{ExchangeId, Position, Resume, Time};
+use crate::ids::{ExchangeId, Place, Position, Push, Resume, Time};
 use crate::intake::Intake;
 
 const NOW: Time = Time(1_700_000_000_000);
-const START: Resume = Resume { incarnation: 7, position: Position(5), digest: None };
+const START: Resume = Resume::at(7, Position(5), None);
 
 fn info(name: &str, version: &str) -> Info {
     let container = Container {
@@ -46,6 +47,11 @@ fn item(id: &str, revision: u64, range: &str) -> Bytes {
     let header = HeaderFields { message_id: Some(MessageId(u128::from(revision))), ..HeaderFields::default() };
     let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: Some(&infos) };
     write::message(Spelling::Double, &header, &[draft])
+}
+
+/// A push on the normal lane.
+fn lane(position: u64) -> Via {
+    Via::Lane(Push::new(Class::Normal, Position(position)))
 }
 
 fn delivery(via: Via, item: &Bytes) -> Event {
@@ -173,19 +179,22 @@ fn a_change_that_a_restart_interrupted_is_made_up_for() {
 #[test]
 fn an_item_is_answered_when_its_entry_is_durable() {
     let mut bench = Bench::synchronised();
-    bench.client.handle(NOW, delivery(Via::Lane(Position(6)), &item("A-1", 1, "vers:cargo/<2.0.0")));
+    bench.client.handle(NOW, delivery(lane(6), &item("A-1", 1, "vers:cargo/<2.0.0")));
     let Some(Action::Store(ticket, _)) = bench.client.poll_action() else { panic!("stored first") };
     assert!(bench.client.poll_action().is_none(), "nothing is said yet");
     bench.client.handle(NOW, Event::Stored(ticket));
-    assert!(matches!(bench.client.poll_action(), Some(Action::Answer { position: Position(6), .. })));
+    assert!(matches!(
+        bench.client.poll_action(),
+        Some(Action::Answer { push: Push { position: Position(6), .. }, .. })
+    ));
 }
 
 #[test]
 fn a_repeated_item_is_answered_and_journalled_once() {
     let mut bench = Bench::synchronised();
     let item = item("A-1", 1, "vers:cargo/<2.0.0");
-    bench.handle(delivery(Via::Lane(Position(6)), &item));
-    bench.handle(delivery(Via::Lane(Position(6)), &item));
+    bench.handle(delivery(lane(6), &item));
+    bench.handle(delivery(lane(6), &item));
     assert_eq!(bench.answers(), 2);
     assert_eq!(bench.events().iter().filter(|event| matches!(event, Written::Gained { .. })).count(), 1);
 }
@@ -194,10 +203,10 @@ fn a_repeated_item_is_answered_and_journalled_once() {
 fn an_item_that_does_not_apply_is_journalled_only_if_a_predecessor_is_held() {
     let mut bench = Bench::synchronised();
     let gained = |bench: &Bench| bench.client.holdings().len();
-    bench.handle(delivery(Via::Lane(Position(6)), &item("A-1", 1, "vers:cargo/<1.0.0")));
+    bench.handle(delivery(lane(6), &item("A-1", 1, "vers:cargo/<1.0.0")));
     assert_eq!(gained(&bench), 0);
-    bench.handle(delivery(Via::Lane(Position(7)), &item("A-2", 1, "vers:cargo/<2.0.0")));
-    bench.handle(delivery(Via::Lane(Position(8)), &item("A-2", 2, "vers:cargo/<1.0.0")));
+    bench.handle(delivery(lane(7), &item("A-2", 1, "vers:cargo/<2.0.0")));
+    bench.handle(delivery(lane(8), &item("A-2", 2, "vers:cargo/<1.0.0")));
     assert_eq!(gained(&bench), 0);
     let retracted = bench.events().iter().filter(|event| matches!(event, Written::Retracted { .. })).count();
     assert_eq!(retracted, 1);
@@ -206,10 +215,40 @@ fn an_item_that_does_not_apply_is_journalled_only_if_a_predecessor_is_held() {
 #[test]
 fn an_older_revision_that_comes_late_changes_nothing() {
     let mut bench = Bench::synchronised();
-    bench.handle(delivery(Via::Lane(Position(6)), &item("A-1", 2, "vers:cargo/<2.0.0")));
-    bench.handle(delivery(Via::Lane(Position(7)), &item("A-1", 1, "vers:cargo/<9.0.0")));
+    bench.handle(delivery(lane(6), &item("A-1", 2, "vers:cargo/<2.0.0")));
+    bench.handle(delivery(lane(7), &item("A-1", 1, "vers:cargo/<9.0.0")));
     let held: Vec<Digest> = bench.client.holdings().iter().map(|(digest, _)| digest).collect();
     assert_eq!(held, [Digest::of(&item("A-1", 2, "vers:cargo/<2.0.0"))]);
+}
+
+/// A faster lane brings a retraction before a slower one brings what it takes back.
+#[test]
+fn a_successor_on_another_lane_may_come_before_its_predecessor() {
+    for range in ["vers:cargo/<1.0.0", "vers:cargo/<2.0.0"] {
+        let mut bench = Bench::synchronised();
+        let (first, second) = (item("A-1", 1, "vers:cargo/<9.0.0"), item("A-1", 2, range));
+        let on = |class, position| Via::Lane(Push::new(class, Position(position)));
+        bench.handle(delivery(on(Class::Critical, 7), &second));
+        let held = |bench: &Bench| bench.client.holdings().iter().map(|(digest, _)| digest).collect::<Vec<_>>();
+        let before = held(&bench);
+        bench.handle(delivery(on(Class::Bulk, 6), &first));
+        assert_eq!((held(&bench), bench.answers()), (before, 2), "both are answered, and the newer one counts");
+    }
+}
+
+#[test]
+fn each_class_has_a_place_of_its_own_and_what_is_settled_moves_along() {
+    let mut bench = Bench::synchronised();
+    let places =
+        |bench: &Bench| bench.client.resume().expect("a place").places.into_array().map(|place| place.position.0);
+    let push = |class, position, settled| Via::Lane(Push { class, position: Position(position), settled });
+    bench.handle(delivery(push(Class::Critical, 6, PerClass::all(false)), &item("A-1", 1, "vers:cargo/<2.0.0")));
+    assert_eq!(places(&bench), [6, 5, 5]);
+    let settled = PerClass::of([true, false, false]);
+    bench.handle(delivery(push(Class::Normal, 9, settled), &item("A-2", 2, "vers:cargo/<2.0.0")));
+    assert_eq!(places(&bench), [9, 9, 5], "bulk may be on its way");
+    bench.handle(delivery(push(Class::Bulk, 8, PerClass::all(true)), &item("A-3", 3, "vers:cargo/<2.0.0")));
+    assert_eq!(places(&bench), [9, 9, 8]);
 }
 
 #[test]
@@ -217,7 +256,7 @@ fn pushes_wait_while_something_is_asked_for() {
     let mut bench = Bench::new(Vec::new());
     bench.handle(Event::Assets(vec![asset("1.2.3")]));
     bench.handle(Event::Connected { behind: false, start: START });
-    bench.handle(delivery(Via::Lane(Position(6)), &item("A-2", 2, "vers:cargo/<2.0.0")));
+    bench.handle(delivery(lane(6), &item("A-2", 2, "vers:cargo/<2.0.0")));
     assert!(!bench.client.takes_pushes());
     assert_eq!(bench.answers(), 0);
     bench.complete(&[item("A-1", 1, "vers:cargo/<2.0.0")]);
@@ -244,8 +283,9 @@ fn a_position_counts_only_after_the_answer_that_synchronised_it() {
     bench.complete(&[]);
     assert_eq!(bench.client.resume(), Some(START));
     let item = item("A-1", 1, "vers:cargo/<2.0.0");
-    bench.handle(delivery(Via::Lane(Position(6)), &item));
-    let resume = Resume { position: Position(6), digest: Some(Digest::of(&item)), ..START };
+    bench.handle(delivery(lane(6), &item));
+    let mut resume = START;
+    resume.places[Class::Normal] = Place { position: Position(6), digest: Some(Digest::of(&item)) };
     assert_eq!(bench.client.resume(), Some(resume));
     assert_eq!(Bench::new(bench.journal).client.resume(), Some(resume), "also after a restart");
 }
@@ -254,7 +294,7 @@ fn a_position_counts_only_after_the_answer_that_synchronised_it() {
 fn who_is_behind_asks_again_and_his_old_position_counts_no_more() {
     let mut bench = Bench::synchronised();
     bench.handle(Event::Disconnected);
-    let elsewhere = Resume { incarnation: 8, position: Position(90), digest: None };
+    let elsewhere = Resume::at(8, Position(90), None);
     bench.handle(Event::Connected { behind: true, start: elsewhere });
     assert_eq!(bench.opened().1, full());
     assert_eq!(bench.client.resume(), Some(START), "until the answer is whole");
@@ -317,7 +357,7 @@ fn what_failed_is_asked_for_again_on_another_link() {
 #[test]
 fn a_changed_inventory_matches_again_what_is_held() {
     let mut bench = Bench::synchronised();
-    bench.handle(delivery(Via::Lane(Position(6)), &item("A-1", 1, "vers:cargo/<2.0.0")));
+    bench.handle(delivery(lane(6), &item("A-1", 1, "vers:cargo/<2.0.0")));
     bench.handle(Event::Assets(vec![asset("1.9.0")]));
     assert!(matches!(bench.events().last(), Some(Written::Rematched { .. })));
     bench.handle(Event::Assets(vec![asset("2.0.0")]));

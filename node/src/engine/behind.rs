@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use schemas::class::Class;
 use topology::matching::covers;
 use topology::subscriptions::Subscription;
 
@@ -67,9 +68,9 @@ impl Engine {
     }
 
     /// A lane had not looked yet at all that was trimmed. What has its items on the way to it, or answered, misses nothing.
-    pub(super) fn lags(&mut self, link: LinkId, after: Position) {
+    pub(super) fn lags(&mut self, link: LinkId, class: Class, after: Position) {
         let Some(session) = self.sessions.get(&link) else { return };
-        if self.catalogue.misses(self.subscriptions.of(session.client), after) {
+        if self.catalogue.misses(self.subscriptions.of(session.client), class, after) {
             self.is_behind(link, self.catalogue.floor());
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemas::class::Class;
 use schemas::guid::ServerGuid;
 use schemas::mark::Mark;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub below_bytes_max: usize,
     /// Bytes of one item: a document's limit less the envelope that it is passed on in.
     pub item_bytes_max: usize,
+    /// Bytes of an item that is critical or normal; a longer one is bulk, however severe.
+    pub small_bytes_max: usize,
     /// Items looked up for a link in one step.
     pub stretch_items: usize,
     /// How long an item is kept at least, whatever `items_max` says: with a cache of nothing, what passes through must
@@ -60,11 +63,18 @@ impl Config {
             below_max: 1_000_000,
             below_bytes_max: 1 << 30,
             item_bytes_max: (64 << 20) - ENVELOPE_BYTES_MAX,
+            small_bytes_max: 256 << 10,
             stretch_items: 256,
             transit: Duration::ZERO,
             mark: Mark::of(server.0),
             entropy: 0,
             upstreams: Vec::new(),
         }
+    }
+
+    /// The lane of an item that is so urgent and has so many bytes. Size before severity: what is long would stand in the
+    /// way of what is urgent.
+    pub fn class_of(&self, urgency: Class, bytes: usize) -> Class {
+        if bytes > self.small_bytes_max { Class::Bulk } else { urgency }
     }
 }

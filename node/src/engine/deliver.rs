@@ -77,6 +77,7 @@ impl Engine {
             accepted: now,
             is_entry: item.is_entry,
             spelling: item.spelling,
+            class: self.config.class_of(item.subject.class, item.bytes.len()),
             subject: item.subject.clone(),
             reach: self.take_latest(origin, item),
             signing: item.signing.clone(),

@@ -29,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemas::class::{Class, PerClass};
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::mark::Mark;
@@ -101,14 +102,18 @@ pub enum Event {
     Need {
         /// Which.
         link: LinkId,
-        /// It has everything up to here.
+        /// Its lane of this class.
+        class: Class,
+        /// That has everything up to here.
         after: Position,
     },
     /// A link of a shard has not looked at everything that was trimmed.
     Lags {
         /// Which.
         link: LinkId,
-        /// It has everything up to here.
+        /// Its lane of this class.
+        class: Class,
+        /// That has everything up to here.
         after: Position,
     },
     /// Links of a shard advanced.
@@ -132,8 +137,8 @@ pub struct CursorReport {
     pub client: ClientGuid,
     /// On which of its links; a report of an older one is refused.
     pub generation: u64,
-    /// Everything up to here is answered.
-    pub position: Position,
+    /// Everything of each class up to here is answered.
+    pub positions: PerClass<Position>,
 }
 
 /// What a shell is to do.
@@ -269,8 +274,8 @@ impl Engine {
             Event::Stored(ticket) => self.stored(ticket),
             Event::StoreFailed(ticket, why) => self.store_failed(ticket, why),
             Event::StoreLost(why) => self.store_lost(&why),
-            Event::Need { link, after } => self.need(link, after),
-            Event::Lags { link, after } => self.lags(link, after),
+            Event::Need { link, class, after } => self.need(link, class, after),
+            Event::Lags { link, class, after } => self.lags(link, class, after),
             Event::Cursors(reports) => self.cursors(&reports),
             Event::Policy(policy) => self.set_policy(now, policy),
             Event::Uplink(server, event) => self.uplink(now, server, event),
@@ -325,7 +330,7 @@ impl Engine {
 
     /// The next stretch of an answer: what was asked for, after `after`, as the snapshot saw it. Complete when it says so.
     pub fn answer_stretch(&self, asks: &[Subscription], after: Position, snapshot: Position) -> Stretch {
-        let mut stretch = self.catalogue.due(asks, after, self.config.stretch_items);
+        let mut stretch = self.catalogue.due(asks, None, after, self.config.stretch_items);
         if stretch.through >= snapshot {
             stretch.due.retain(|due| due.position <= snapshot);
             stretch.complete = true;

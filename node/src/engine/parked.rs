@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemas::class::Class;
 use schemas::guid::ServerGuid;
 use topology::interest::Interest;
 use topology::subscriptions::Mode;
@@ -113,7 +114,7 @@ impl Engine {
             let was_trimmed = || {
                 *trimmed.get_or_init(|| {
                     let once = [ask(interest.clone(), Mode::Full)];
-                    self.catalogue.misses(&once, floor)
+                    Class::ALL.into_iter().any(|class| self.catalogue.misses(&once, class, floor))
                 })
             };
             for uplink in self.uplinks.values().filter(live) {

@@ -14,7 +14,7 @@ use super::session::Joining;
 use super::{Action, CloseReason, Engine, ReplyTo, shard};
 use crate::answer::Answer;
 use crate::catalogue::Rights;
-use crate::ids::{ExchangeId, LinkId, Position, Resume, Ticket, Time};
+use crate::ids::{ExchangeId, LinkId, Position, Push, Resume, Ticket, Time};
 use crate::records::ItemRecord;
 use crate::store::Write;
 use crate::uplink::{self, Assigned, Gone};
@@ -57,7 +57,7 @@ pub(super) struct Plan {
 pub(super) struct Upward {
     pub(super) server: ServerGuid,
     /// None for what came because it was asked for.
-    pub(super) answer: Option<(Position, Spelling, Answer)>,
+    pub(super) answer: Option<(Push, Spelling, Answer)>,
     /// Where this node stands there then.
     pub(super) resume: Option<Resume>,
 }
@@ -178,7 +178,7 @@ impl Engine {
         let NewItem { position, record, bytes } = item;
         self.appending.remove(&record.digest);
         self.totals.accepted += 1;
-        let (reach, class, spelling) = (record.reach.clone(), record.subject.class, record.spelling);
+        let (reach, class, spelling) = (record.reach.clone(), record.class, record.spelling);
         let accepted = record.accepted;
         let trust = Arc::clone(&self.policy.trust);
         // What may go on was decided under another policy, perhaps.

@@ -1,12 +1,13 @@
 //! Links: Hello, resume, *behind*, cursors, leases.
 
+use schemas::class::{Class, PerClass};
 use schemas::guid::ClientGuid;
 use schemas::mark::Mark;
 use topology::subscriptions::Mode;
 
 use super::plan::Plan;
 use super::{Action, CloseReason, CursorReport, Engine, Welcome};
-use crate::ids::{LinkId, Position, Resume, Time};
+use crate::ids::{LinkId, Place, Position, Resume, Time};
 use crate::records::{Cursor, Registration, client_key};
 use crate::shard;
 use crate::store::{Table, Write};
@@ -67,41 +68,49 @@ impl Engine {
             self.actions.push_back(Action::Close(older, CloseReason::Replaced));
         }
         self.sessions.insert(link, Session { client, generation, mark, since: self.now });
-        let digest = self.catalogue.get(start).map(|item| item.record.digest);
-        let start = Resume { incarnation: self.incarnation, position: start, digest };
         let (path, full_of_everything) = (self.path(), self.policy.full_of_everything);
-        let position = start.position;
         if self.registered.contains_key(&client) {
             self.report_presence(self.now, client);
         }
+        let positions = PerClass::new(|class| start.places[class].position);
         let welcome = Welcome { generation, behind, start, path, full_of_everything };
         self.actions.push_back(Action::Welcome(link, welcome));
-        self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: position });
+        self.tell_shard(link, shard::Event::LinkUp { link, client, generation, start: positions });
     }
 
     /// Where the lanes of a link begin, and whether the client must ask again for everything. The smaller of what it
     /// holds and what it answered wins; what cannot be verified makes it *behind*, never the other way round.
-    fn start_of(&self, client: ClientGuid, resume: Option<Resume>) -> (Position, bool) {
-        let head = self.catalogue.head();
+    fn start_of(&self, client: ClientGuid, resume: Option<Resume>) -> (Resume, bool) {
+        let head = Resume { incarnation: self.incarnation, places: PerClass::all(self.place(self.catalogue.head())) };
         let Some(resume) = resume else {
             return (head, self.registered.contains_key(&client));
         };
-        let held = self.catalogue.get(resume.position).map(|item| item.record.digest);
         // Who takes lists may have got an entry that was derived from the item, with a digest of its own.
         let takes_lists = self.subscriptions.of(client).iter().any(|subscription| subscription.mode == Mode::Catalog);
+        let is_other = |place: &Place| {
+            let held = self.place(place.position).digest;
+            place.position > self.catalogue.head()
+                || (!takes_lists && held.is_some() && place.digest.is_some() && held != place.digest)
+        };
         let another_log = resume.incarnation != self.incarnation
-            || resume.position > head
-            || (!takes_lists && held.is_some() && resume.digest.is_some() && held != resume.digest)
+            || resume.places.iter().any(|(_, place)| is_other(place))
             // Its registration is over, and with it what it believes to be told.
             || !self.registered.contains_key(&client);
         if another_log {
             return (head, true);
         }
-        let answered = self.cursors.get(&client).map_or(Position(0), |cursor| cursor.position());
-        let start = resume.position.min(answered);
+        let answered = self.cursors.get(&client).copied().unwrap_or_default();
+        let position = |class| resume.places[class].position.min(answered.position(class));
+        let places = PerClass::new(|class| self.place(position(class)));
+        let start = Resume { incarnation: self.incarnation, places };
         let list = self.subscriptions.of(client);
-        let lacks = self.catalogue.misses(list, start) || self.restored.is_news(list, start);
+        let misses = |class| self.catalogue.misses(list, class, position(class));
+        let lacks = Class::ALL.into_iter().any(misses) || self.restored.is_news(list, start.everything());
         if lacks { (head, true) } else { (start, false) }
+    }
+
+    fn place(&self, position: Position) -> Place {
+        Place { position, digest: self.catalogue.get(position).map(|item| item.record.digest) }
     }
 
     /// Whether the client of this link stands above this node as well.
@@ -147,19 +156,18 @@ impl Engine {
         }
     }
 
-    pub(super) fn need(&mut self, link: LinkId, after: Position) {
+    pub(super) fn need(&mut self, link: LinkId, class: Class, after: Position) {
         let Some(session) = self.sessions.get(&link) else { return };
         let subscriptions = self.subscriptions.of(session.client);
-        let stretch = self.catalogue.due(subscriptions, after, self.config.stretch_items);
-        self.tell_shard(link, shard::Event::Due { link, stretch });
+        let stretch = self.catalogue.due(subscriptions, Some(class), after, self.config.stretch_items);
+        self.tell_shard(link, shard::Event::Due { link, class, stretch });
     }
 
     pub(super) fn cursors(&mut self, reports: &[CursorReport]) {
         let mut writes = Vec::new();
         for report in reports {
             let Some(cursor) = self.cursors.get_mut(&report.client) else { continue };
-            if report.generation == cursor.generation && report.position.0 > cursor.position {
-                cursor.position = report.position.0;
+            if report.generation == cursor.generation && cursor.advance(&report.positions) {
                 writes.push(put_cursor(report.client, *cursor));
             }
         }

@@ -125,11 +125,11 @@ impl Engine {
         let answer = self.part_from_above(now, server, true, &intake.part, &mut plan);
         let Some(uplink) = self.uplinks.get_mut(&server) else { return };
         let mut upward = Upward { server, answer: None, resume: None };
-        if let Via::Lane(position) = via {
+        if let Via::Lane(push) = via {
             let last = intake.items().last().copied().flatten().map(|(_, item)| item.digest);
-            upward.resume = uplink.advance(position, last);
+            upward.resume = uplink.advance(push, last);
             plan.writes.extend(upward.resume.map(|resume| uplink.put_resume(resume)));
-            upward.answer = Some((position, intake.spelling, answer));
+            upward.answer = Some((push, intake.spelling, answer));
         }
         plan.upward = Some(upward);
         if plan.writes.is_empty() && self.pending.is_empty() {
@@ -201,8 +201,8 @@ impl Engine {
         if let (Some(uplink), Some(resume)) = (self.uplinks.get_mut(&server), resume) {
             uplink.resumed(resume);
         }
-        if let Some((position, spelling, answer)) = answer {
-            let action = uplink::Action::Answer { position, spelling, answer };
+        if let Some((push, spelling, answer)) = answer {
+            let action = uplink::Action::Answer { push, spelling, answer };
             self.actions.push_back(Action::Uplink(server, action));
         }
     }

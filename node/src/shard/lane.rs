@@ -1,22 +1,19 @@
-//! One link's way through the log: what is queued, what is sent and not answered, where its cursor stands.
+//! One link's way through the log, for one class of items: what is queued, what is sent and not answered, where its cursor stands.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use schemas::class::Class;
-use schemas::guid::ClientGuid;
 use schemas::names::Spelling;
 
 use super::{Config, Item};
 use crate::catalogue::{Form, Stretch};
-use crate::engine::CursorReport;
 use crate::ids::{Position, Time};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Lane {
-    client: ClientGuid,
-    generation: u64,
+    class: Class,
     queue: VecDeque<Queued>,
     queue_bytes: u64,
     window: VecDeque<Sent>,
@@ -39,7 +36,6 @@ pub(super) struct Lane {
     /// When the queue must be sent at the latest.
     pub(super) deadline: Option<Time>,
     waiting_since: Option<Time>,
-    pub(super) reported: Position,
 }
 
 /// An item that is to be sent.
@@ -47,7 +43,6 @@ pub(super) struct Lane {
 struct Queued {
     position: Position,
     form: Form,
-    class: Class,
     spelling: Spelling,
     size: u64,
     bytes: Option<Bytes>,
@@ -71,14 +66,13 @@ pub(super) enum Next {
     Nothing,
     Wait(Time),
     Read(Vec<Position>),
-    Send { position: Position, class: Class, spelling: Spelling, parts: Vec<Bytes> },
+    Send { position: Position, spelling: Spelling, parts: Vec<Bytes> },
 }
 
 impl Lane {
-    pub(super) fn new(client: ClientGuid, generation: u64, start: Position) -> Self {
+    pub(super) fn new(class: Class, start: Position) -> Self {
         Self {
-            client,
-            generation,
+            class,
             queue: VecDeque::new(),
             queue_bytes: 0,
             window: VecDeque::new(),
@@ -93,15 +87,11 @@ impl Lane {
             ready: true,
             deadline: None,
             waiting_since: None,
-            reported: start,
         }
     }
 
     /// A new item. Dropped if the link does not keep up: it is found again through the postings.
     pub(super) fn item(&mut self, now: Time, item: &Item, form: Form, bytes: Bytes, config: &Config) {
-        if let Some(old) = item.replaces {
-            self.unqueue(old);
-        }
         if !self.caught_up {
             return;
         }
@@ -118,12 +108,18 @@ impl Lane {
         self.queue.push_back(Queued {
             position: item.position,
             form,
-            class: item.class,
             spelling: item.spelling,
             size,
             bytes: Some(bytes),
             accepted: Some(item.accepted),
         });
+    }
+
+    /// An item of another class came, at this position: whatever of this class was before it has come.
+    pub(super) fn passes(&mut self, position: Position) {
+        if self.caught_up {
+            self.looked = position;
+        }
     }
 
     pub(super) fn unqueue(&mut self, position: Position) {
@@ -147,7 +143,6 @@ impl Lane {
             self.queue.push_back(Queued {
                 position: due.position,
                 form: due.form,
-                class: Class::Normal,
                 spelling: due.spelling,
                 size: due.bytes,
                 bytes: None,
@@ -235,11 +230,10 @@ impl Lane {
         count
     }
 
-    /// A bundle that is not full waits a little, unless something in it is critical or the client is catching up.
+    /// A bundle that is not full waits a little, unless it is critical or the client is catching up.
     fn waits_for_company(&self, now: Time, count: usize, config: &Config) -> Option<Time> {
         let full = count < self.queue.len() || self.queue_bytes >= config.bundle.bundle_bytes_max;
-        let critical = self.queue.iter().take(count).any(|queued| queued.class == Class::Critical);
-        if full || critical || self.queue.iter().any(|queued| queued.bytes.is_none()) {
+        if full || self.class == Class::Critical || self.queue.iter().any(|queued| queued.bytes.is_none()) {
             return None;
         }
         let until = self.waiting_since?.after(config.bundle.bundle_wait_max);
@@ -250,7 +244,6 @@ impl Lane {
         let taken: Vec<Queued> = self.queue.drain(..count).collect();
         let (Some(first), Some(last)) = (taken.first(), taken.last()) else { return Next::Nothing };
         let (first, last, spelling) = (first.position, last.position, last.spelling);
-        let class = taken.iter().map(|queued| queued.class).min().unwrap_or_default();
         let bytes = taken.iter().map(|queued| queued.size).sum();
         self.queue_bytes -= bytes;
         let accepted = taken.iter().filter_map(|queued| queued.accepted).collect();
@@ -261,7 +254,7 @@ impl Lane {
         self.ready = false;
         self.waiting_since = None;
         let parts = taken.into_iter().filter_map(|queued| queued.bytes).collect();
-        Next::Send { position: last, class, spelling, parts }
+        Next::Send { position: last, spelling, parts }
     }
 
     /// Takes an answered bundle out of the window, whatever the answers were: no item can poison a link. Says when those
@@ -286,8 +279,9 @@ impl Lane {
         oldest.map_or(self.looked, before)
     }
 
-    pub(super) fn report(&self) -> CursorReport {
-        CursorReport { client: self.client, generation: self.generation, position: self.cursor() }
+    /// Whether everything that there was for the client is answered.
+    pub(super) fn is_settled(&self) -> bool {
+        self.caught_up && self.queue.is_empty() && self.window.is_empty()
     }
 
     pub(super) fn unanswered(&self) -> usize {

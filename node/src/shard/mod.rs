@@ -6,6 +6,7 @@
 
 mod fanout;
 mod lane;
+mod link;
 #[cfg(test)]
 mod tests;
 
@@ -13,19 +14,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use schemas::class::Class;
+use schemas::class::{Class, PerClass};
 use schemas::guid::ClientGuid;
 use schemas::names::Spelling;
 
 use crate::bundle;
 use crate::catalogue::{Form, Stretch};
 use crate::engine::CursorReport;
-use crate::ids::{LinkId, Position, Time};
+use crate::ids::{LinkId, Position, Push, Time};
 
 pub use self::fanout::{BOUNDS_MS, Fanout};
 use self::lane::Lane;
+use self::link::Link;
 
-/// Bounds on what one link may have queued and unanswered.
+/// Bounds on what one lane of a link may have queued and unanswered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Bounds on a bundle.
@@ -34,7 +36,7 @@ pub struct Config {
     pub window_items_max: usize,
     /// Their bytes; one larger item may stand alone.
     pub window_bytes_max: u64,
-    /// Items queued for a link that keeps up, behind the window.
+    /// Items queued for a lane that keeps up, behind the window.
     pub queue_items_max: usize,
     /// Their bytes.
     pub queue_bytes_max: u64,
@@ -64,7 +66,7 @@ pub struct Item {
     pub replaces: Option<Position>,
     /// When it was accepted here.
     pub accepted: Time,
-    /// Critical items do not wait for company.
+    /// The lane that it goes on.
     pub class: Class,
     /// Parts of one spelling share envelopes (N7).
     pub spelling: Spelling,
@@ -83,8 +85,8 @@ pub enum Event {
         client: ClientGuid,
         /// Counts the client's links.
         generation: u64,
-        /// What is sent lies after this.
-        start: Position,
+        /// What is sent of each class lies after this.
+        start: PerClass<Position>,
     },
     /// A link is gone.
     LinkDown(LinkId),
@@ -99,6 +101,8 @@ pub enum Event {
     Due {
         /// For this link.
         link: LinkId,
+        /// And this lane of it.
+        class: Class,
         /// What it is to get next.
         stretch: Stretch,
     },
@@ -106,6 +110,8 @@ pub enum Event {
     Data {
         /// For this link.
         link: LinkId,
+        /// And this lane of it.
+        class: Class,
         /// The items' bytes.
         items: Vec<(Position, Option<Bytes>)>,
     },
@@ -115,12 +121,14 @@ pub enum Event {
     Outdated(Position),
     /// Everything up to here was trimmed.
     Trimmed(Position),
-    /// The transport took the last bundle, and takes another.
-    Ready(LinkId),
+    /// The transport took the last bundle of this class, and takes another.
+    Ready(LinkId, Class),
     /// The client answered the bundle that ends at `position`.
     Answered {
         /// On this link.
         link: LinkId,
+        /// On the lane of this class.
+        class: Class,
         /// The position of the bundle's last item.
         position: Position,
         /// For each item, in order, whether it was taken.
@@ -135,20 +143,26 @@ pub enum Action {
     Need {
         /// Which link.
         link: LinkId,
-        /// It has everything up to here.
+        /// Its lane of this class.
+        class: Class,
+        /// That has everything up to here.
         after: Position,
     },
     /// Ask the engine whether this link is behind: what was trimmed, it had not looked at.
     Lags {
         /// Which link.
         link: LinkId,
-        /// It has everything up to here.
+        /// Its lane of this class.
+        class: Class,
+        /// That has everything up to here.
         after: Position,
     },
     /// Read items from the log.
     Read {
         /// For this link.
         link: LinkId,
+        /// And this lane of it.
+        class: Class,
         /// Which.
         positions: Vec<Position>,
     },
@@ -156,10 +170,8 @@ pub enum Action {
     Send {
         /// On this link.
         link: LinkId,
-        /// The position of the last item.
-        position: Position,
-        /// The most urgent of the items.
-        class: Class,
+        /// On which lane, up to where, and what is beside it.
+        push: Push,
         /// Of all of them.
         spelling: Spelling,
         /// The items' bytes, in log order.
@@ -198,8 +210,8 @@ pub struct Totals {
 #[derive(Debug)]
 pub struct Shard {
     config: Config,
-    lanes: BTreeMap<LinkId, Lane>,
-    deadlines: BTreeSet<(Time, LinkId)>,
+    links: BTreeMap<LinkId, Link>,
+    deadlines: BTreeSet<(Time, LinkId, Class)>,
     dirty: BTreeSet<LinkId>,
     reports: Vec<CursorReport>,
     report_at: Option<Time>,
@@ -212,7 +224,7 @@ impl Shard {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            lanes: BTreeMap::new(),
+            links: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             dirty: BTreeSet::new(),
             reports: Vec::new(),
@@ -226,31 +238,35 @@ impl Shard {
     pub fn handle(&mut self, now: Time, event: Event) {
         match event {
             Event::LinkUp { link, client, generation, start } => {
-                self.lanes.insert(link, Lane::new(client, generation, start));
-                self.pump(now, link);
+                self.links.insert(link, Link::new(client, generation, start));
+                self.pump_all(now, link);
             }
             Event::LinkDown(link) => self.link_down(now, link),
             Event::Item { item, links } => self.item(now, &item, &links),
-            Event::Due { link, stretch } => self.with(now, link, |lane, _| lane.due(stretch)),
-            Event::Data { link, items } => self.with(now, link, |lane, _| lane.data(items)),
-            Event::Recheck(link) => self.with(now, link, |lane, _| lane.recheck()),
-            Event::Outdated(position) => self.lanes.values_mut().for_each(|lane| lane.unqueue(position)),
-            Event::Trimmed(floor) => {
-                let lagging = self.lanes.iter().filter_map(|(link, lane)| Some((*link, lane.lags(floor)?)));
-                self.actions.extend(lagging.map(|(link, after)| Action::Lags { link, after }));
+            Event::Due { link, class, stretch } => self.with(now, link, class, |lane| lane.due(stretch)),
+            Event::Data { link, class, items } => self.with(now, link, class, |lane| lane.data(items)),
+            Event::Recheck(link) => {
+                if let Some(own) = self.links.get_mut(&link) {
+                    own.lanes.iter_mut().for_each(|(_, lane)| lane.recheck());
+                    self.pump_all(now, link);
+                }
             }
-            Event::Ready(link) => self.with(now, link, |lane, _| lane.ready = true),
-            Event::Answered { link, position, outcomes } => self.answered(now, link, position, &outcomes),
+            Event::Outdated(position) => self.links.values_mut().for_each(|link| link.unqueue(position)),
+            Event::Trimmed(floor) => self.trimmed(floor),
+            Event::Ready(link, class) => self.with(now, link, class, |lane| lane.ready = true),
+            Event::Answered { link, class, position, outcomes } => {
+                self.answered(now, link, class, position, &outcomes);
+            }
         }
     }
 
     /// Time has passed: to be called at [`Self::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some((at, link)) = self.deadlines.first().copied()
+        while let Some((at, link, class)) = self.deadlines.first().copied()
             && at <= now
         {
             self.deadlines.pop_first();
-            self.pump(now, link);
+            self.pump(now, link, class);
         }
         if self.report_at.is_some_and(|at| at <= now) {
             self.report();
@@ -264,23 +280,31 @@ impl Shard {
 
     /// When to call [`Self::handle_timeout`], and what for.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        let flush = self.deadlines.first().map(|(at, _)| (*at, "send a bundle that waited for company"));
+        let flush = self.deadlines.first().map(|(at, ..)| (*at, "send a bundle that waited for company"));
         let report = self.report_at.map(|at| (at, "store cursors"));
         flush.into_iter().chain(report).min()
     }
 
     /// Counts for the operator.
     pub fn totals(&self) -> Totals {
-        let unanswered = self.lanes.values().map(|lane| lane.unanswered() as u64).sum();
-        let lagging = self.lanes.values().filter(|lane| !lane.keeps_up()).count() as u64;
-        let queued = self.lanes.values().map(|lane| lane.queued() as u64).sum();
+        let lanes = || self.links.values().flat_map(|link| link.lanes.iter().map(|(_, lane)| lane));
+        let unanswered = lanes().map(|lane| lane.unanswered() as u64).sum();
+        let queued = lanes().map(|lane| lane.queued() as u64).sum();
+        let lagging = self.links.values().filter(|link| !link.keeps_up()).count() as u64;
         Totals { queued, unanswered, lagging, ..self.totals }
     }
 
-    fn with(&mut self, now: Time, link: LinkId, change: impl FnOnce(&mut Lane, &Config)) {
-        if let Some(lane) = self.lanes.get_mut(&link) {
-            change(lane, &self.config);
-            self.pump(now, link);
+    fn with(&mut self, now: Time, link: LinkId, class: Class, change: impl FnOnce(&mut Lane)) {
+        if let Some(own) = self.links.get_mut(&link) {
+            change(&mut own.lanes[class]);
+            self.pump(now, link, class);
+        }
+    }
+
+    fn trimmed(&mut self, floor: Position) {
+        for (link, own) in &self.links {
+            let lagging = own.lanes.iter().filter_map(|(class, lane)| Some((class, lane.lags(floor)?)));
+            self.actions.extend(lagging.map(|(class, after)| Action::Lags { link: *link, class, after }));
         }
     }
 
@@ -294,60 +318,71 @@ impl Shard {
                 Form::Derived => entry.as_ref(),
             };
             let Some(bytes) = bytes.cloned() else { continue };
-            self.with(now, *link, |lane, config| lane.item(now, item, *form, bytes, config));
+            if let Some(own) = self.links.get_mut(link) {
+                own.item(now, item, *form, bytes, &self.config);
+                self.pump(now, *link, item.class);
+            }
         }
     }
 
-    fn answered(&mut self, now: Time, link: LinkId, position: Position, outcomes: &[bool]) {
-        let Some(lane) = self.lanes.get_mut(&link) else { return };
-        match lane.answered(position, outcomes.len()) {
+    fn answered(&mut self, now: Time, link: LinkId, class: Class, position: Position, outcomes: &[bool]) {
+        let Some(own) = self.links.get_mut(&link) else { return };
+        match own.lanes[class].answered(position, outcomes.len()) {
             Ok(accepted) => {
                 accepted.into_iter().for_each(|accepted| self.totals.fanout.add(now.since(accepted)));
                 let taken = outcomes.iter().filter(|taken| **taken).count() as u64;
                 self.totals.taken += taken;
                 self.totals.refused += outcomes.len() as u64 - taken;
-                self.pump(now, link);
+                self.pump(now, link, class);
             }
             Err(why) => self.actions.push_back(Action::Breach(link, why)),
         }
     }
 
-    /// Does for a link whatever can be done now.
-    fn pump(&mut self, now: Time, link: LinkId) {
-        let Some(lane) = self.lanes.get_mut(&link) else { return };
+    fn pump_all(&mut self, now: Time, link: LinkId) {
+        Class::ALL.into_iter().for_each(|class| self.pump(now, link, class));
+    }
+
+    /// Does for a lane whatever can be done now.
+    fn pump(&mut self, now: Time, link: LinkId, class: Class) {
+        let Some(own) = self.links.get_mut(&link) else { return };
+        let lane = &mut own.lanes[class];
         if let Some(after) = lane.wants_more() {
-            self.actions.push_back(Action::Need { link, after });
+            self.actions.push_back(Action::Need { link, class, after });
         }
         if let Some(old) = lane.deadline.take() {
-            self.deadlines.remove(&(old, link));
+            self.deadlines.remove(&(old, link, class));
         }
         match lane.next(now, &self.config) {
             lane::Next::Nothing => {}
             lane::Next::Wait(until) => {
                 lane.deadline = Some(until);
-                self.deadlines.insert((until, link));
+                self.deadlines.insert((until, link, class));
             }
-            lane::Next::Read(positions) => self.actions.push_back(Action::Read { link, positions }),
-            lane::Next::Send { position, class, spelling, parts } => {
+            lane::Next::Read(positions) => self.actions.push_back(Action::Read { link, class, positions }),
+            lane::Next::Send { position, spelling, parts } => {
                 self.totals.bundles += 1;
                 self.totals.items += parts.len() as u64;
                 self.totals.item_bytes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
-                self.actions.push_back(Action::Send { link, position, class, spelling, parts });
+                let push = Push { class, position, settled: own.settled() };
+                self.actions.push_back(Action::Send { link, push, spelling, parts });
             }
         }
-        if lane.cursor() > lane.reported {
+        if own.has_news() {
             self.dirty.insert(link);
             self.report_at.get_or_insert(now.after(self.config.cursor_wait_max));
         }
     }
 
     fn link_down(&mut self, now: Time, link: LinkId) {
-        let Some(lane) = self.lanes.remove(&link) else { return };
-        if let Some(at) = lane.deadline {
-            self.deadlines.remove(&(at, link));
+        let Some(mut own) = self.links.remove(&link) else { return };
+        for (class, lane) in own.lanes.iter() {
+            if let Some(at) = lane.deadline {
+                self.deadlines.remove(&(at, link, class));
+            }
         }
         if self.dirty.remove(&link) {
-            self.reports.push(lane.report());
+            self.reports.push(own.report());
             self.report_at = Some(now);
         }
     }
@@ -356,10 +391,8 @@ impl Shard {
         self.report_at = None;
         let mut reports = std::mem::take(&mut self.reports);
         for link in std::mem::take(&mut self.dirty) {
-            if let Some(lane) = self.lanes.get_mut(&link) {
-                let report = lane.report();
-                lane.reported = report.position;
-                reports.push(report);
+            if let Some(own) = self.links.get_mut(&link) {
+                reports.push(own.report());
             }
         }
         if !reports.is_empty() {

@@ -1,7 +1,7 @@
 //! One shard: windows, bundles, answers, cursors.
 
 use bytes::Bytes;
-use schemas::class::Class;
+use schemas::class::{Class, PerClass};
 use schemas::guid::ClientGuid;
 use schemas::names::Spelling;
 
@@ -23,9 +23,11 @@ fn shard(config: Config, links: &[LinkId]) -> Shard {
     let mut shard = Shard::new(config);
     for link in links {
         let client = ClientGuid(u128::from(link.0));
-        shard.handle(NOW, Event::LinkUp { link: *link, client, generation: 1, start: Position(0) });
-        let stretch = Stretch { due: Vec::new(), through: Position(0), complete: true };
-        shard.handle(NOW, Event::Due { link: *link, stretch });
+        shard.handle(NOW, Event::LinkUp { link: *link, client, generation: 1, start: PerClass::default() });
+        for class in Class::ALL {
+            let stretch = Stretch { due: Vec::new(), through: Position(0), complete: true };
+            shard.handle(NOW, Event::Due { link: *link, class, stretch });
+        }
     }
     drain(&mut shard);
     shard
@@ -53,14 +55,23 @@ fn drain(shard: &mut Shard) -> Vec<Action> {
 /// (link, position, items) of what is sent.
 fn sent(shard: &mut Shard) -> Vec<(LinkId, u64, usize)> {
     let sent = |action| match action {
-        Action::Send { link, position, parts, .. } => Some((link, position.0, parts.len())),
+        Action::Send { link, push, parts, .. } => Some((link, push.position.0, parts.len())),
         _ => None,
     };
     drain(shard).into_iter().filter_map(sent).collect()
 }
 
 fn answer(shard: &mut Shard, link: LinkId, position: u64, outcomes: &[bool]) {
-    shard.handle(NOW, Event::Answered { link, position: Position(position), outcomes: outcomes.to_vec() });
+    answer_on(shard, Class::Critical, link, position, outcomes);
+}
+
+fn answer_on(shard: &mut Shard, class: Class, link: LinkId, position: u64, outcomes: &[bool]) {
+    shard.handle(NOW, Event::Answered { link, class, position: Position(position), outcomes: outcomes.to_vec() });
+}
+
+/// The transport takes another critical bundle.
+fn ready(shard: &mut Shard, link: LinkId) {
+    shard.handle(NOW, Event::Ready(link, Class::Critical));
 }
 
 #[test]
@@ -68,7 +79,7 @@ fn a_full_window_waits_for_an_answer_whatever_it_is() {
     let mut shard = shard(config(), &[FAST]);
     for position in 1..=4 {
         push(&mut shard, position, &[FAST]);
-        shard.handle(NOW, Event::Ready(FAST));
+        ready(&mut shard, FAST);
     }
     assert_eq!(sent(&mut shard), [(FAST, 1, 1), (FAST, 2, 1), (FAST, 3, 1)], "three stand unanswered");
     answer(&mut shard, FAST, 1, &[false]);
@@ -81,14 +92,14 @@ fn a_client_that_does_not_read_costs_only_itself() {
     let mut shard = shard(config(), &[FAST, SLOW]);
     for position in 1..=20 {
         push(&mut shard, position, &[FAST, SLOW]);
-        shard.handle(NOW, Event::Ready(FAST));
+        ready(&mut shard, FAST);
         answer(&mut shard, FAST, position, &[true]);
     }
     let sent = sent(&mut shard);
     assert_eq!(sent.iter().filter(|(link, ..)| *link == FAST).count(), 20);
     assert_eq!(sent.iter().filter(|(link, ..)| *link == SLOW).count(), 1, "the transport took no second bundle");
     assert_eq!(shard.totals().lagging, 1);
-    let queued = shard.lanes[&SLOW].queued();
+    let queued = shard.links[&SLOW].lanes[Class::Critical].queued();
     assert!(queued <= config().queue_items_max, "what it has to catch up stands in the log: {queued} queued");
 }
 
@@ -100,13 +111,13 @@ fn who_lags_is_read_from_the_log_and_loses_nothing() {
     }
     let mut got = sent(&mut shard);
     for _ in 0..40 {
-        shard.handle(NOW, Event::Ready(SLOW));
+        ready(&mut shard, SLOW);
         if let Some((_, position, items)) = got.last().copied() {
             answer(&mut shard, SLOW, position, &vec![true; items]);
         }
         for action in drain(&mut shard) {
             match action {
-                Action::Need { link, after } => {
+                Action::Need { link, class, after } => {
                     let due = (after.0 + 1..=9).map(|position| Due {
                         position: Position(position),
                         form: Form::Whole,
@@ -114,13 +125,13 @@ fn who_lags_is_read_from_the_log_and_loses_nothing() {
                         spelling: Spelling::Double,
                     });
                     let stretch = Stretch { due: due.collect(), through: Position(9), complete: true };
-                    shard.handle(NOW, Event::Due { link, stretch });
+                    shard.handle(NOW, Event::Due { link, class, stretch });
                 }
-                Action::Read { link, positions } => {
+                Action::Read { link, class, positions } => {
                     let items = positions.into_iter().map(|at| (at, Some(Bytes::from_static(b"xxxxxxxxxx")))).collect();
-                    shard.handle(NOW, Event::Data { link, items });
+                    shard.handle(NOW, Event::Data { link, class, items });
                 }
-                Action::Send { link, position, parts, .. } => got.push((link, position.0, parts.len())),
+                Action::Send { link, push, parts, .. } => got.push((link, push.position.0, parts.len())),
                 Action::Lags { .. } | Action::Cursors(_) | Action::Breach(..) => {}
             }
         }
@@ -136,8 +147,8 @@ fn p_7_an_item_that_was_superseded_while_it_waited_is_not_sent() {
     push(&mut shard, 1, &[FAST]);
     push(&mut shard, 2, &[FAST]);
     push_as(&mut shard, Item { replaces: Some(Position(2)), ..item(3, Class::Critical) }, &[FAST]);
-    shard.handle(NOW, Event::Ready(FAST));
-    shard.handle(NOW, Event::Ready(FAST));
+    ready(&mut shard, FAST);
+    ready(&mut shard, FAST);
     assert_eq!(sent(&mut shard), [(FAST, 1, 1), (FAST, 3, 1)]);
 }
 
@@ -147,30 +158,91 @@ fn normal_items_wait_for_company_and_critical_ones_do_not() {
     push_as(&mut shard, item(1, Class::Normal), &[FAST]);
     push_as(&mut shard, item(2, Class::Normal), &[FAST]);
     assert_eq!(sent(&mut shard), []);
+    push_as(&mut shard, item(3, Class::Critical), &[FAST]);
+    assert_eq!(sent(&mut shard), [(FAST, 3, 1)]);
     let wait = bundle::Limits::default().bundle_wait_max;
     assert_eq!(shard.poll_timeout().map(|(at, _)| at), Some(NOW.after(wait)));
     shard.handle_timeout(NOW.after(wait));
     assert_eq!(sent(&mut shard), [(FAST, 2, 2)], "one bundle");
-    shard.handle(NOW, Event::Ready(FAST));
-    push_as(&mut shard, item(3, Class::Normal), &[FAST]);
-    push_as(&mut shard, item(4, Class::Critical), &[FAST]);
-    assert_eq!(sent(&mut shard), [(FAST, 4, 2)], "what waits goes along");
+}
+
+#[test]
+fn what_is_not_read_of_one_class_holds_up_nothing_of_another() {
+    let mut shard = shard(config(), &[SLOW]);
+    for position in 1..=20 {
+        push_as(&mut shard, item(position, Class::Bulk), &[SLOW]);
+    }
+    shard.handle_timeout(NOW.after(bundle::Limits::default().bundle_wait_max));
+    assert!(sent(&mut shard).len() <= 1, "the transport takes no second bundle");
+    for position in 21..=40 {
+        push(&mut shard, position, &[SLOW]);
+        assert_eq!(sent(&mut shard), [(SLOW, position, 1)]);
+        answer(&mut shard, SLOW, position, &[true]);
+        ready(&mut shard, SLOW);
+    }
+    let mut reports = Vec::new();
+    shard.handle(NOW, Event::LinkDown(SLOW));
+    shard.handle_timeout(NOW);
+    for action in drain(&mut shard) {
+        if let Action::Cursors(cursors) = action {
+            reports.extend(cursors);
+        }
+    }
+    let positions = reports[0].positions.into_array().map(|position| position.0);
+    assert_eq!(positions, [40, 40, 0], "nothing normal was on its way");
+}
+
+#[test]
+fn a_bundle_says_of_which_other_classes_everything_is_answered() {
+    let mut shard = shard(config(), &[FAST]);
+    let settled = |shard: &mut Shard| {
+        let settled = drain(shard).into_iter().find_map(|action| match action {
+            Action::Send { push, .. } => Some(push.settled.into_array()),
+            _ => None,
+        });
+        settled.expect("a bundle")
+    };
+    push(&mut shard, 1, &[FAST]);
+    assert_eq!(settled(&mut shard), [false, true, true]);
+    push_as(&mut shard, item(2, Class::Bulk), &[FAST]);
+    shard.handle_timeout(NOW.after(bundle::Limits::default().bundle_wait_max));
+    assert_eq!(settled(&mut shard), [false, true, false]);
+    answer(&mut shard, FAST, 1, &[true]);
+    ready(&mut shard, FAST);
+    push(&mut shard, 3, &[FAST]);
+    assert_eq!(settled(&mut shard), [false, true, false], "bulk is on its way");
+    answer_on(&mut shard, Class::Bulk, FAST, 2, &[true]);
+    answer(&mut shard, FAST, 3, &[true]);
+    ready(&mut shard, FAST);
+    push(&mut shard, 4, &[FAST]);
+    assert_eq!(settled(&mut shard), [false, true, true]);
+}
+
+// P-7: also on another lane.
+#[test]
+fn p_7_what_takes_the_place_of_a_queued_item_of_another_class_takes_it_off() {
+    let mut shard = shard(Config::default(), &[FAST]);
+    push_as(&mut shard, item(1, Class::Normal), &[FAST]);
+    push_as(&mut shard, Item { replaces: Some(Position(1)), ..item(2, Class::Critical) }, &[FAST]);
+    shard.handle_timeout(NOW.after(bundle::Limits::default().bundle_wait_max));
+    assert_eq!(sent(&mut shard), [(FAST, 2, 1)]);
 }
 
 #[test]
 fn fan_out_is_measured_where_items_are_pushed_as_they_come() {
     let mut shard = shard(config(), &[FAST]);
     push(&mut shard, 1, &[FAST]);
-    shard.handle(NOW, Event::LinkUp { link: SLOW, client: ClientGuid(2), generation: 1, start: Position(0) });
+    shard.handle(NOW, Event::LinkUp { link: SLOW, client: ClientGuid(2), generation: 1, start: PerClass::default() });
+    let class = Class::Critical;
     let due = vec![Due { position: Position(1), bytes: 10, spelling: Spelling::Double, form: Form::Whole }];
     let stretch = Stretch { due, through: Position(1), complete: true };
-    shard.handle(NOW, Event::Due { link: SLOW, stretch });
+    shard.handle(NOW, Event::Due { link: SLOW, class, stretch });
     let items = vec![(Position(1), Some(item(1, Class::Critical).bytes))];
-    shard.handle(NOW, Event::Data { link: SLOW, items });
+    shard.handle(NOW, Event::Data { link: SLOW, class, items });
     assert_eq!(sent(&mut shard), [(FAST, 1, 1), (SLOW, 1, 1)]);
     for (link, wait) in [(FAST, 7), (SLOW, 90_000)] {
         let now = NOW.after(std::time::Duration::from_millis(wait));
-        shard.handle(now, Event::Answered { link, position: Position(1), outcomes: vec![true] });
+        shard.handle(now, Event::Answered { link, class, position: Position(1), outcomes: vec![true] });
     }
     let fanout = shard.totals().fanout;
     let bucket = BOUNDS_MS.iter().position(|bound| *bound == 10).unwrap();
@@ -194,7 +266,7 @@ fn cursors_are_gathered_for_a_second_and_stand_below_the_oldest_unanswered() {
     let mut shard = shard(config(), &[FAST]);
     for position in 1..=3 {
         push(&mut shard, position, &[FAST]);
-        shard.handle(NOW, Event::Ready(FAST));
+        ready(&mut shard, FAST);
     }
     answer(&mut shard, FAST, 2, &[true]);
     answer(&mut shard, FAST, 1, &[true]);
@@ -206,7 +278,7 @@ fn cursors_are_gathered_for_a_second_and_stand_below_the_oldest_unanswered() {
         .filter_map(|action| if let Action::Cursors(reports) = action { Some(reports) } else { None })
         .flatten()
         .collect();
-    assert_eq!(reports.iter().map(|report| report.position.0).collect::<Vec<_>>(), [2]);
+    assert_eq!(reports.iter().map(|report| report.positions[Class::Critical].0).collect::<Vec<_>>(), [2]);
 }
 
 #[test]
@@ -217,5 +289,7 @@ fn what_waits_is_looked_up_again_when_a_subscription_ended() {
     drain(&mut shard);
     shard.handle(NOW, Event::Recheck(FAST));
     let asked = drain(&mut shard);
-    assert!(matches!(asked[..], [Action::Need { link: FAST, after: Position(1) }]), "{asked:?}");
+    let critical =
+        |action: &&Action| matches!(action, Action::Need { link: FAST, class: Class::Critical, after: Position(1) });
+    assert_eq!(asked.iter().filter(critical).count(), 1, "{asked:?}");
 }

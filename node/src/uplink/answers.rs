@@ -10,7 +10,7 @@ use super::{
     Step, Uplink,
 };
 use crate::client::Via;
-use crate::ids::{ExchangeId, Position, Resume, Time};
+use crate::ids::{ExchangeId, Push, Resume, Time};
 use crate::intake::Intake;
 
 impl Uplink {
@@ -24,8 +24,8 @@ impl Uplink {
             Event::Disconnected => self.disconnected(now, effects),
             Event::Behind(_) => self.resynchronise(now, effects),
             Event::Path(path) => self.path = path,
-            Event::Delivery { via: Via::Lane(position), intake } if self.holds_back() => {
-                self.hold_back(position, intake, effects);
+            Event::Delivery { via: Via::Lane(push), intake } if self.holds_back() => {
+                self.hold_back(push, intake, effects);
             }
             Event::Delivery { via, intake } => return Some((via, intake)),
             Event::Replied { exchange, outcomes } if self.tells(exchange) => self.answered(outcomes),
@@ -52,16 +52,16 @@ impl Uplink {
         if self.holds_back() {
             return None;
         }
-        self.held_back.pop_front().map(|(position, intake)| (Via::Lane(position), intake))
+        self.held_back.pop_front().map(|(push, intake)| (Via::Lane(push), intake))
     }
 
-    fn hold_back(&mut self, position: Position, intake: Box<Intake>, effects: &mut Effects) {
+    fn hold_back(&mut self, push: Push, intake: Box<Intake>, effects: &mut Effects) {
         let bytes: usize = self.held_back.iter().map(|(_, held)| held.held_bytes()).sum();
         if self.held_back.len() == HELD_BACK_MAX || bytes + intake.held_bytes() > HELD_BACK_BYTES_MAX {
-            let why = "the upstream pushes more than a window while it owes an answer".to_owned();
+            let why = "the upstream pushes more than its windows while it owes an answer".to_owned();
             return effects.actions.push(Action::Hangup(why));
         }
-        self.held_back.push_back((position, intake));
+        self.held_back.push_back((push, intake));
     }
 
     fn holds_back(&self) -> bool {
@@ -69,11 +69,9 @@ impl Uplink {
     }
 
     /// A lane has come to here; answers the resume position if it counts.
-    pub(crate) fn advance(&mut self, position: Position, digest: Option<Digest>) -> Option<Resume> {
+    pub(crate) fn advance(&mut self, push: Push, digest: Option<Digest>) -> Option<Resume> {
         let lane = self.lane.as_mut()?;
-        if position > lane.position {
-            *lane = Resume { position, digest, ..*lane };
-        }
+        lane.advance(push, digest);
         self.synchronised.then_some(*lane)
     }
 

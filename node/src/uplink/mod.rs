@@ -26,7 +26,7 @@ use topology::want::{Granularity, Want};
 
 use crate::answer::Answer;
 use crate::client::{Draft, Via};
-use crate::ids::{ExchangeId, Position, Resume, Time};
+use crate::ids::{ExchangeId, Position, Push, Resume, Time};
 use crate::intake::Intake;
 use crate::store::Write;
 
@@ -83,8 +83,9 @@ pub struct Config {
 
 /// A client that changes its inventory ends and registers within this.
 pub const HOLD_MIN: Duration = Duration::from_secs(1);
-/// Pushed documents that wait for the end of an answer, and what they may hold: an upstream's window and a document.
-const HELD_BACK_MAX: usize = 256;
+/// Pushed documents that wait for the end of an answer, and what they may hold: the windows of an upstream's three lanes,
+/// and a document.
+const HELD_BACK_MAX: usize = 3 * 256;
 const HELD_BACK_BYTES_MAX: usize = 128 << 20;
 /// After a refused Request the next one waits for this, doubled each time, up to the other.
 const ASK_PAUSE: Duration = Duration::from_secs(1);
@@ -150,8 +151,8 @@ pub enum Action {
     Report(ExchangeId, Spelling, Vec<Bytes>),
     /// Answer a pushed Delivery on the reply lane.
     Answer {
-        /// The Delivery's position.
-        position: Position,
+        /// Which.
+        push: Push,
         /// In the spelling of who delivered.
         spelling: Spelling,
         /// What is said.
@@ -216,7 +217,7 @@ pub struct Uplink {
     running: Option<Running>,
     next_exchange: u64,
     /// Pushed while an answer was under way: at most what the upstream's window allows.
-    held_back: VecDeque<(Position, Box<Intake>)>,
+    held_back: VecDeque<(Push, Box<Intake>)>,
     /// What is wanted below: for each word of it, as it is asked for.
     told: BTreeMap<Want, BTreeSet<Want>>,
     /// How many words come to a want.

@@ -1,12 +1,13 @@
 //! What is durable of an uplink: rows of [`Table::Uplinks`], keyed by the upstream's GUID.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use schemas::class::PerClass;
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, ServerGuid};
 use topology::want::Want;
 
 use super::{Ask, Assigned, Gone, Realm, Uplink};
-use crate::ids::{Position, Resume, Time};
+use crate::ids::{Place, Position, Resume, Time};
 use crate::records::Damaged;
 use crate::store::{Table, Write};
 
@@ -56,10 +57,12 @@ impl Uplink {
 
     /// The row for a resume position, to be written with what it counts.
     pub(crate) fn put_resume(&self, resume: Resume) -> Write {
-        let mut value = BytesMut::with_capacity(56);
+        let mut value = BytesMut::with_capacity(136);
         value.put_u128(resume.incarnation);
-        value.put_u64(resume.position.0);
-        value.put_slice(&resume.digest.unwrap_or_default().0);
+        for (_, place) in resume.places.iter() {
+            value.put_u64(place.position.0);
+            value.put_slice(&place.digest.unwrap_or_default().0);
+        }
         self.put(RESUME, &[], value.freeze())
     }
 
@@ -205,11 +208,14 @@ fn want_of(bytes: &[u8]) -> Result<Want, Damaged> {
 
 fn resume_of(value: &[u8]) -> Option<Resume> {
     let (incarnation, rest) = value.split_first_chunk::<16>()?;
-    let (position, digest) = rest.split_first_chunk::<8>()?;
-    let digest = Digest(digest.try_into().ok()?);
-    Some(Resume {
-        incarnation: u128::from_be_bytes(*incarnation),
-        position: Position(u64::from_be_bytes(*position)),
-        digest: Some(digest).filter(|digest| *digest != Digest::default()),
-    })
+    let (places, []) = rest.as_chunks::<40>() else { return None };
+    let place = |bytes: &[u8; 40]| {
+        let (position, digest) = bytes.split_first_chunk::<8>()?;
+        let digest = Digest(digest.try_into().ok()?);
+        let position = Position(u64::from_be_bytes(*position));
+        Some(Place { position, digest: Some(digest).filter(|digest| *digest != Digest::default()) })
+    };
+    let places: Vec<Place> = places.iter().map(place).collect::<Option<_>>()?;
+    let places = PerClass::of(places.try_into().ok()?);
+    Some(Resume { incarnation: u128::from_be_bytes(*incarnation), places })
 }

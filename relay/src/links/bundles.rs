@@ -16,6 +16,8 @@ use tokio::sync::OnceCell;
 /// What a shard sends, shared by all links that get the same.
 #[derive(Debug)]
 pub(crate) struct Bundle {
+    /// Of all items.
+    pub(crate) class: Class,
     /// Of the last item.
     pub(crate) position: Position,
     /// Of all items.
@@ -37,7 +39,7 @@ impl Bundle {
         let sent_time = clock::text(time);
         let outer = Outer { server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
         let body = bundle::document(self.spelling, &outer, self.parts.iter().cloned());
-        let header = FrameHeader::over(Kind::Delivery, &body).in_class(Class::Normal);
+        let header = FrameHeader::over(Kind::Delivery, &body).in_class(self.class);
         (header.at(self.position.0).fresh(time.0), body)
     }
 
@@ -65,12 +67,18 @@ pub(crate) struct Recent {
 
 impl Recent {
     /// The bundle of these parts: one that is being sent already, or a new one.
-    pub(crate) fn bundle(&mut self, position: Position, spelling: Spelling, parts: Vec<Bytes>) -> Arc<Bundle> {
+    pub(crate) fn bundle(
+        &mut self,
+        class: Class,
+        position: Position,
+        spelling: Spelling,
+        parts: Vec<Bytes>,
+    ) -> Arc<Bundle> {
         if let Some(same) = self.bundles.iter().rev().find(|bundle| bundle.is_of(position, spelling, &parts)) {
             return Arc::clone(same);
         }
         self.bytes += bytes(&parts);
-        let bundle = Arc::new(Bundle { position, spelling, parts, document: OnceCell::new() });
+        let bundle = Arc::new(Bundle { class, position, spelling, parts, document: OnceCell::new() });
         self.bundles.push_back(Arc::clone(&bundle));
         while self.bundles.len() > 1 && (self.bundles.len() > RECENT || self.bytes > RECENT_BYTES_MAX) {
             self.bytes -= self.bundles.pop_front().map_or(0, |oldest| bytes(&oldest.parts));
@@ -94,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn what_goes_to_many_links_is_written_once() {
         let (mut recent, items) = (Recent::default(), parts(2, 10));
-        let mut bundle = |items: &[Bytes]| recent.bundle(Position(5), Spelling::Double, items.to_vec());
+        let mut bundle = |items: &[Bytes]| recent.bundle(Class::Normal, Position(5), Spelling::Double, items.to_vec());
         let [one, two] = [bundle(&items), bundle(&items)];
         let (header, body) = one.document(ServerGuid(1)).await;
         assert!(Arc::ptr_eq(&one, &two));
@@ -108,9 +116,11 @@ mod tests {
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut recent = Recent::default();
-        (0..100).for_each(|position| drop(recent.bundle(Position(position), Spelling::Double, parts(1, 10))));
+        (0..100).for_each(|position| {
+            drop(recent.bundle(Class::Normal, Position(position), Spelling::Double, parts(1, 10)))
+        });
         assert_eq!((recent.bundles.len(), recent.bytes), (RECENT, 10 * RECENT));
-        drop(recent.bundle(Position(200), Spelling::Double, parts(1, RECENT_BYTES_MAX + 1)));
+        drop(recent.bundle(Class::Normal, Position(200), Spelling::Double, parts(1, RECENT_BYTES_MAX + 1)));
         assert_eq!((recent.bundles.len(), recent.bytes), (1, RECENT_BYTES_MAX + 1));
     }
 }

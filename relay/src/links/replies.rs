@@ -18,7 +18,7 @@ use crate::driver::Input;
 pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link) {
     let Some(mut lane) = link.reply_lane() else { return };
     while let Ok(Reply { header, body }) = lane.recv().await {
-        let position = Position(header.position);
+        let (class, position) = (header.class, Position(header.position));
         let outcomes = match body {
             ReplyBody::Short(reply) => vec![true; usize::from(reply.items)],
             ReplyBody::Document(document) => match read(&context, id, position, document).await {
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link) {
                 Err(why) => return breach(&link, id, &why),
             },
         };
-        if context.inputs.send(Input::Answered { link: id, position, outcomes }).await.is_err() {
+        if context.inputs.send(Input::Answered { link: id, class, position, outcomes }).await.is_err() {
             return;
         }
     }

@@ -1,17 +1,17 @@
-//! One link's life: Hello, then exchanges, lane and reply lane side by side, until one of them ends it.
+//! One link's life: Hello, then exchanges, lanes and reply lane side by side, until one of them ends it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dialler::places;
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint::Pending;
 use link::frame::Form;
-use link::hello::{Hello, RequestPolicy, Resume as WireResume};
+use link::hello::{Hello, RequestPolicy};
 use node::engine::Welcome;
-use node::ids::{ExchangeId, LinkId, Position, Resume};
-use schemas::class::Class;
-use schemas::digest::Digest;
+use node::ids::{ExchangeId, LinkId};
+use schemas::class::{Class, PerClass};
 use schemas::guid::{Cid, ClientGuid, ServerGuid};
 use schemas::limits::Limits;
 use schemas::mark::Mark;
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::reading::Reading;
-use super::{bundles, exchange, lane, outgoing, replies};
+use super::{exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
 use crate::metrics::Metrics;
 use crate::store::Reader;
@@ -59,15 +59,17 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
         let text = format!("documents of {DOCUMENT_BYTES_MIN} bytes must be taken: that is a bundle");
         return pending.refuse(CloseCode::Refused, &text);
     }
-    let (lane_sender, lane_receiver) = mpsc::channel(1);
+    let [critical, normal, bulk] = Class::ALL.map(|_| mpsc::channel(1));
+    let lane_senders = PerClass::of([critical.0, normal.0, bulk.0]);
+    let lane_receivers = PerClass::of([critical.1, normal.1, bulk.1]);
     let (opening_sender, openings) = mpsc::channel(outgoing::WAITING);
     let (behind_sender, behind_receiver) = watch::channel(0);
     let (close, closing) = oneshot::channel();
     let (path_sender, path_receiver) = watch::channel(Vec::new());
     let (welcome_sender, welcome) = oneshot::channel();
     let handle =
-        Handle { lane: lane_sender, openings: opening_sender, behind: behind_sender, path: path_sender, close };
-    let resume = resume_of(pending.hello());
+        Handle { lanes: lane_senders, openings: opening_sender, behind: behind_sender, path: path_sender, close };
+    let resume = places::read(pending.hello());
     let mark = pending.hello().path.as_ref().and_then(|path| path.first()).copied();
     let newcomer = Newcomer { link: id, client, resume, mark, welcome: welcome_sender, handle };
     if context.inputs.send(Input::Hello(newcomer)).await.is_err() {
@@ -80,11 +82,11 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
     };
     match pending.accept(hello(&welcome)).await {
         Ok(link) => {
-            let (behind, start) = (welcome.behind, welcome.start.position.0);
+            let (behind, start) = (welcome.behind, welcome.start.everything().0);
             tracing::info!(link = id.0, behind, start, "link up");
             // R-8.3-8: no log says who it is, at any level.
             tracing::debug!(link = id.0, %from, "where it comes from");
-            let ends = Ends { lane: lane_receiver, openings, behind: behind_receiver, path: path_receiver, closing };
+            let ends = Ends { lanes: lane_receivers, openings, behind: behind_receiver, path: path_receiver, closing };
             live(context, id, &link, ends).await;
             if let Some(reason) = link.close_reason() {
                 tracing::info!(link = id.0, %reason, "link down");
@@ -98,7 +100,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
 
 /// The link's ends of what the driver tells it.
 struct Ends {
-    lane: mpsc::Receiver<Arc<bundles::Bundle>>,
+    lanes: lane::Bundles,
     openings: mpsc::Receiver<Box<outgoing::Opening>>,
     behind: watch::Receiver<u64>,
     path: watch::Receiver<Vec<Mark>>,
@@ -107,7 +109,7 @@ struct Ends {
 
 async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
     let mut tasks = JoinSet::new();
-    tasks.spawn(lane::run(context.clone(), id, link.clone(), ends.lane));
+    tasks.spawn(lane::run(context.clone(), id, link.clone(), ends.lanes));
     tasks.spawn(outgoing::run(context.clone(), id, link.clone(), ends.openings));
     tasks.spawn(replies::run(context.clone(), id, link.clone()));
     tasks.spawn(tell_behind(link.clone(), ends.behind));
@@ -172,31 +174,16 @@ async fn tell_path(link: Link, mut path: watch::Receiver<Vec<Mark>>) {
     }
 }
 
-fn resume_of(hello: &Hello) -> Option<Resume> {
-    let resume = hello.resume_of(Class::Normal)?;
-    Some(Resume {
-        incarnation: hello.incarnation?,
-        position: Position(resume.position),
-        digest: Some(resume.digest).filter(|digest| *digest != Digest::default()),
-    })
-}
-
 fn hello(welcome: &Welcome) -> Hello {
-    let resume = WireResume {
-        class: Class::Normal,
-        position: welcome.start.position.0,
-        digest: welcome.start.digest.unwrap_or_default(),
-    };
-    Hello {
+    let own = Hello {
         forms: Form::all(),
-        incarnation: Some(welcome.start.incarnation),
-        resume: vec![resume],
         behind: welcome.behind,
         generation: Some(welcome.generation),
         policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts: accepts(welcome.full_of_everything) }],
         path: Some(welcome.path.clone()),
         ..Hello::default()
-    }
+    };
+    places::write(own, Some(welcome.start))
 }
 
 /// What may be asked of this server, at all or with Message_Data only (R-8.2.2-6).
@@ -226,11 +213,13 @@ const REQUEST_POLICY: [&str; 10] = [
 
 #[cfg(test)]
 mod tests {
+    use node::ids::{Position, Resume};
+
     use super::*;
 
     #[test]
     fn hello_says_the_path_and_what_may_be_asked() {
-        let start = Resume { incarnation: 3, position: Position(9), digest: None };
+        let start = Resume::at(3, Position(9), None);
         let path = vec![Mark::of(7), Mark::of(8)];
         let welcome = Welcome { generation: 1, behind: false, start, path: path.clone(), full_of_everything: false };
         let hello = hello(&welcome);

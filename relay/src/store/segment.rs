@@ -47,7 +47,7 @@ pub const NAME_PREFIX: &str = "log-";
 const NAME_SUFFIX: &str = ".seg";
 const MAGIC: [u8; 8] = *b"X1206LOG";
 const RECORD_MAGIC: [u8; 4] = *b"rec1";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const LAST_OF_BATCH: u32 = 1;
 
 /// The file that holds the segment of this sequence number.

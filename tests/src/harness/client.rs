@@ -3,22 +3,25 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use dialler::places;
 use link::budget::Budget;
 use link::connection::Link;
 use link::endpoint::{Client, ConnectError};
 use link::error::RecvError;
-use link::frame::FrameHeader;
-use link::hello::{Hello, Resume};
+use link::frame::{Frame, FrameHeader};
+use link::hello::Hello;
 use link::lane::{LaneReceiver, ReplySender};
 use link::limits::LinkLimits;
 use link::pki::Role;
 use link::traffic::WireBytes;
-use schemas::class::Class;
+use node::ids::{Position, Resume};
+use schemas::class::PerClass;
 use schemas::core::ReplyStatus;
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::limits::Limits;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{Mutex, OnceCell, mpsc};
+use tokio::task::JoinSet;
 
 use super::received::{Answered, Got, items, reply_to};
 use super::{Authority, TestServer, within};
@@ -34,7 +37,7 @@ pub struct TestClient {
     link: Link,
     // Dropped last: the endpoint drives the link.
     endpoint: Client,
-    lane: OnceCell<Mutex<LaneReceiver>>,
+    lanes: OnceCell<Mutex<Lanes>>,
     replies: Mutex<ReplySender>,
 }
 
@@ -70,8 +73,7 @@ impl TestClient {
     ///
     /// If it is not let in.
     pub async fn resume(server: &TestServer, guid: ClientGuid, incarnation: u128, position: u64) -> Self {
-        let resume = vec![Resume { class: Class::Normal, position, digest: schemas::digest::Digest::default() }];
-        let hello = Hello { incarnation: Some(incarnation), resume, ..Hello::default() };
+        let hello = places::write(Hello::default(), Some(Resume::at(incarnation, Position(position), None)));
         Self::connect_with(server, guid, hello).await.expect("a link")
     }
 
@@ -100,7 +102,7 @@ impl TestClient {
             Client::bind(Client::any_local(addr), &identity, LinkLimits::device(), budget).expect("a socket");
         let link = within("a link", endpoint.connect(addr, server, hello)).await?;
         let replies = Mutex::new(link.replies().expect("the reply lane is taken once"));
-        Ok(Self { guid, link, endpoint, lane: OnceCell::new(), replies })
+        Ok(Self { guid, link, endpoint, lanes: OnceCell::new(), replies })
     }
 
     /// Who it is.
@@ -165,17 +167,15 @@ impl TestClient {
         Ok(Answered { reply, deliveries, snapshot })
     }
 
-    /// The next Delivery of the lane, which stays unanswered.
+    /// The next Delivery of any lane, which stays unanswered.
     ///
     /// # Panics
     ///
-    /// If the lane ends.
+    /// If a lane ends.
     pub async fn pushed(&self) -> Pushed {
-        let lane = self
-            .lane
-            .get_or_init(|| async { Mutex::new(within("a lane", self.link.accept_lane()).await.expect("a lane")) });
-        let mut lane = lane.await.lock().await;
-        let frame = within("a Delivery", lane.recv()).await.expect("a Delivery").expect("a lane that goes on");
+        let lanes = self.lanes.get_or_init(|| async { Mutex::new(Lanes::of(self.link.clone())) });
+        let mut lanes = lanes.await.lock().await;
+        let frame = within("a Delivery", lanes.next()).await.expect("a Delivery").expect("a lane that goes on");
         let document = Validated::new(frame.body, &Limits::default()).expect("a Delivery that can be read");
         Pushed { header: frame.header, document }
     }
@@ -199,7 +199,7 @@ impl TestClient {
         within("room for a reply", self.replies.lock().await.reply(delivery, &[reply])).await.expect("a sent reply");
     }
 
-    /// The next Delivery of the lane, answered Succeeded.
+    /// The next Delivery of any lane, answered Succeeded.
     pub async fn take(&self) -> Pushed {
         let pushed = self.pushed().await;
         self.answer(&pushed, &ReplyStatus::Succeeded).await;
@@ -218,8 +218,50 @@ impl TestClient {
     /// Closes the link in good order and waits until the other side can know it.
     pub async fn leave(self) {
         self.link.close(link::close::CloseCode::Done, "");
-        let Self { endpoint, link, lane, replies, .. } = self;
-        drop((link, lane, replies));
+        let Self { endpoint, link, lanes, replies, .. } = self;
+        drop((link, lanes, replies));
         within("a quiet endpoint", endpoint.wait_idle()).await;
+    }
+}
+
+/// The lanes that the server has opened so far, of which nothing is read that nobody asks for.
+struct Lanes {
+    opened: mpsc::Receiver<LaneReceiver>,
+    lanes: PerClass<Option<LaneReceiver>>,
+    _accepting: JoinSet<()>,
+}
+
+impl Lanes {
+    fn of(link: Link) -> Self {
+        let (sender, opened) = mpsc::channel(3);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            while let Ok(lane) = link.accept_lane().await
+                && sender.send(lane).await.is_ok()
+            {}
+        });
+        Self { opened, lanes: PerClass::default(), _accepting: accepting }
+    }
+
+    async fn next(&mut self) -> Result<Option<Frame>, RecvError> {
+        loop {
+            let [critical, normal, bulk] = self.lanes.each_mut();
+            tokio::select! {
+                Some(lane) = self.opened.recv() => {
+                    let class = lane.class();
+                    self.lanes[class] = Some(lane);
+                }
+                frame = next(critical) => return frame,
+                frame = next(normal) => return frame,
+                frame = next(bulk) => return frame,
+            }
+        }
+    }
+}
+
+async fn next(lane: &mut Option<LaneReceiver>) -> Result<Option<Frame>, RecvError> {
+    match lane {
+        Some(lane) => lane.recv().await,
+        None => std::future::pending().await,
     }
 }

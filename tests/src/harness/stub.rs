@@ -3,19 +3,19 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use dialler::places;
 use link::budget::Budget;
 use link::connection::Link;
 use link::endpoint::Server;
 use link::exchange::Exchange;
 use link::frame::{FrameHeader, Kind};
-use link::hello::{Hello, Resume};
+use link::hello::Hello;
 use link::limits::LinkLimits;
 use link::pki::Role;
 use node::answer::{Answer, AnswerBody, Leaf};
+use node::ids::{Position, Resume};
 use node::intake::{Body, Intake};
-use schemas::class::Class;
 use schemas::core::{Message, Payload, ReplyStatus, Root};
-use schemas::digest::Digest;
 use schemas::facts::Validated;
 use schemas::guid::ServerGuid;
 use schemas::limits::Limits;
@@ -77,9 +77,9 @@ impl Stub {
     ///
     /// If nobody comes.
     pub async fn accept(&self) -> StubLink {
-        let resume = Resume { class: Class::Normal, position: 0, digest: Digest::default() };
         let path = Some(vec![Mark::of(self.guid.0)]);
-        let hello = Hello { incarnation: Some(1), resume: vec![resume], path, ..Hello::default() };
+        let own = Hello { path, ..Hello::default() };
+        let hello = places::write(own, Some(Resume::at(1, Position(0), None)));
         let handshake = within("somebody who dials", self.server.accept()).await.expect("a server that listens");
         let pending = within("a Hello", handshake.complete()).await.expect("a Hello");
         StubLink(within("a link", pending.accept(hello)).await.expect("a link"))

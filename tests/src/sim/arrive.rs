@@ -34,10 +34,10 @@ impl World {
                 let intake = Box::new(read(&document)?);
                 self.tell_engine(upper, engine::Event::Document { link, exchange, intake });
             }
-            Message::LaneReply(position, document) => {
+            Message::LaneReply(class, position, document) => {
                 let outcomes = outcomes(&document)?;
                 let outcomes = outcomes.iter().map(|(status, _)| *status == ReplyStatus::Succeeded).collect();
-                self.tell_shard_of(upper, link, shard::Event::Answered { link, position, outcomes });
+                self.tell_shard_of(upper, link, shard::Event::Answered { link, class, position, outcomes });
             }
             message => match lower {
                 Party::Device(index) => self.reaches_device(index, upper, message)?,
@@ -57,9 +57,9 @@ impl World {
                 let intake = self.delivery(upper, party, &document)?;
                 client::Event::Delivery { via: Via::Exchange(exchange), intake }
             }
-            Message::Lane(position, document) => {
+            Message::Lane(push, document) => {
                 let intake = self.delivery(upper, party, &document)?;
-                client::Event::Delivery { via: Via::Lane(position), intake }
+                client::Event::Delivery { via: Via::Lane(push), intake }
             }
             Message::Behind(position) => client::Event::Behind(position),
             Message::End(exchange) => client::Event::Ended(exchange),
@@ -83,9 +83,9 @@ impl World {
                 let intake = self.delivery(upper, party, &document)?;
                 Said::Delivery { via: Via::Exchange(exchange), intake }
             }
-            Message::Lane(position, document) => {
+            Message::Lane(push, document) => {
                 let intake = self.delivery(upper, party, &document)?;
-                Said::Delivery { via: Via::Lane(position), intake }
+                Said::Delivery { via: Via::Lane(push), intake }
             }
             Message::Behind(position) => Said::Behind(position),
             Message::Path(path) => Said::Path(path),

@@ -115,7 +115,7 @@ impl World {
             };
             let (came, went) = came_and_went(event);
             let (came, went) = (came.map(|one| self.describe(device, one)), went.map(|one| self.describe(device, one)));
-            let resume = resume.map(|resume| resume.position);
+            let resume = resume.map(|resume| resume.places.into_array().map(|place| place.position.0));
             let time = at.0 - BEGIN;
             text.push_str(&format!("{number} at {time} {what} {came:?} for {went:?} resume {resume:?}\n"));
         }

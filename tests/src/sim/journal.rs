@@ -48,8 +48,8 @@ pub(super) fn check_entries(entries: &[Entry], changed: bool) -> Result<(), Stri
 
 /// In the order of a log. What is pushed while an answer is under way waits for its end. If it is replaced or trimmed
 /// meanwhile, the answer lacks it, and it comes after newer items of the answer: `was_gone` says so.
-pub(super) fn check_order(
-    entries: &[Entry],
+pub(super) fn check_order<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
     place_of: impl Fn(Digest) -> Option<u64>,
     was_gone: impl Fn(Digest, Time) -> bool,
 ) -> Result<(), String> {

@@ -38,10 +38,10 @@ impl World {
                 let document = self.ask(server, client, &drafts);
                 self.send(link, Way::Up, Message::Open(exchange, document));
             }
-            client::Action::Answer { position, spelling, answer } => {
+            client::Action::Answer { push, spelling, answer } => {
                 let Some(link) = device.link else { return Ok(()) };
                 let text = answer.render(spelling, self.message_id(), SENT);
-                self.send(link, Way::Up, Message::LaneReply(position, text));
+                self.send(link, Way::Up, Message::LaneReply(push.class, push.position, text));
             }
             client::Action::Name(name) => return Err(format!("device {index} is called {name}")),
             client::Action::Respond { .. } => return Err(format!("device {index} answered what nobody asked")),
@@ -65,10 +65,10 @@ impl World {
                 let document = self.document(guid_of(to), Some(client_of(of)), spelling, parts);
                 self.send(link, Way::Up, Message::Open(exchange, document));
             }
-            uplink::Action::Answer { position, spelling, answer } => {
+            uplink::Action::Answer { push, spelling, answer } => {
                 let Some(link) = link else { return Ok(()) };
                 let text = answer.render(spelling, self.message_id(), SENT);
-                self.send(link, Way::Up, Message::LaneReply(position, text));
+                self.send(link, Way::Up, Message::LaneReply(push.class, push.position, text));
             }
             uplink::Action::Refused(_) => {}
             uplink::Action::Hangup(why) if why.contains(NOT_STORED) || why.contains(NOTHING_STORED) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use node::client::Asset;
+use schemas::class::Class;
 use schemas::digest::Digest;
 use schemas::guid::MessageId;
 use schemas::names::Spelling;
@@ -14,6 +15,7 @@ use topology::name::Name;
 use topology::want::Want;
 
 use super::real::Real;
+use super::setup::SMALL_BYTES_MAX;
 use super::{Options, Shape};
 use crate::faults::Random;
 
@@ -75,6 +77,8 @@ pub(super) struct Publication {
     /// By place, the servers at which it is published.
     pub(super) roots: BTreeSet<usize>,
     pub(super) digest: Digest,
+    /// The lane that it goes on.
+    pub(super) class: Class,
     pub(super) document: Bytes,
 }
 
@@ -152,7 +156,12 @@ pub(super) fn publications(scale: Scale, roots: usize, random: &mut Random) -> V
             };
             // An advisory keeps its component, as RustSec's do.
             let component = advisory % scale.crates;
-            publication(number as u64, Revised { advisory, revision: *revision, component, below }, roots)
+            let class = match random.below(4) {
+                0 => Class::Critical,
+                1 => Class::Bulk,
+                _ => Class::Normal,
+            };
+            publication(number as u64, Revised { advisory, revision: *revision, component, below, class }, roots)
         })
         .collect()
 }
@@ -162,17 +171,23 @@ struct Revised {
     revision: u64,
     component: u64,
     below: u64,
+    class: Class,
 }
 
 fn publication(number: u64, revised: Revised, roots: BTreeSet<usize>) -> Publication {
-    let Revised { advisory, revision, component, below } = revised;
+    let Revised { advisory, revision, component, below, class } = revised;
     let range = if below == 0 { "vers:cargo/*".to_owned() } else { format!("vers:cargo/<{below}.0.0") };
     let mut info = component_info(component, range);
     let withdrawn = if below == 0 { "\nStatus: withdrawn" } else { "" };
     let id = format!("SIM-{advisory}");
     info.source = Some(SOURCE.into());
     info.id = Some(id.clone().into());
-    info.container.author_comments = Some(format!("A hole.\nRevision: {revision}{withdrawn}").into());
+    let why = match class {
+        Class::Critical => "\nCVSS3: CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".to_owned(),
+        Class::Normal => String::new(),
+        Class::Bulk => " ".repeat(SMALL_BYTES_MAX),
+    };
+    info.container.author_comments = Some(format!("A hole.\nRevision: {revision}{withdrawn}{why}").into());
     let infos = [VersionInfo { info: vec![info], ..VersionInfo::default() }];
     let header =
         HeaderFields { message_id: Some(MessageId(0xadd0_0000 + u128::from(number))), ..HeaderFields::default() };
@@ -181,7 +196,8 @@ fn publication(number: u64, revised: Revised, roots: BTreeSet<usize>) -> Publica
     let name = Name::parse(&component_name(component), None).expect("a component's name is one");
     let named = Want::component(&name, None, None);
     let element = Want::Element { source: SOURCE.into(), id: id.as_str().into() };
-    Publication { advisory, component, id, named, element, below, roots, digest: Digest::of(&document), document }
+    let digest = Digest::of(&document);
+    Publication { advisory, component, id, named, element, below, roots, digest, class, document }
 }
 
 /// What a device holds when everything has come to rest: of each advisory the last revision, if it applies. Of what was

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use node::engine::Welcome;
-use node::ids::{ExchangeId, LinkId, Position, Resume};
+use node::ids::{ExchangeId, LinkId, Position, Push, Resume};
+use schemas::class::Class;
 use schemas::mark::Mark;
 
 use crate::faults::Random;
@@ -26,12 +27,12 @@ pub(super) enum Party {
 pub(super) enum Message {
     Hello(Option<Resume>, Option<Mark>),
     Open(ExchangeId, Bytes),
-    LaneReply(Position, Bytes),
+    LaneReply(Class, Position, Bytes),
     Welcome(Welcome),
     Reply(ExchangeId, Bytes),
     Delivery(ExchangeId, Bytes),
     End(ExchangeId),
-    Lane(Position, Bytes),
+    Lane(Push, Bytes),
     Behind(Position),
     Path(Vec<Mark>),
 }
@@ -42,7 +43,7 @@ impl Message {
             Self::Hello(..) | Self::Welcome(_) | Self::LaneReply(..) | Self::Behind(_) | Self::Path(_) => {
                 Stream::Control
             }
-            Self::Lane(..) => Stream::Lane,
+            Self::Lane(push, _) => Stream::Lane(push.class),
             Self::Open(id, _) | Self::Reply(id, _) | Self::Delivery(id, _) | Self::End(id) => Stream::Exchange(id.0),
         }
     }
@@ -52,7 +53,7 @@ impl Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stream {
     Control,
-    Lane,
+    Lane(Class),
     Exchange(u64),
 }
 
@@ -140,7 +141,8 @@ impl Network {
         random: &mut Random,
     ) -> Option<u64> {
         let link = self.links.get_mut(&link)?;
-        let delay = 1 + if random.one_in(8) { random.below(400) } else { random.below(30) };
+        let slow = matches!(message, Message::Lane(Push { class: Class::Bulk, .. }, _)) || random.one_in(8);
+        let delay = 1 + if slow { random.below(400) } else { random.below(30) };
         let earliest = link.welcome.unwrap_or_default();
         let last = link.last.entry((way, message.stream())).or_default();
         *last = (*last).max(now + delay).max(earliest);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use node::client::journal::Entry;
 use node::uplink::{Ask, Config, Uplink};
+use schemas::class::Class;
 use schemas::digest::Digest;
 use topology::want::Granularity;
 
@@ -12,7 +13,7 @@ use super::journal::{came_and_went, check_order};
 use super::world::World;
 
 impl World {
-    /// As its server has them; and those of each component as the server has them where they are published.
+    /// Each class as its server has them; and those of each component as the server has them where they are published.
     pub(super) fn check_order(&self, device: &Device) -> Result<(), String> {
         if device.changed {
             return Ok(());
@@ -40,7 +41,17 @@ impl World {
     fn check_order_of(&self, server: usize, entries: &[Entry]) -> Result<(), String> {
         let server = &self.servers[server];
         let was_gone = |digest, at| server.gone.get(&digest).is_some_and(|gone| *gone <= at);
-        check_order(entries, |digest| server.disk.place_of(digest), was_gone)
+        for class in Class::ALL {
+            let is_meant = |digest: Digest| {
+                let one = self.publications.iter().find(|one| one.digest == digest);
+                // What is none of them is an error, which each class may report.
+                one.is_none_or(|one| one.class == class)
+            };
+            let of_class = entries.iter().filter(|entry| came_and_went(&entry.event).0.is_some_and(is_meant));
+            check_order(of_class, |digest| server.disk.place_of(digest), was_gone)
+                .map_err(|why| format!("{class:?}: {why}"))?;
+        }
+        Ok(())
     }
 
     /// The root above a server, if things come from there by one way only, which was always the same, and each hop asks

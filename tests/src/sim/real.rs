@@ -10,10 +10,12 @@ use agent::rustsec;
 use agent::rustsec::publication::State;
 use anyhow::Context;
 use node::client::Asset;
+use node::engine::Config;
 use relay::tree::inventory::Stock;
 use relay::tree::publications;
 use relay::tree::scenario::{Group, Scenario};
 use schemas::digest::Digest;
+use schemas::guid::ServerGuid;
 use topology::affected::Affected;
 use topology::matching;
 use topology::subject::{ItemIdentity, Subject};
@@ -146,6 +148,7 @@ impl Item {
             below: 0,
             roots: self.roots.clone(),
             digest,
+            class: Config::new(ServerGuid(0)).class_of(self.subject.class, self.part.bytes().len()),
             document: self.part.bytes().clone(),
         })
     }

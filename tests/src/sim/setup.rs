@@ -71,6 +71,9 @@ pub(super) struct Rules {
     configured: Option<config::Config>,
 }
 
+/// A longer item is bulk: small, so that many are.
+pub(super) const SMALL_BYTES_MAX: usize = 2_000;
+
 /// Everything is kept.
 const NO_BOUND: usize = 1_000_000;
 
@@ -134,6 +137,7 @@ impl Rules {
             seen_for: HALF_AN_HOUR,
             lease: HALF_AN_HOUR,
             stretch_items: 1 + random.below(4) as usize,
+            small_bytes_max: SMALL_BYTES_MAX,
             entropy: random.next_u64(),
             ..Config::new(server)
         }

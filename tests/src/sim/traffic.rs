@@ -49,7 +49,7 @@ impl World {
         if config.is_none_or(|config| config.realm == Realm::Same) {
             return;
         }
-        let (Message::Open(_, document) | Message::LaneReply(_, document)) = message else { return };
+        let (Message::Open(_, document) | Message::LaneReply(_, _, document)) = message else { return };
         self.traffic.searched += document.len() as u64;
         let text = String::from_utf8_lossy(document).to_ascii_lowercase();
         let plain = format!("{GUID_MARKER:016x}");

@@ -7,6 +7,7 @@ use node::engine::{self, Engine, ReplyTo};
 use node::ids::{Position, Ticket};
 use node::store::Write;
 use node::{entry, shard};
+use schemas::class::Class;
 use schemas::digest::Digest;
 use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::names::Spelling;
@@ -145,18 +146,23 @@ impl World {
 
     pub(super) fn shard_action(&mut self, server: usize, shard: usize, action: shard::Action) -> Result<(), String> {
         match action {
-            shard::Action::Need { link, after } => self.tell_engine(server, engine::Event::Need { link, after }),
-            shard::Action::Lags { link, after } => self.tell_engine(server, engine::Event::Lags { link, after }),
-            shard::Action::Read { link, positions } => {
+            shard::Action::Need { link, class, after } => {
+                self.tell_engine(server, engine::Event::Need { link, class, after });
+            }
+            shard::Action::Lags { link, class, after } => {
+                self.tell_engine(server, engine::Event::Lags { link, class, after });
+            }
+            shard::Action::Read { link, class, positions } => {
                 let disk = &self.servers[server].disk;
                 let items = positions.iter().map(|position| (*position, disk.read(position.0))).collect();
-                self.tell_shard(server, shard, shard::Event::Data { link, items });
+                self.tell_shard(server, shard, shard::Event::Data { link, class, items });
             }
-            shard::Action::Send { link, position, parts, .. } => {
+            shard::Action::Send { link, push, parts, .. } => {
                 let document = self.document(self.servers[server].guid, None, Spelling::Double, parts);
-                self.send(link, Way::Down, Message::Lane(position, document));
-                let wait = self.random.below(40);
-                self.after_at(wait, server, AtServer::Ready(link));
+                self.send(link, Way::Down, Message::Lane(push, document));
+                // What is bulk takes longer to cross.
+                let wait = if push.class == Class::Bulk { self.random.below(1_000) } else { self.random.below(40) };
+                self.after_at(wait, server, AtServer::Ready(link, push.class));
             }
             shard::Action::Cursors(reports) => self.tell_engine(server, engine::Event::Cursors(reports)),
             shard::Action::Breach(link, why) => {

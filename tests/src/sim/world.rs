@@ -6,6 +6,7 @@ use node::engine::{self, ReplyTo};
 use node::ids::{LinkId, Position, Ticket, Time};
 use node::policy::Policy;
 use node::{client, shard, uplink};
+use schemas::class::Class;
 
 use super::device::Device;
 use super::disk::Disk;
@@ -73,7 +74,7 @@ pub(super) enum Happening {
 pub(super) enum AtServer {
     Synced(Ticket),
     Flushed(Ticket),
-    Ready(LinkId),
+    Ready(LinkId, Class),
     Timer,
     SeesDown(LinkId),
     /// Its operator has seen that it stores nothing any more.
@@ -268,7 +269,7 @@ impl World {
         match happening {
             AtServer::Synced(ticket) => self.server_synced(server, ticket),
             AtServer::Flushed(ticket) => self.servers[server].disk.flush(ticket),
-            AtServer::Ready(link) => self.tell_shard_of(server, link, shard::Event::Ready(link)),
+            AtServer::Ready(link, class) => self.tell_shard_of(server, link, shard::Event::Ready(link, class)),
             AtServer::Timer => {
                 if let Some(live) = &mut self.servers[server].live {
                     live.timer = live.timer.filter(|at| *at > self.now);

@@ -7,9 +7,9 @@ use schemas::names::Spelling;
 use schemas::version::{Major, Minor, VersionInfo};
 use schemas::write::{self, HeaderFields, MessageDraft};
 
-use super::{Bench, NOW, START, info};
-use crate::client::{Action, Event, Via};
-use crate::ids::{Position, Resume};
+use super::{Bench, NOW, START, info, lane};
+use crate::client::{Action, Event};
+use crate::ids::Resume;
 use crate::intake::Intake;
 
 const OWN: ClientGuid = ClientGuid(1);
@@ -35,7 +35,7 @@ fn takes(bench: &mut Bench, position: u64, client: ClientGuid) -> bool {
     let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: Some(&infos) };
     let facts = Validated::new(write::message(Spelling::Double, &header, &[draft]), &Limits::default()).unwrap();
     let intake = Box::new(Intake::of(&facts).unwrap());
-    bench.handle(Event::Delivery { via: Via::Lane(Position(position)), intake });
+    bench.handle(Event::Delivery { via: lane(position), intake });
     let answer = bench.actions.iter().rev().find_map(|action| match action {
         Action::Answer { answer, .. } => Some(answer.leaves()[0].status == schemas::core::ReplyStatus::Succeeded),
         _ => None,

@@ -48,7 +48,7 @@ fn asked(bench: &Bench) -> usize {
 }
 
 fn push(bench: &mut Bench, position: u64, item: &Bytes) {
-    bench.handle(delivery(Via::Lane(Position(position)), item));
+    bench.handle(delivery(lane(position), item));
 }
 
 fn regards(bench: &Bench) -> Vec<Regard> {
@@ -64,7 +64,7 @@ fn what_is_held_is_marked_when_its_signer_loses_the_right_and_when_he_has_it_bac
     let key = key();
     let mut bench = bench(by_tests(&key));
     let document = signed(&item("A-1", 1, "vers:cargo/<2.0.0"), &key);
-    bench.handle(delivery(Via::Lane(Position(6)), &document));
+    bench.handle(delivery(lane(6), &document));
     assert_eq!(regards(&bench), [authorised()]);
     bench.handle(told(trust(&[])));
     assert!(matches!(&regards(&bench)[0], Regard::Refused(why) if why.contains("not in the trust file")));
@@ -83,16 +83,16 @@ fn what_is_held_is_marked_when_its_signer_loses_the_right_and_when_he_has_it_bac
 fn what_is_not_signed_is_never_authorised_and_replaces_nothing_that_is() {
     let key = key();
     let mut bench = bench(by_tests(&key));
-    bench.handle(delivery(Via::Lane(Position(6)), &item("A-2", 1, "vers:cargo/<2.0.0")));
+    bench.handle(delivery(lane(6), &item("A-2", 1, "vers:cargo/<2.0.0")));
     assert_eq!(regards(&bench), [Regard::Unsigned]);
-    bench.handle(delivery(Via::Lane(Position(7)), &signed(&item("A-1", 1, "vers:cargo/<2.0.0"), &key)));
-    bench.handle(delivery(Via::Lane(Position(8)), &item("A-1", 2, "vers:cargo/<1.0.0")));
+    bench.handle(delivery(lane(7), &signed(&item("A-1", 1, "vers:cargo/<2.0.0"), &key)));
+    bench.handle(delivery(lane(8), &item("A-1", 2, "vers:cargo/<1.0.0")));
     assert_eq!(bench.client.holdings().len(), 2, "it would have taken it back");
     assert!(regards(&bench).contains(&authorised()));
     // Whose signer lost the right is replaced by whatever may come.
     bench.handle(told(trust(&[])));
     bench.complete(&[]);
-    bench.handle(delivery(Via::Lane(Position(9)), &item("A-1", 2, "vers:cargo/<3.0.0")));
+    bench.handle(delivery(lane(9), &item("A-1", 2, "vers:cargo/<3.0.0")));
     assert_eq!(regards(&bench), [Regard::Unsigned, Regard::Unsigned]);
 }
 
@@ -103,7 +103,7 @@ fn c8_3_what_is_refused_is_written_down_once_and_asked_for_when_it_may_come() {
     let mut bench = bench(trust(&[]));
     let document = signed(&item("A-1", 1, "vers:cargo/<2.0.0"), &key);
     for position in [6, 7] {
-        bench.handle(delivery(Via::Lane(Position(position)), &document));
+        bench.handle(delivery(lane(position), &document));
     }
     let refused = bench.journal.iter().filter(|entry| matches!(entry.event, Written::Refused { .. })).count();
     assert_eq!((refused, bench.client.holdings().len()), (1, 0));
@@ -323,7 +323,7 @@ fn certified(item: &Bytes, key: &PrivateKey, authority: KeyId, from: u64, until:
     let crate::intake::Body::Orders(orders) = &mut intake.part.body else { panic!("orders") };
     let signing = orders.item.as_mut().and_then(|item| item.signing.as_mut()).expect("signed");
     signing.by[0].issuers = vec![schemas::signature::Issuer { key: authority, from, until, between: 0 }];
-    Event::Delivery { via: Via::Lane(Position(6)), intake: Box::new(intake) }
+    Event::Delivery { via: lane(6), intake: Box::new(intake) }
 }
 
 // R-8.3-3: an expired certificate is seen to be, by the clock alone.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use schemas::class::{Class, PerClass};
 use schemas::core::ReplyStatus;
 use schemas::digest::Digest;
 
 use super::bench::{Bench, DEVICE, OTHER, PROVIDER, advisory, config, deliver, request, runs, statuses};
 use crate::engine::{Action, CloseReason, CursorReport, Event};
-use crate::ids::{LinkId, Position, Resume};
+use crate::ids::{LinkId, Place, Position, Resume};
 use crate::shard;
 use crate::store::Recovered;
 
@@ -19,12 +20,12 @@ fn three_items() -> (Bench, Resume) {
         bench.send(provider, &deliver(u128::from(number), item));
     }
     answered(&mut bench, device, 3);
-    (bench, Resume { incarnation: 0x1c, position: Position(2), digest: None })
+    (bench, Resume::at(0x1c, Position(2), None))
 }
 
 fn answered(bench: &mut Bench, link: LinkId, position: u64) {
     let generation = bench.engine.generation(link).expect("live");
-    let report = CursorReport { client: DEVICE, generation, position: Position(position) };
+    let report = CursorReport { client: DEVICE, generation, positions: PerClass::all(Position(position)) };
     bench.handle(Event::Cursors(vec![report]));
     bench.settle();
 }
@@ -33,10 +34,51 @@ fn answered(bench: &mut Bench, link: LinkId, position: u64) {
 fn the_smaller_of_both_positions_wins() {
     let (mut bench, resume) = three_items();
     let (_, welcome) = bench.connect(DEVICE, Some(resume));
-    assert_eq!((welcome.start.position, welcome.behind), (Position(2), false), "the client's is smaller");
-    let (_, welcome) = bench.connect(DEVICE, Some(Resume { position: Position(3), ..resume }));
-    assert_eq!((welcome.start.position, welcome.behind), (Position(3), false));
+    assert_eq!((welcome.start.everything(), welcome.behind), (Position(2), false), "the client's is smaller");
+    let (_, welcome) = bench.connect(DEVICE, Some(Resume::at(resume.incarnation, Position(3), None)));
+    assert_eq!((welcome.start.everything(), welcome.behind), (Position(3), false));
     assert_eq!(welcome.generation, 3);
+}
+
+#[test]
+fn each_class_goes_on_where_it_stood() {
+    let (mut bench, mut resume) = three_items();
+    resume.places[Class::Bulk] = Place::default();
+    let (link, welcome) = bench.connect(DEVICE, Some(resume));
+    let starts = welcome.start.places.into_array().map(|place| place.position.0);
+    assert_eq!((starts, welcome.behind), ([2, 2, 0], false));
+    let up = bench.actions.iter().rev().find_map(|action| match action {
+        Action::Shard(_, shard::Event::LinkUp { link: up, start, .. }) if *up == link => Some(*start),
+        _ => None,
+    });
+    assert_eq!(up.map(|start| start.into_array().map(|position| position.0)), Some([2, 2, 0]));
+    bench.handle(Event::Need { link, class: Class::Bulk, after: Position(0) });
+    let due = bench.actions.iter().rev().find_map(|action| match action {
+        Action::Shard(_, shard::Event::Due { class: Class::Bulk, stretch, .. }) => Some(stretch.clone()),
+        _ => None,
+    });
+    let due = due.expect("an answer");
+    assert_eq!((due.due.len(), due.through, due.complete), (0, Position(3), true), "all three are normal");
+}
+
+#[test]
+fn what_was_trimmed_of_one_class_is_not_missed_by_another() {
+    let mut small = config();
+    (small.items_max, small.small_bytes_max) = (1, 1 << 20);
+    let mut bench = Bench::with(small, Recovered { incarnation: 0x1c, ..Recovered::default() });
+    let (provider, _) = bench.connect(PROVIDER, None);
+    let (device, _) = bench.connect(DEVICE, None);
+    bench.send(device, &request(1, &[runs("serde", "1.2.3")]));
+    for number in 1..=2_u64 {
+        let item = advisory(&format!("A-{number}"), 1, "serde", "vers:cargo/<2.0.0", "");
+        bench.send(provider, &deliver(u128::from(number), item));
+    }
+    answered(&mut bench, device, 1);
+    let mut resume = Resume::at(0x1c, Position(1), None);
+    resume.places[Class::Bulk] = Place::default();
+    assert!(!bench.connect(DEVICE, Some(resume)).1.behind, "position 1 was normal");
+    resume.places[Class::Normal] = Place::default();
+    assert!(bench.connect(DEVICE, Some(resume)).1.behind);
 }
 
 #[test]
@@ -45,12 +87,12 @@ fn what_cannot_be_verified_is_behind() {
     let mut bench = bench.restart();
     let cases = [
         ("another incarnation", Resume { incarnation: 0xbad, ..resume }),
-        ("past the head", Resume { position: Position(4), ..resume }),
-        ("another digest", Resume { digest: Some(Digest::of(b"something else")), ..resume }),
+        ("past the head", Resume::at(0x1c, Position(4), None)),
+        ("another digest", Resume::at(0x1c, Position(2), Some(Digest::of(b"something else")))),
     ];
     for (why, resume) in cases {
         let (_, welcome) = bench.connect(DEVICE, Some(resume));
-        assert_eq!((welcome.behind, welcome.start.position), (true, Position(3)), "{why}");
+        assert_eq!((welcome.behind, welcome.start.everything()), (true, Position(3)), "{why}");
     }
     let (_, welcome) = bench.connect(DEVICE, None);
     assert!(welcome.behind, "registered, and holds nothing any more");
@@ -75,7 +117,7 @@ fn a_client_is_behind_if_something_of_its_own_was_trimmed() {
         bench.send(provider, &deliver(u128::from(number), item));
     }
     assert_eq!(bench.engine.catalogue().len(), 2);
-    let nothing = Resume { incarnation: 0x1c, position: Position(0), digest: None };
+    let nothing = Resume::at(0x1c, Position(0), None);
     assert!(bench.connect(DEVICE, Some(nothing)).1.behind, "position 1 was for it, and is gone");
     assert!(!bench.connect(OTHER, Some(nothing)).1.behind, "nothing of its own is gone");
     let mut bench = bench.restart();
@@ -114,7 +156,7 @@ fn a_live_link_is_told_when_it_falls_behind() {
     }
     let trimmed = |action: &Action| matches!(action, Action::Shard(0, shard::Event::Trimmed(Position(1))));
     assert!(bench.actions.iter().any(trimmed), "the shard is asked who had not come so far");
-    bench.handle(Event::Lags { link: device, after: Position(0) });
+    bench.handle(Event::Lags { link: device, class: Class::Normal, after: Position(0) });
     let told =
         bench.actions.iter().any(|action| matches!(action, Action::Behind(link, Position(1)) if *link == device));
     assert!(told, "it had not looked at position 1 when that was trimmed");
@@ -128,7 +170,7 @@ fn the_newer_link_replaces_the_older_whose_cursor_counts_no_more() {
     let (newer, _) = bench.connect(DEVICE, Some(resume));
     let closed = |action: &Action| matches!(action, Action::Close(link, CloseReason::Replaced) if *link == older);
     assert!(bench.actions.iter().any(closed));
-    let stale = CursorReport { client: DEVICE, generation, position: Position(99) };
+    let stale = CursorReport { client: DEVICE, generation, positions: PerClass::all(Position(99)) };
     bench.handle(Event::Cursors(vec![stale]));
     assert!(bench.asked.is_empty(), "an older generation writes nothing");
     assert!(bench.engine.generation(newer).is_some());
@@ -171,7 +213,7 @@ fn a_registration_is_a_lease_that_contact_renews() {
     assert!(bench.engine.subscriptions().of(DEVICE).is_empty());
     let mut bench = bench.restart();
     assert_eq!(bench.engine.registered(), 0);
-    let resume = Resume { incarnation: 0x1c, position: Position(0), digest: None };
+    let resume = Resume::at(0x1c, Position(0), None);
     assert!(bench.connect(DEVICE, Some(resume)).1.behind, "what it believes to be registered is over");
 }
 

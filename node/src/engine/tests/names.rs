@@ -194,7 +194,7 @@ fn tell(bench: &mut Bench, event: uplink::Event) {
 }
 
 fn connected(bench: &mut Bench, incarnation: u128) {
-    let start = Resume { incarnation, position: Position(0), digest: None };
+    let start = Resume::at(incarnation, Position(0), None);
     tell(bench, uplink::Event::Connected { behind: false, start, policy: None, path: Vec::new() });
 }
 

@@ -1,6 +1,7 @@
 //! Any sequence of events: no panic, every document of a live link answered once, tickets in order.
 
 use proptest::prelude::*;
+use schemas::class::{Class, PerClass};
 use schemas::version::{Major, Minor};
 
 use super::bench::{Bench, DEVICE, OTHER, PROVIDER, advisory, document, draft, runs};
@@ -66,11 +67,7 @@ fn run(
     let link = |link: u8| LinkId(u64::from(link) + 2);
     match operation {
         Operation::Hello(who, at) => {
-            let resume = at.map(|(same, position)| Resume {
-                incarnation: if same { 0x1c } else { 1 },
-                position: Position(position),
-                digest: None,
-            });
+            let resume = at.map(|(same, position)| Resume::at(if same { 0x1c } else { 1 }, Position(position), None));
             let new = LinkId(bench.unique());
             bench.handle(Event::Hello { link: new, client: clients[usize::from(who)], resume, mark: None });
         }
@@ -99,9 +96,15 @@ fn run(
                 bench.handle(if good { Event::Stored(ticket) } else { failed });
             }
         }
-        Operation::Need(to, after) => bench.handle(Event::Need { link: link(to), after: Position(after) }),
+        Operation::Need(to, after) => {
+            bench.handle(Event::Need { link: link(to), class: Class::Normal, after: Position(after) })
+        }
         Operation::Cursor(who, at) => {
-            let report = CursorReport { client: clients[usize::from(who)], generation: 1, position: Position(at) };
+            let report = CursorReport {
+                client: clients[usize::from(who)],
+                generation: 1,
+                positions: PerClass::all(Position(at)),
+            };
             bench.handle(Event::Cursors(vec![report]));
         }
         Operation::Later => {

@@ -23,7 +23,7 @@ use crate::uplink::{self, Ask, Realm};
 
 /// The top, the local server below it, and the one below that. Each has one GUID for both sides.
 const GUIDS: [u128; 3] = [0xa0, 0xa1, 0xa2];
-const START: Resume = Resume { incarnation: 0x1c, position: Position(0), digest: None };
+const START: Resume = Resume::at(0x1c, Position(0), None);
 
 type Known = BTreeSet<(ClientGuid, usize, BTreeSet<(Mode, Interest)>)>;
 

@@ -127,7 +127,7 @@ fn who_was_away_when_an_item_came_back_is_behind() {
     bench.handle(under(trust(&[])));
     bench.handle(under(trusting(&own)));
     bench.settle();
-    let resume = Resume { incarnation: 0x1c, position: Position(1), digest: None };
+    let resume = Resume::at(0x1c, Position(1), None);
     assert!(bench.connect(DEVICE, Some(resume)).1.behind);
     // The same after a restart, by what the store holds.
     let kept = bench.kept;
@@ -163,7 +163,7 @@ fn reads(shard: &mut Shard, bench: &mut Bench) -> usize {
         while let Some(action) = shard.poll_action() {
             match action {
                 shard::Action::Read { .. } => reads += 1,
-                shard::Action::Need { link, after } => needs.push(Event::Need { link, after }),
+                shard::Action::Need { link, class, after } => needs.push(Event::Need { link, class, after }),
                 _ => {}
             }
         }

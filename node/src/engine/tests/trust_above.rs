@@ -9,7 +9,7 @@ use schemas::signature::PrivateKey;
 use schemas::version::{Major, Minor};
 
 use super::bench::{DEVICE, OTHER, advisory, config, deliver, document, draft, policy, request, runs};
-use super::uplinks::{Local, UPSTREAM, upstream};
+use super::uplinks::{Local, UPSTREAM, lane, upstream};
 use crate::catalogue::Form;
 use crate::client::Via;
 use crate::engine::{Config, Event};
@@ -51,7 +51,7 @@ fn local(key: &PrivateKey) -> (Local, LinkId) {
 
 /// By the lane; what it is asked for thereupon, it does not have.
 fn pushes(local: &mut Local, position: u64, document: &Bytes) {
-    local.brings(Via::Lane(Position(position)), document);
+    local.brings(lane(position), document);
     while let Some(exchange) = fetches(local) {
         local.answers(exchange, &[]);
     }
@@ -89,7 +89,7 @@ fn answers_with(local: &mut Local, exchange: ExchangeId, document: &Bytes) {
 fn an_entry_that_nobody_signed_takes_no_signed_content_off_the_offer() {
     let own = key();
     let (mut local, device) = local(&own);
-    local.brings(Via::Lane(Position(1)), &entry(1));
+    local.brings(lane(1), &entry(1));
     let exchange = fetches(&mut local).expect("a fetch");
     answers_with(&mut local, exchange, &signed(&content(1), &own));
     assert_eq!(local.bench.pushed(device), [Position(2)]);
@@ -112,7 +112,7 @@ fn an_entry_that_nobody_signed_takes_no_signed_content_off_the_offer() {
 fn without_a_trust_file_an_entry_retires_older_content_at_once() {
     let (mut local, _) = local(&key());
     under(&mut local, Trust::default());
-    local.brings(Via::Lane(Position(1)), &entry(1));
+    local.brings(lane(1), &entry(1));
     let exchange = fetches(&mut local).expect("a fetch");
     answers_with(&mut local, exchange, &content(1));
     assert_eq!(due(&mut local, 10, Minor::Full), [(2, Form::Whole)]);
@@ -124,7 +124,7 @@ fn without_a_trust_file_an_entry_retires_older_content_at_once() {
 fn an_entry_goes_with_the_barred_content_that_it_lists_and_comes_back_with_it() {
     let own = key();
     let (mut local, _) = local(&own);
-    local.brings(Via::Lane(Position(1)), &entry(1));
+    local.brings(lane(1), &entry(1));
     let exchange = fetches(&mut local).expect("a fetch");
     answers_with(&mut local, exchange, &signed(&content(1), &own));
     under(&mut local, trust(&[]));

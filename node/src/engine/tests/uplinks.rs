@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemas::class::Class;
 use schemas::core::ReplyStatus;
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, ServerGuid};
@@ -17,14 +18,19 @@ use super::bench::{
 };
 use crate::client::{Draft, Via};
 use crate::engine::{Action, Config, Event, ReplyTo};
-use crate::ids::{ExchangeId, LinkId, Position, Resume};
+use crate::ids::{ExchangeId, LinkId, Position, Push, Resume};
 use crate::intake::Intake;
 use crate::store::Recovered;
 use crate::uplink::{self, Ask, Realm};
 
 pub(super) const UPSTREAM: ServerGuid = ServerGuid(0xabc0);
 const SELF_THERE: ClientGuid = ClientGuid(0xabc1);
-const START: Resume = Resume { incarnation: 0x77, position: Position(0), digest: None };
+const START: Resume = Resume::at(0x77, Position(0), None);
+
+/// A push on the normal lane.
+pub(super) fn lane(position: u64) -> Via {
+    Via::Lane(Push::new(Class::Normal, Position(position)))
+}
 
 pub(super) fn upstream(realm: Realm, ask: Ask) -> uplink::Config {
     uplink::Config {
@@ -136,7 +142,7 @@ impl Local {
 
     pub(super) fn answered_above(&self) -> Vec<Position> {
         let position = |action: &Action| match action {
-            Action::Uplink(_, uplink::Action::Answer { position, .. }) => Some(*position),
+            Action::Uplink(_, uplink::Action::Answer { push, .. }) => Some(push.position),
             _ => None,
         };
         self.bench.actions.iter().filter_map(position).collect()
@@ -373,11 +379,11 @@ fn an_upstream_that_pushes_on_while_it_owes_an_answer_is_given_up() {
         let is_hangup = |action: &&Action| matches!(action, Action::Uplink(_, uplink::Action::Hangup(_)));
         local.bench.actions.iter().filter(is_hangup).count()
     };
-    for number in 0..256 {
-        local.brings(Via::Lane(Position(number + 1)), &deliver(u128::from(number), item("A-1", number + 1, "serde")));
+    for number in 0..3 * 256 {
+        local.brings(lane(number + 1), &deliver(u128::from(number), item("A-1", number + 1, "serde")));
     }
-    assert_eq!(hung_up(&local), 0, "a window of it waits");
-    local.brings(Via::Lane(Position(257)), &deliver(257, item("A-1", 257, "serde")));
+    assert_eq!(hung_up(&local), 0, "a window of each lane waits");
+    local.brings(lane(769), &deliver(769, item("A-1", 769, "serde")));
     assert_eq!(hung_up(&local), 1);
 }
 
@@ -408,20 +414,20 @@ fn a_push_is_answered_above_when_it_is_stored_and_a_restart_goes_on_behind_it() 
     local.answers(above, &[]);
     let facts = Validated::new(deliver(5, item("A-1", 1, "serde")), &Limits::default()).expect("good");
     let intake = Box::new(Intake::of(&facts).expect("a message"));
-    let event = uplink::Event::Delivery { via: Via::Lane(Position(7)), intake };
+    let event = uplink::Event::Delivery { via: lane(7), intake };
     local.bench.handle(Event::Uplink(UPSTREAM, event));
     assert!(local.answered_above().is_empty(), "not stored yet");
     local.bench.settle();
     assert_eq!(local.answered_above(), [Position(7)]);
     assert_eq!(local.bench.pushed(link).len(), 1);
     let resume = local.bench.engine.resume_above(UPSTREAM).expect("a position");
-    assert_eq!((resume.incarnation, resume.position), (0x77, Position(7)));
+    assert_eq!((resume.incarnation, resume.places[Class::Normal].position), (0x77, Position(7)));
 
     let mut local = local.restart();
     assert_eq!(local.bench.engine.resume_above(UPSTREAM), Some(resume));
     local.connected(false, resume);
     assert!(local.opened().is_empty(), "it holds what it asked for");
-    local.brings(Via::Lane(Position(7)), &deliver(5, item("A-1", 1, "serde")));
+    local.brings(lane(7), &deliver(5, item("A-1", 1, "serde")));
     assert_eq!(local.bench.engine.catalogue().len(), 1, "what comes again takes effect once");
 }
 
@@ -432,7 +438,7 @@ fn what_is_pushed_while_an_answer_is_under_way_comes_after_it() {
     local.ask(link, &register(1, &[runs("serde", "1.2.3"), runs("log", "1.0.0")]));
     let (above, _) = local.asked();
     local.replied(above, &[ReplyStatus::Succeeded]);
-    local.brings(Via::Lane(Position(9)), &deliver(6, item("B-1", 1, "serde")));
+    local.brings(lane(9), &deliver(6, item("B-1", 1, "serde")));
     assert!(local.answered_above().is_empty());
     local.brings(Via::Exchange(above), &deliver(5, item("A-1", 1, "serde")));
     local.tell(uplink::Event::Ended(above));
@@ -541,7 +547,7 @@ fn a_foreign_realm_sees_its_own_words_only() {
     // A new entry on another name, critical or not, is asked for as soon as it is announced: somebody runs it now.
     local.ask(link, &register(2, &[runs("log", "0.4.0")]));
     assert!(local.opened().is_empty());
-    local.brings(Via::Lane(Position(3)), &entry("B-1", 2, "log"));
+    local.brings(lane(3), &entry("B-1", 2, "log"));
     assert_eq!(names(&local.asked().1), [crate_want("log")].into());
 }
 
@@ -592,7 +598,7 @@ fn an_announcement_retires_the_content_before_it() {
     let (above, _) = local.asked();
     local.answers(above, &[item("A-1", 1, "serde")]);
 
-    local.brings(Via::Lane(Position(5)), &entry("A-1", 2, "serde"));
+    local.brings(lane(5), &entry("A-1", 2, "serde"));
     let late = local.connect(OTHER);
     let exchange = local.ask(late, &request(2, &[runs("serde", "1.0.0")]));
     let due = local.bench.reply(exchange).map(|reply| local.bench.due(&reply));
