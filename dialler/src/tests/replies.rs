@@ -4,7 +4,8 @@ use link::frame::Form;
 use link::hello::Hello;
 use link::lane::ReplyBody;
 use node::answer::{Answer, AnswerBody, Leaf};
-use node::ids::Position;
+use node::ids::{Position, Push};
+use schemas::class::Class;
 use schemas::core::ReplyStatus;
 use schemas::names::Spelling;
 
@@ -19,7 +20,7 @@ fn answered(position: u64, status: ReplyStatus) -> Answered {
     };
     let body = AnswerBody::Parts(vec![part(ReplyStatus::Succeeded), part(status)]);
     let answer = Answer { server: None, client: None, body };
-    Answered { position: Position(position), spelling: Spelling::Double, answer }
+    Answered { push: Push::new(Class::Normal, Position(position)), spelling: Spelling::Double, answer }
 }
 
 /// What a server that says this hears to two pushes, of which the second was not taken whole.

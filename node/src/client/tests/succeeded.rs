@@ -18,7 +18,7 @@ fn pushed(items: &[Bytes]) -> Validated {
 fn answer(delivery: &Validated) -> Answer {
     let mut bench = Bench::synchronised();
     let intake = Box::new(Intake::of(delivery).expect("a message"));
-    bench.handle(Event::Delivery { via: Via::Lane(Position(6)), intake });
+    bench.handle(Event::Delivery { via: lane(6), intake });
     let answer = bench.actions.into_iter().find_map(|action| match action {
         Action::Answer { answer, .. } => Some(answer),
         _ => None,
