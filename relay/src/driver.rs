@@ -31,6 +31,7 @@ use crate::control::{self, Listed};
 use crate::freshness::Freshness;
 use crate::links::bundles::Recent;
 use crate::links::lane::Pushed;
+use crate::links::notes::Notes;
 use crate::links::outgoing::Opening;
 use crate::reach::{self, Reach};
 use crate::store::Reader;
@@ -120,10 +121,8 @@ pub(crate) struct Handle {
     pub(crate) lanes: PerClass<mpsc::Sender<Pushed>>,
     /// Exchanges to be opened; what finds no room is refused as busy.
     pub(crate) openings: mpsc::Sender<Box<Opening>>,
-    /// Up to where the client may have missed items.
-    pub(crate) behind: watch::Sender<u64>,
-    /// What stands above this server now.
-    pub(crate) path: watch::Sender<Vec<Mark>>,
+    /// What the client is told beside its lanes.
+    pub(crate) notes: watch::Sender<Notes>,
     /// Why the link must close.
     pub(crate) close: oneshot::Sender<Closing>,
 }
@@ -344,7 +343,7 @@ impl Driver {
             }
             Action::Behind(link, position) => {
                 if let Some(handle) = self.links.get(&link) {
-                    handle.behind.send_replace(position.0);
+                    handle.notes.send_modify(|notes| notes.say_behind(position.0));
                 }
             }
             Action::Close(link, CloseReason::Replaced) => self.close(link, Closing::Replaced),
@@ -367,8 +366,9 @@ impl Driver {
                 }
             }
             Action::Path(path) => {
+                let path: Arc<[Mark]> = path.into();
                 for handle in self.links.values() {
-                    handle.path.send_replace(path.clone());
+                    handle.notes.send_modify(|notes| notes.path = Some(Arc::clone(&path)));
                 }
             }
         }

@@ -38,7 +38,8 @@ pub(crate) async fn accept_links(accepting: Accepting) {
         let (context, link) = (context.clone(), LinkId(next.fetch_add(1, Ordering::Relaxed)));
         tracker.spawn(async move {
             let from = handshake.remote_addr();
-            let pending = match handshake.complete().await {
+            // Boxed: what a handshake takes is not held by every link that stands.
+            let pending = match Box::pin(handshake.complete()).await {
                 Ok(pending) => pending,
                 Err(error) => {
                     context.metrics.handshakes_failed.inc();

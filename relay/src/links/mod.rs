@@ -4,6 +4,7 @@ mod accept;
 pub(crate) mod bundles;
 pub(crate) mod exchange;
 pub(crate) mod lane;
+pub(crate) mod notes;
 pub(crate) mod outgoing;
 pub(crate) mod reading;
 mod replies;

@@ -14,12 +14,12 @@ use node::ids::{ExchangeId, LinkId};
 use schemas::class::{Class, PerClass};
 use schemas::guid::{Cid, ClientGuid, ServerGuid};
 use schemas::limits::Limits;
-use schemas::mark::Mark;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::notes::{self, Notes};
 use super::reading::Reading;
 use super::{exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
@@ -54,31 +54,37 @@ const DOCUMENT_BYTES_MIN: u64 = 128 << 10;
 
 /// Lives one link.
 pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
+    // Boxed: what it takes to greet is not held by every link that stands.
+    if let Some((link, ends)) = Box::pin(greet(context, id, pending)).await {
+        live(context, id, &link, ends).await;
+        if let Some(reason) = link.close_reason() {
+            tracing::info!(link = id.0, %reason, "link down");
+        }
+    }
+    // The driver may be gone first when the server stops.
+    drop(context.inputs.send(Input::LinkDown(id)).await);
+}
+
+/// Says Hello, if the client is let in.
+async fn greet(context: &Context, id: LinkId, pending: Pending) -> Option<(Link, Ends)> {
     let (client, from) = (ClientGuid(pending.peer().guid), pending.remote_addr());
     if pending.hello().document_bytes_max < DOCUMENT_BYTES_MIN {
         let text = format!("documents of {DOCUMENT_BYTES_MIN} bytes must be taken: that is a bundle");
-        return pending.refuse(CloseCode::Refused, &text);
+        pending.refuse(CloseCode::Refused, &text);
+        return None;
     }
-    let [critical, normal, bulk] = Class::ALL.map(|_| mpsc::channel(1));
-    let lane_senders = PerClass::of([critical.0, normal.0, bulk.0]);
-    let lane_receivers = PerClass::of([critical.1, normal.1, bulk.1]);
-    let (opening_sender, openings) = mpsc::channel(outgoing::WAITING);
-    let (behind_sender, behind_receiver) = watch::channel(0);
-    let (close, closing) = oneshot::channel();
-    let (path_sender, path_receiver) = watch::channel(Vec::new());
+    let (handle, ends) = channels();
     let (welcome_sender, welcome) = oneshot::channel();
-    let handle =
-        Handle { lanes: lane_senders, openings: opening_sender, behind: behind_sender, path: path_sender, close };
     let resume = places::read(pending.hello());
     let mark = pending.hello().path.as_ref().and_then(|path| path.first()).copied();
     let newcomer = Newcomer { link: id, client, resume, mark, welcome: welcome_sender, handle };
     if context.inputs.send(Input::Hello(newcomer)).await.is_err() {
-        return pending.refuse(CloseCode::Drained, "this server is stopping");
+        pending.refuse(CloseCode::Drained, "this server is stopping");
+        return None;
     }
     let Ok(welcome) = welcome.await else {
         pending.refuse(CloseCode::Busy, "this server cannot store anything now");
-        drop(context.inputs.send(Input::LinkDown(id)).await);
-        return;
+        return None;
     };
     match pending.accept(hello(&welcome)).await {
         Ok(link) => {
@@ -86,24 +92,32 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
             tracing::info!(link = id.0, behind, start, "link up");
             // R-8.3-8: no log says who it is, at any level.
             tracing::debug!(link = id.0, %from, "where it comes from");
-            let ends = Ends { lanes: lane_receivers, openings, behind: behind_receiver, path: path_receiver, closing };
-            live(context, id, &link, ends).await;
-            if let Some(reason) = link.close_reason() {
-                tracing::info!(link = id.0, %reason, "link down");
-            }
+            Some((link, ends))
         }
-        Err(error) => tracing::info!(link = id.0, %error, "the client left during Hello"),
+        Err(error) => {
+            tracing::info!(link = id.0, %error, "the client left during Hello");
+            None
+        }
     }
-    // The driver may be gone first when the server stops.
-    drop(context.inputs.send(Input::LinkDown(id)).await);
+}
+
+/// What joins a link's tasks with the driver.
+fn channels() -> (Handle, Ends) {
+    let [critical, normal, bulk] = Class::ALL.map(|_| mpsc::channel(1));
+    let lane_senders = PerClass::of([critical.0, normal.0, bulk.0]);
+    let lanes = PerClass::of([critical.1, normal.1, bulk.1]);
+    let (opening_sender, openings) = mpsc::channel(outgoing::WAITING);
+    let (notes_sender, notes) = watch::channel(Notes::default());
+    let (close, closing) = oneshot::channel();
+    let handle = Handle { lanes: lane_senders, openings: opening_sender, notes: notes_sender, close };
+    (handle, Ends { lanes, openings, notes, closing })
 }
 
 /// The link's ends of what the driver tells it.
 struct Ends {
     lanes: lane::Bundles,
     openings: mpsc::Receiver<Box<outgoing::Opening>>,
-    behind: watch::Receiver<u64>,
-    path: watch::Receiver<Vec<Mark>>,
+    notes: watch::Receiver<Notes>,
     closing: oneshot::Receiver<Closing>,
 }
 
@@ -112,8 +126,7 @@ async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
     tasks.spawn(lane::run(context.clone(), id, link.clone(), ends.lanes));
     tasks.spawn(outgoing::run(context.clone(), id, link.clone(), ends.openings));
     tasks.spawn(replies::run(context.clone(), id, link.clone()));
-    tasks.spawn(tell_behind(link.clone(), ends.behind));
-    tasks.spawn(tell_path(link.clone(), ends.path));
+    tasks.spawn(notes::tell(link.clone(), ends.notes));
     let exchanges = accept_exchanges(context, id, link);
     let mut closing = ends.closing;
     tokio::select! {
@@ -153,24 +166,6 @@ async fn accept_exchanges(context: &Arc<Context>, id: LinkId, link: &Link) {
         let exchange = ExchangeId(next.fetch_add(1, Ordering::Relaxed));
         let run = exchange::run(context.clone(), id, exchange, incoming);
         exchanges.spawn(context.exchanges.track_future(run));
-    }
-}
-
-async fn tell_behind(link: Link, mut behind: watch::Receiver<u64>) {
-    while behind.changed().await.is_ok() {
-        let position = *behind.borrow_and_update();
-        if link.behind(position).await.is_err() {
-            break;
-        }
-    }
-}
-
-async fn tell_path(link: Link, mut path: watch::Receiver<Vec<Mark>>) {
-    while path.changed().await.is_ok() {
-        let marks = path.borrow_and_update().clone();
-        if link.path(&marks).await.is_err() {
-            break;
-        }
     }
 }
 
@@ -214,6 +209,7 @@ const REQUEST_POLICY: [&str; 10] = [
 #[cfg(test)]
 mod tests {
     use node::ids::{Position, Resume};
+    use schemas::mark::Mark;
 
     use super::*;
 
