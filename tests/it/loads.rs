@@ -61,6 +61,19 @@ count = 4
 start = 0.2
 "#;
 
+/// One item, long enough that a copy for each client would be seen.
+const LONG: &str = r#"
+name = "one long item"
+idle_seconds = 0.5
+[[clients]]
+name = "all"
+count = 60
+[[publish]]
+name = "update"
+content = { random = 4000000 }
+count = 1
+"#;
+
 struct Silent;
 
 impl Progress for Silent {
@@ -96,4 +109,21 @@ fn a_load_test_counts_what_real_clients_of_a_real_server_receive() {
     let page = html::page(&report).unwrap();
     assert_eq!(page.matches("<svg").count(), 4);
     assert!(serde_json::to_value(&report).unwrap()["groups"][0]["latency"]["p99"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn p_2_a_long_item_is_in_memory_for_itself_and_not_for_each_receiver() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.toml");
+    std::fs::write(&path, LONG).unwrap();
+    let plan = Plan::read(&path).unwrap();
+    let program = Some(PathBuf::from(env!("CARGO_BIN_EXE_party")));
+    let report = run::run(&plan, &Options { folder: folder.path().join("run"), program }, &mut Silent).unwrap();
+    assert!(report.good && report.receipts == 60, "{}", report.text());
+    let document = report.document_bytes / 60;
+    assert!(document > 5_000_000, "base64 makes it longer: {document}");
+    let (most, idle) = (report.server.unwrap().resident_bytes_max, report.timeline[0].server_resident);
+    // As it comes in, with room to grow; in the log's pages; and what a link may take beside it. Sixty copies were 320 MB.
+    let bound = 4 * document + 60 * (16 << 10);
+    assert!(most - idle <= bound, "{} bytes more than idle, of {bound}", most - idle);
 }
