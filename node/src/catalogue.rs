@@ -68,6 +68,8 @@ pub fn slot_of(record: &ItemRecord) -> Option<Slot> {
 #[derive(Debug, Default)]
 pub struct Catalogue {
     items: BTreeMap<Position, Item>,
+    /// Of all items together, in the log.
+    bytes: u64,
     slots: BTreeMap<Slot, Position>,
     digests: BTreeMap<Digest, Position>,
     /// Current items only: superseded ones are skipped by everybody.
@@ -90,6 +92,22 @@ pub struct Inserted {
     /// What else is off the offer now: content that an entry of an upstream's catalogue says to be outdated (R-8.2.2-8), an
     /// entry that lists what may not go on, or what an item displaced that is not on offer itself.
     pub off_offer: Vec<Position>,
+}
+
+/// How much a catalogue holds, or may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Items.
+    pub items: usize,
+    /// Their bytes in the log.
+    pub bytes: u64,
+}
+
+impl Size {
+    /// Whether there is more of anything than `other` has.
+    pub fn exceeds(self, other: Self) -> bool {
+        self.items > other.items || self.bytes > other.bytes
+    }
 }
 
 /// What was trimmed.
@@ -189,6 +207,7 @@ impl Catalogue {
         if let Some(bar) = barred {
             self.barred.add(&record, bar == Bar::Own);
         }
+        self.bytes += record.bytes;
         self.items.insert(position, Item { record, current, barred, weight });
         if let Some(entry) = self.entry_of_barred(position) {
             self.bar(entry);
@@ -238,15 +257,16 @@ impl Catalogue {
         remove_postings(&mut self.postings, position, &item.record);
     }
 
-    /// Forgets the oldest items that may go until `keep` are left; `None` if there is none.
-    pub fn trim(&mut self, keep: usize, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Trimmed> {
+    /// Forgets the oldest items that may go until no more than `keep` are left; `None` if there is none.
+    pub fn trim(&mut self, keep: Size, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Trimmed> {
         let mut items = Vec::new();
-        while self.items.len() > keep
+        while self.size().exceeds(keep)
             && let Some(oldest) = self.items.first_entry().filter(|oldest| may_go(&oldest.get().record))
         {
             let position = *oldest.key();
             self.vacate(position);
             let Some(item) = self.items.remove(&position) else { break };
+            self.bytes -= item.record.bytes;
             if self.digests.get(&item.record.digest) == Some(&position) {
                 self.digests.remove(&item.record.digest);
             }
@@ -412,6 +432,11 @@ impl Catalogue {
     /// How many items are kept.
     pub fn len(&self) -> usize {
         self.items.len()
+    }
+
+    /// How much there is, current or not.
+    pub fn size(&self) -> Size {
+        Size { items: self.items.len(), bytes: self.bytes }
     }
 
     /// Whether none is.

@@ -109,6 +109,8 @@ pub struct Limits {
     pub document_bytes: u32,
     /// Items on offer; the oldest are trimmed, and who may have missed one is told.
     pub items_max: usize,
+    /// Bytes of the items on offer, on disk; likewise.
+    pub items_bytes: u64,
     /// Days without contact after which a registration ends.
     pub lease_days: u32,
     /// Hours without contact after which a client counts as stale.
@@ -178,6 +180,7 @@ impl Default for Limits {
             inbound_bytes: 256 << 20,
             document_bytes: 64 << 20,
             items_max: 1_000_000,
+            items_bytes: 64 << 30,
             lease_days: 90,
             stale_hours: 72,
             drain_seconds: 10,
@@ -292,6 +295,9 @@ impl Config {
         }
         let counts =
             [("limits.links_max", limits.links_max as u64), ("limits.lease_days", u64::from(limits.lease_days))];
+        if limits.items_bytes < u64::from(limits.document_bytes) {
+            return bad("limits.items_bytes", limits.items_bytes, "at least limits.document_bytes: one item");
+        }
         if limits.items_max == 0 && self.upstream.is_empty() {
             return bad("limits.items_max", 0, "at least 1; nothing can be kept only where upstreams have it");
         }
@@ -328,6 +334,7 @@ impl Config {
     pub fn engine(&self, server: ServerGuid, upstreams: Vec<uplink::Config>, entropy: u64) -> engine::Config {
         engine::Config {
             items_max: self.limits.items_max,
+            items_bytes_max: self.limits.items_bytes,
             item_bytes_max: self.limits.document_bytes as usize - engine::ENVELOPE_BYTES_MAX,
             lease: self.lease(),
             transit: self.transit(),
@@ -402,6 +409,7 @@ mod tests {
         refused(|config| config.limits.document_bytes = 1, "limits.document_bytes");
         refused(|config| config.limits.document_bytes = u32::MAX, "limits.document_bytes");
         refused(|config| config.limits.items_max = 0, "limits.items_max");
+        refused(|config| config.limits.items_bytes = 1 << 20, "limits.items_bytes");
         refused(|config| config.limits.links_max = 0, "limits.links_max");
         refused(|config| config.limits.lease_days = 0, "limits.lease_days");
         refused(|config| config.policy.combine_milliseconds = u64::MAX, "policy.combine_milliseconds");

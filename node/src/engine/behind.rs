@@ -10,7 +10,7 @@ use topology::subscriptions::Subscription;
 use super::plan::Plan;
 use super::register::seen_row;
 use super::{Action, Engine, ReplyTo};
-use crate::catalogue::{Item, Trimmed};
+use crate::catalogue::{Item, Size, Trimmed};
 use crate::ids::{ExchangeId, LinkId, Position, Time};
 use crate::records::{ItemRecord, Origin};
 use crate::shard;
@@ -29,7 +29,12 @@ impl Engine {
 
     fn is_over_bound(&self) -> bool {
         // In steps, so that who is behind is looked up rarely.
-        self.catalogue.len() > self.config.items_max + self.config.items_max / 16
+        let Size { items, bytes } = self.bound();
+        self.catalogue.size().exceeds(Size { items: items + items / 16, bytes: bytes.saturating_add(bytes / 16) })
+    }
+
+    fn bound(&self) -> Size {
+        Size { items: self.config.items_max, bytes: self.config.items_bytes_max }
     }
 
     pub(super) fn trim(&mut self) {
@@ -39,7 +44,7 @@ impl Engine {
         let (before, through) = (self.catalogue.len(), self.now);
         let transit = self.config.transit;
         let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
-        let Some(trimmed) = self.catalogue.trim(self.config.items_max, may_go) else { return };
+        let Some(trimmed) = self.catalogue.trim(self.bound(), may_go) else { return };
         self.totals.trimmed += (before - self.catalogue.len()) as u64;
         let (catalogue, appending) = (&self.catalogue, &self.appending);
         self.latest.retain(|_, latest| {

@@ -17,6 +17,8 @@ pub struct Config {
     pub shards: usize,
     /// Items kept on offer; older ones are trimmed, and who may have missed one is told that it is behind.
     pub items_max: usize,
+    /// Bytes of the items kept on offer, in the log; likewise.
+    pub items_bytes_max: u64,
     /// Exchanges remembered to recognise repeated ones.
     pub seen_max: usize,
     /// For how long.
@@ -35,7 +37,7 @@ pub struct Config {
     pub small_bytes_max: usize,
     /// Items looked up for a link in one step.
     pub stretch_items: usize,
-    /// How long an item is kept at least, whatever `items_max` says: with a cache of nothing, what passes through must
+    /// How long an item is kept at least, whatever the bounds say: with a cache of nothing, what passes through must
     /// reach those whom it is for (R-8.2.2-15).
     pub transit: Duration,
     /// How others see this node on the way to the top.
@@ -56,6 +58,7 @@ impl Config {
             server,
             shards: 1,
             items_max: 1_000_000,
+            items_bytes_max: 64 << 30,
             seen_max: 1_000_000,
             seen_for: Duration::from_secs(24 * 3600),
             lease: Duration::from_secs(90 * 24 * 3600),

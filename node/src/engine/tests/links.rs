@@ -125,6 +125,26 @@ fn a_client_is_behind_if_something_of_its_own_was_trimmed() {
 }
 
 #[test]
+fn the_oldest_items_go_when_all_together_are_too_long() {
+    let mut small = config();
+    small.items_bytes_max = 8000;
+    let mut bench = Bench::with(small, Recovered { incarnation: 0x1c, ..Recovered::default() });
+    let (provider, _) = bench.connect(PROVIDER, None);
+    let publish = |bench: &mut Bench, number: u64, comments: usize| {
+        let item = advisory(&format!("A-{number}"), 1, "serde", "vers:cargo/<2.0.0", &"x".repeat(comments));
+        bench.send(provider, &deliver(u128::from(number), item));
+    };
+    (1..=3).for_each(|number| publish(&mut bench, number, 1000));
+    let three = bench.engine.catalogue().size();
+    assert!((3000..8000).contains(&three.bytes) && three.items == 3, "{three:?}");
+    publish(&mut bench, 4, 6000);
+    let left = bench.engine.catalogue().size();
+    assert!(left.bytes <= 8000 && left.items < 3, "{left:?}");
+    let positions: Vec<u64> = bench.engine.catalogue().iter().map(|(position, _)| position.0).collect();
+    assert_eq!(positions.last(), Some(&4), "the newest stays");
+}
+
+#[test]
 fn what_was_trimmed_is_known_as_delivered_also_after_a_restart() {
     let mut small = config();
     small.items_max = 1;
