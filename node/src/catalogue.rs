@@ -3,6 +3,7 @@
 //! Built from log records alone, by [`Catalogue::insert`] in log order, live and after a restart alike.
 
 mod rights;
+mod size;
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
@@ -24,6 +25,7 @@ use crate::trust::Weight;
 use rights::Barred;
 
 pub use rights::{Contest, Reconsidered, Rights, Word};
+pub use size::Size;
 
 /// An item of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,22 +94,6 @@ pub struct Inserted {
     /// What else is off the offer now: content that an entry of an upstream's catalogue says to be outdated (R-8.2.2-8), an
     /// entry that lists what may not go on, or what an item displaced that is not on offer itself.
     pub off_offer: Vec<Position>,
-}
-
-/// How much a catalogue holds, or may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Items.
-    pub items: usize,
-    /// Their bytes in the log.
-    pub bytes: u64,
-}
-
-impl Size {
-    /// Whether there is more of anything than `other` has.
-    pub fn exceeds(self, other: Self) -> bool {
-        self.items > other.items || self.bytes > other.bytes
-    }
 }
 
 /// What was trimmed.
@@ -434,7 +420,7 @@ impl Catalogue {
         self.items.len()
     }
 
-    /// How much there is, current or not.
+    /// All there is, current or not.
     pub fn size(&self) -> Size {
         Size { items: self.items.len(), bytes: self.bytes }
     }
