@@ -3,7 +3,7 @@
 //! Built from log records alone, by [`Catalogue::insert`] in log order, live and after a restart alike.
 
 mod rights;
-mod size;
+mod trim;
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
@@ -25,7 +25,7 @@ use crate::trust::Weight;
 use rights::Barred;
 
 pub use rights::{Contest, Reconsidered, Rights, Word};
-pub use size::Size;
+pub use trim::{Size, Trimmed};
 
 /// An item of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,15 +94,6 @@ pub struct Inserted {
     /// What else is off the offer now: content that an entry of an upstream's catalogue says to be outdated (R-8.2.2-8), an
     /// entry that lists what may not go on, or what an item displaced that is not on offer itself.
     pub off_offer: Vec<Position>,
-}
-
-/// What was trimmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trimmed {
-    /// Everything up to here.
-    pub floor: Position,
-    /// What is gone, oldest first.
-    pub items: Vec<(Position, Item)>,
 }
 
 impl Trimmed {
@@ -241,43 +232,6 @@ impl Catalogue {
         let Some(item) = self.items.get_mut(&position) else { return };
         item.current = false;
         remove_postings(&mut self.postings, position, &item.record);
-    }
-
-    /// Forgets the oldest items that may go until no more than `keep` are left; `None` if there is none.
-    pub fn trim(&mut self, keep: Size, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Trimmed> {
-        let mut items = Vec::new();
-        while self.size().exceeds(keep)
-            && let Some(oldest) = self.items.first_entry().filter(|oldest| may_go(&oldest.get().record))
-        {
-            let position = *oldest.key();
-            self.vacate(position);
-            let Some(item) = self.items.remove(&position) else { break };
-            self.bytes -= item.record.bytes;
-            if self.digests.get(&item.record.digest) == Some(&position) {
-                self.digests.remove(&item.record.digest);
-            }
-            if item.current {
-                self.forget_current(position, &item.record);
-            }
-            if let Some(bar) = item.barred {
-                self.barred.remove(&item.record, bar == Bar::Own);
-            }
-            items.push((position, item));
-        }
-        let floor = items.last()?.0;
-        Some(Trimmed { floor, items })
-    }
-
-    fn forget_current(&mut self, position: Position, record: &ItemRecord) {
-        remove_postings(&mut self.postings, position, record);
-        for key in record.reach.keys() {
-            self.trimmed.entry(key).or_default()[record.class] = position;
-        }
-        if self.trimmed.len() > TRIMMED_KEYS_MAX {
-            // Errs towards behind, and stays small.
-            self.trimmed_before = position;
-            self.trimmed.clear();
-        }
     }
 
     /// Whether an entry came from elsewhere: what repeats one is not kept a second time.

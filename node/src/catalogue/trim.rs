@@ -1,0 +1,69 @@
+//! How much there may be, and what goes when there is more.
+
+use super::{Bar, Catalogue, Item, TRIMMED_KEYS_MAX, remove_postings};
+use crate::ids::Position;
+use crate::records::ItemRecord;
+
+/// How much a catalogue holds, or may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Items.
+    pub items: usize,
+    /// Their bytes in the log.
+    pub bytes: u64,
+}
+
+impl Size {
+    /// Whether there is more of anything than `other` has.
+    pub fn exceeds(self, other: Self) -> bool {
+        self.items > other.items || self.bytes > other.bytes
+    }
+}
+
+/// What was trimmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Everything up to here.
+    pub floor: Position,
+    /// What is gone, oldest first.
+    pub items: Vec<(Position, Item)>,
+}
+
+impl Catalogue {
+    /// Forgets the oldest items that may go until no more than `keep` are left; `None` if there is none.
+    pub fn trim(&mut self, keep: Size, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Trimmed> {
+        let mut items = Vec::new();
+        while self.size().exceeds(keep)
+            && let Some(oldest) = self.items.first_entry().filter(|oldest| may_go(&oldest.get().record))
+        {
+            let position = *oldest.key();
+            self.vacate(position);
+            let Some(item) = self.items.remove(&position) else { break };
+            self.bytes -= item.record.bytes;
+            if self.digests.get(&item.record.digest) == Some(&position) {
+                self.digests.remove(&item.record.digest);
+            }
+            if item.current {
+                self.forget_current(position, &item.record);
+            }
+            if let Some(bar) = item.barred {
+                self.barred.remove(&item.record, bar == Bar::Own);
+            }
+            items.push((position, item));
+        }
+        let floor = items.last()?.0;
+        Some(Trimmed { floor, items })
+    }
+
+    fn forget_current(&mut self, position: Position, record: &ItemRecord) {
+        remove_postings(&mut self.postings, position, record);
+        for key in record.reach.keys() {
+            self.trimmed.entry(key).or_default()[record.class] = position;
+        }
+        if self.trimmed.len() > TRIMMED_KEYS_MAX {
+            // Errs towards behind, and stays small.
+            self.trimmed_before = position;
+            self.trimmed.clear();
+        }
+    }
+}
