@@ -6,7 +6,6 @@ use link::backoff::Backoff;
 use link::close::{CloseCode, CloseReason};
 use link::connection::Link;
 use link::endpoint::Client;
-use link::frame::Form;
 use link::hello::{Hello, Resume as WireResume};
 use link::lane::ControlEvent;
 use link::reconnect::{Reconnect, Target};
@@ -142,12 +141,12 @@ fn hello(own: &Hello, resume: Option<Resume>) -> Hello {
         position: resume.position.0,
         digest: resume.digest.unwrap_or_default(),
     };
-    Hello {
-        forms: Form::all(),
+    let hello = Hello {
         incarnation: resume.map(|resume| resume.incarnation),
         resume: resume.map(wire).into_iter().collect(),
         ..own.clone()
-    }
+    };
+    hello.reading_all_forms()
 }
 
 /// What the server takes of the version messages.
@@ -177,6 +176,6 @@ mod tests {
         assert_eq!(start(&hello(&own, Some(resume))), Some(resume));
         let nothing = Resume { position: Position(0), digest: None, ..resume };
         assert_eq!(start(&hello(&own, Some(nothing))), Some(nothing));
-        assert_eq!(hello(&own, None), Hello { forms: Form::all(), ..own });
+        assert_eq!(hello(&own, None), own.reading_all_forms());
     }
 }

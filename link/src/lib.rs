@@ -23,6 +23,7 @@ pub mod path;
 pub mod pki;
 mod reader;
 pub mod reconnect;
+pub mod segments;
 pub mod short;
 pub mod tls;
 pub mod traffic;

@@ -9,7 +9,6 @@ use link::budget::Budget;
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint;
-use link::frame::Form;
 use link::hello::{Hello, Resume};
 use link::identity::Identity;
 use link::limits::LinkLimits;
@@ -208,8 +207,8 @@ impl Life {
             let resume =
                 place.map(|place| Resume { class: Class::Normal, position: place.position, digest: place.digest });
             let incarnation = place.map(|place| place.incarnation);
-            let forms = if self.clients.plain { Vec::new() } else { Form::all() };
-            let hello = Hello { forms, incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
+            let hello = Hello { incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
+            let hello = if self.clients.plain { hello } else { hello.reading_all_forms() };
             let permit = self.dials.acquire().await?;
             let dialled = self.socket.connect_as(&self.identity, address, server, hello).await;
             drop(permit);

@@ -28,6 +28,7 @@ use crate::admin::{self, Pages};
 use crate::config::{self, Config, Upstream};
 use crate::control;
 use crate::driver::{Driver, Input, Shared, Snapshot};
+use crate::forms::Forms;
 use crate::links::outgoing;
 use crate::links::session::Context;
 use crate::links::{Accepting, accept_links};
@@ -245,6 +246,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         epoch,
         limits: document_limits,
         metrics,
+        forms: Forms::default(),
         decoders: Semaphore::new(DECODERS),
         answers: Arc::new(Semaphore::new(outgoing::PERMITS)),
         exchanges: exchanges.clone(),

@@ -11,10 +11,12 @@ use tokio::sync::mpsc;
 use super::bundles::Bundle;
 use super::session::Context;
 use crate::driver::Input;
+use crate::forms::LinkForm;
 
 /// Writes bundles until the link or the driver ends. One class is in use, and so one lane.
 pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut bundles: mpsc::Receiver<Arc<Bundle>>) {
     let Ok(mut lane) = link.open_lane(Class::Normal).await else { return };
+    let form = LinkForm::of(link.peer_hello());
     let largest = link.peer_hello().document_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX as u64);
     while let Some(bundle) = bundles.recv().await {
         // Only an item that goes alone can be longer than a bundle, and so than what every client takes.
@@ -35,7 +37,7 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut bundl
             }
             return;
         }
-        let (header, body) = bundle.document(context.server).await;
+        let (header, body) = bundle.in_form(context.server, &context.forms, form).await;
         if let Err(error) = lane.deliver(header, body).await {
             return tracing::debug!(link = id.0, %error, "the lane ended");
         }

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint::Pending;
-use link::frame::Form;
 use link::hello::{Hello, RequestPolicy, Resume as WireResume};
 use node::engine::Welcome;
 use node::ids::{ExchangeId, LinkId, Position, Resume};
@@ -22,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{bundles, exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
+use crate::forms::Forms;
 use crate::metrics::Metrics;
 use crate::store::Reader;
 
@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Items in segments.
+    pub(crate) forms: Forms,
     /// Long documents that are read at once.
     pub(crate) decoders: Semaphore,
     /// Bytes of clients' answers that may be held.
@@ -184,8 +186,7 @@ fn hello(welcome: &Welcome) -> Hello {
         position: welcome.start.position.0,
         digest: welcome.start.digest.unwrap_or_default(),
     };
-    Hello {
-        forms: Form::all(),
+    let hello = Hello {
         incarnation: Some(welcome.start.incarnation),
         resume: vec![resume],
         behind: welcome.behind,
@@ -193,7 +194,8 @@ fn hello(welcome: &Welcome) -> Hello {
         policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts: accepts(welcome.full_of_everything) }],
         path: Some(welcome.path.clone()),
         ..Hello::default()
-    }
+    };
+    hello.reading_all_forms()
 }
 
 /// What may be asked of this server, at all or with Message_Data only (R-8.2.2-6).
