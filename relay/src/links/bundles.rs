@@ -69,7 +69,7 @@ impl Bundle {
 
 /// Bundles that other links may get too. Links that keep up get the same at nearly the same time.
 const RECENT: usize = 32;
-/// What these hold in memory, beside the last one.
+/// What the items of these take, beside the last one; in each other form that is asked for, less than as much again.
 const RECENT_BYTES_MAX: usize = 4 << 20;
 
 /// The bundles that were sent last.
