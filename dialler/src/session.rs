@@ -6,7 +6,6 @@ use link::backoff::Backoff;
 use link::close::{CloseCode, CloseReason};
 use link::connection::Link;
 use link::endpoint::Client;
-use link::frame::Form;
 use link::hello::Hello;
 use link::lane::ControlEvent;
 use link::reconnect::{Reconnect, Target};
@@ -50,7 +49,7 @@ pub struct Dialler {
 pub async fn dial(dialler: Dialler, stop: CancellationToken) {
     let mut reconnect = Reconnect::new(Backoff::default(), tls::random_u64);
     loop {
-        let own = Hello { forms: Form::all(), ..dialler.hello.clone() };
+        let own = dialler.hello.clone().reading_all_forms();
         let hello = || places::write(own.clone(), *dialler.resume.borrow());
         let dialled = reconnect.dial(&dialler.endpoint, dialler.target, hello, |error, wait| {
             let wait_ms = wait.as_millis();

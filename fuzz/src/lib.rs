@@ -2,4 +2,5 @@
 
 pub mod c14n;
 pub mod decode;
+pub mod forms;
 pub mod verify;

@@ -351,6 +351,9 @@ impl Inner {
         header: &FrameHeader,
         body: &[Bytes],
     ) -> Result<(), SendError> {
+        if !header.form.is_in(&self.peer_hello.forms) {
+            return Err(SendError::Order("a form that the other side does not read"));
+        }
         let length: u64 = body.iter().map(|slice| slice.len() as u64).sum();
         let limit = self.peer_hello.document_bytes_max.min(u64::from(u32::MAX));
         let too_long = SendError::TooLong { length, limit };

@@ -21,6 +21,7 @@ use crate::close::CloseCode;
 use schemas::mark::Mark;
 
 use crate::path::PATH_BYTES_MAX;
+use crate::segments::{PRELUDE_BYTES, SegmentError};
 use crate::short::ShortReply;
 
 /// Length of a header.
@@ -60,8 +61,10 @@ impl Kind {
     /// Whether a frame of this kind can have a body of this form and length. What a document may have is not for its kind
     /// to say.
     fn admits(self, form: Form, length: u32) -> bool {
-        if form == Form::Short {
-            return self == Self::Reply && length as usize == ShortReply::BYTES;
+        match form {
+            Form::Plain => {}
+            Form::Segmented => return self == Self::Delivery && length as usize >= PRELUDE_BYTES,
+            Form::Short => return self == Self::Reply && length as usize == ShortReply::BYTES,
         }
         match self {
             Self::Hello | Self::Document | Self::Delivery | Self::Reply => true,
@@ -78,12 +81,14 @@ pub enum Form {
     /// XML as it is; everybody speaks it.
     #[default]
     Plain = 0,
+    /// A Delivery's document in [`crate::segments`], packed and compressed; the digest is that of the document.
+    Segmented = 1,
     /// A [`ShortReply`] instead of the document that it stands for; on the reply lane only.
     Short = 2,
 }
 
 impl Form {
-    const ALL: [Self; 2] = [Self::Plain, Self::Short];
+    const ALL: [Self; 3] = [Self::Plain, Self::Segmented, Self::Short];
 
     fn from_wire(number: u8) -> Result<Self, FrameError> {
         Self::ALL.into_iter().find(|form| *form as u8 == number).ok_or(FrameError::Form(number))
@@ -115,7 +120,7 @@ pub struct FrameHeader {
     pub position: u64,
     /// Unix milliseconds at which the sender accepted the newest thing in the body; 0 if unknown.
     pub freshness: u64,
-    /// Of the body's bytes.
+    /// Of the body's bytes; of the document's, in whatever form it stands there.
     pub digest: Digest,
 }
 
@@ -215,7 +220,7 @@ impl FrameHeader {
 /// slice of it is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What stood before the body.
+    /// What stood before the body; a document that came in segments is restored, and its form is plain.
     pub header: FrameHeader,
     /// The document.
     pub body: Bytes,
@@ -254,6 +259,9 @@ pub enum FrameError {
         /// What is allowed.
         limit: u32,
     },
+    /// A document in segments that cannot be restored.
+    #[error(transparent)]
+    Segments(#[from] SegmentError),
     /// The body is not what the header's digest says.
     #[error("{0:?} frame whose body does not match its digest")]
     Digest(Kind),
@@ -290,6 +298,7 @@ impl FrameError {
             | Self::Class(_)
             | Self::Flags(_)
             | Self::Body { .. }
+            | Self::Segments(_)
             | Self::Cut { .. }
             | Self::Unexpected { .. }
             | Self::Missing(_)

@@ -10,6 +10,7 @@ use crate::frame::{Form, class_from_wire, class_to_wire};
 use schemas::mark::Mark;
 
 use crate::path;
+use crate::segments::Dictionary;
 
 /// Bytes of a whole Hello.
 pub const HELLO_BYTES_MAX: u32 = 64 << 10;
@@ -143,6 +144,12 @@ pub enum HelloError {
 }
 
 impl Hello {
+    /// The same of an end that reads every form that this crate does.
+    #[must_use]
+    pub fn reading_all_forms(self) -> Self {
+        Self { forms: Form::all(), dictionaries: vec![Dictionary::advisories().digest()], ..self }
+    }
+
     /// The highest version that both speak.
     pub fn common_version(&self, other: &Self) -> Option<u16> {
         self.versions.iter().filter(|version| other.versions.contains(version)).max().copied()

@@ -140,9 +140,6 @@ impl ReplySender {
     ///
     /// The server takes no short replies, or the link is gone.
     pub async fn succeed(&mut self, delivery: &FrameHeader, reply: ShortReply) -> Result<(), SendError> {
-        if !self.takes_short() {
-            return Err(SendError::Order("a short reply to a server that takes none"));
-        }
         self.send(delivery, Form::Short, &[Bytes::copy_from_slice(&reply.to_wire())]).await
     }
 
@@ -193,7 +190,7 @@ impl ReplyLane {
             control_frame(&self.link, &mut self.reader, &[Kind::Reply], "in the reply lane").await?;
         let refuse = |fault| self.link.inner().refuse(FrameError::Contradiction(fault));
         let body = match header.form {
-            Form::Plain => ReplyBody::Document(body),
+            Form::Plain | Form::Segmented => ReplyBody::Document(body),
             Form::Short => ReplyBody::Short(ShortReply::from_wire(&body).map_err(refuse)?),
         };
         Ok(Reply { header, body })

@@ -24,6 +24,7 @@ pub mod pki;
 mod quic;
 mod reader;
 pub mod reconnect;
+pub mod segments;
 pub mod short;
 pub mod tls;
 pub mod traffic;

@@ -14,8 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 
 use crate::budget::{Permit, Share};
-use crate::frame::{Frame, FrameError, FrameHeader, HEADER_BYTES};
+use crate::frame::{Form, Frame, FrameError, FrameHeader, HEADER_BYTES};
 use crate::limits::LinkLimits;
+use crate::segments::{PRELUDE_BYTES, Prelude, Restoring};
 use crate::traffic::Traffic;
 use crate::window::{Raise, Windows};
 
@@ -73,17 +74,39 @@ impl From<FrameError> for ReadFailure {
 /// A body on its way in.
 struct Body {
     header: FrameHeader,
+    /// Of what is handed on.
     length: usize,
+    /// Of what stands on the wire.
+    wire_bytes: usize,
+    /// What is restored of it, if it comes in segments.
+    segments: Option<Box<Restoring>>,
     /// Its capacity is never more than what was taken.
     bytes: Vec<u8>,
     /// Bytes taken from the node's budget.
     taken: usize,
-    /// Since when it waits for more.
-    waiting: Option<Instant>,
     raise: Option<Raise>,
     /// Boxed: it is 2 KiB, and every idle lane of every link would hold its place.
     hasher: Box<blake3::Hasher>,
+    room: Room,
+}
+
+/// A body's part of the node's budget.
+struct Room {
     permit: Permit,
+    /// Since when it waits for more.
+    waiting: Option<Instant>,
+}
+
+impl Room {
+    /// Takes so many bytes more; says how long that took. Safe to cancel: the deadline is that of the first attempt.
+    async fn take(&mut self, bytes: usize, room_timeout: Duration) -> Result<Duration, ReadFailure> {
+        let since = *self.waiting.get_or_insert_with(Instant::now);
+        // Never much more than a mebibyte.
+        let growing = self.permit.grow(u32::try_from(bytes).unwrap_or(u32::MAX));
+        timeout_at(since + room_timeout, growing).await.ok().flatten().ok_or(ReadFailure::NoRoom)?;
+        self.waiting = None;
+        Ok(since.elapsed())
+    }
 }
 
 /// What a finished body's `Bytes` own: the bytes, and their part of the budget.
@@ -103,7 +126,8 @@ pub(crate) struct FrameReader<R> {
     stream: R,
     rules: Rules,
     body_bytes_max: u32,
-    header: [u8; HEADER_BYTES],
+    /// And the prelude, where there is one.
+    header: [u8; HEADER_BYTES + PRELUDE_BYTES],
     filled: usize,
     body: Option<Body>,
     /// When the frame that has begun must be whole. Time spent waiting for the budget is ours, not the peer's.
@@ -114,7 +138,15 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// A reader at a frame's start.
     pub(crate) fn new(stream: R, rules: Rules) -> Self {
         let body_bytes_max = rules.body_bytes_max();
-        Self { stream, rules, body_bytes_max, header: [0; HEADER_BYTES], filled: 0, body: None, deadline: None }
+        Self {
+            stream,
+            rules,
+            body_bytes_max,
+            header: [0; HEADER_BYTES + PRELUDE_BYTES],
+            filled: 0,
+            body: None,
+            deadline: None,
+        }
     }
 
     /// The same with a limit of its own on the body's length, or back to the link's with `None`.
@@ -144,30 +176,39 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     async fn read(&mut self, first_byte_by: Option<Instant>) -> Result<Option<Frame>, ReadFailure> {
         if self.body.is_none() {
-            if !self.read_header(first_byte_by).await? {
+            if !self.fill_header(HEADER_BYTES, first_byte_by).await? {
                 return Ok(None);
             }
-            self.body = Some(self.begin_body().await?);
+            let (header, length) = self.checked_header()?;
+            let segments = match header.form {
+                Form::Segmented => Some(self.begin_segments(length).await?),
+                Form::Plain | Form::Short => None,
+            };
+            self.body = Some(self.begin_body(header, length, segments).await?);
         }
-        self.read_body().await?;
+        if self.body.as_ref().is_some_and(|body| body.segments.is_some()) {
+            self.read_segments().await?;
+        } else {
+            self.read_body().await?;
+        }
         let Some(body) = self.body.take() else { return Ok(None) };
         self.filled = 0;
         self.deadline = None;
-        self.rules.traffic.received.fetch_add((HEADER_BYTES + body.length) as u64, Ordering::Relaxed);
+        self.rules.traffic.received.fetch_add((HEADER_BYTES + body.wire_bytes) as u64, Ordering::Relaxed);
         body.finish().map(Some).map_err(ReadFailure::Frame)
     }
 
-    /// Fills the header; `false` if the stream ended before its first byte.
-    async fn read_header(&mut self, first_byte_by: Option<Instant>) -> Result<bool, ReadFailure> {
-        while self.filled < HEADER_BYTES {
+    /// Fills so much of the header; `false` if the stream ended before its first byte.
+    async fn fill_header(&mut self, bytes: usize, first_byte_by: Option<Instant>) -> Result<bool, ReadFailure> {
+        while self.filled < bytes {
             let by = if self.filled == 0 { first_byte_by } else { self.deadline };
-            let room = &mut self.header[self.filled..];
+            let room = &mut self.header[self.filled..bytes];
             let got = before(by, self.stream.read(room)).await?;
             if got == 0 {
                 return if self.filled == 0 {
                     Ok(false)
                 } else {
-                    Err(FrameError::Cut { missing: HEADER_BYTES - self.filled }.into())
+                    Err(FrameError::Cut { missing: bytes - self.filled }.into())
                 };
             }
             self.filled += got;
@@ -178,22 +219,56 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(true)
     }
 
-    /// Checks the header, then waits for the link's own room. Nothing is allocated yet.
-    async fn begin_body(&mut self) -> Result<Body, ReadFailure> {
-        let (header, length) = FrameHeader::decode(&self.header)?;
+    /// Checks the header. Nothing is allocated yet.
+    fn checked_header(&self) -> Result<(FrameHeader, u32), FrameError> {
+        let header = self.header.first_chunk().unwrap_or(&[0; HEADER_BYTES]);
+        let (header, length) = FrameHeader::decode(header)?;
         if !header.form.is_in(&self.rules.forms) {
-            return Err(FrameError::Form(header.form as u8).into());
+            return Err(FrameError::Form(header.form as u8));
         }
-        if length > self.body_bytes_max {
-            return Err(FrameError::TooLong { length, limit: self.body_bytes_max }.into());
-        }
+        self.check_length(length)?;
+        Ok((header, length))
+    }
+
+    fn check_length(&self, length: u32) -> Result<(), FrameError> {
+        let limit = self.body_bytes_max;
+        if length > limit { Err(FrameError::TooLong { length, limit }) } else { Ok(()) }
+    }
+
+    /// Reads what stands before the segments. The document has the limits of a body.
+    async fn begin_segments(&mut self, length: u32) -> Result<Restoring, ReadFailure> {
+        self.fill_header(HEADER_BYTES + PRELUDE_BYTES, None).await?;
+        let prelude = self.header.last_chunk().unwrap_or(&[0; PRELUDE_BYTES]);
+        let prelude = Prelude::from_wire(prelude).map_err(FrameError::from)?;
+        self.check_length(prelude.document_bytes)?;
+        Ok(Restoring::new(prelude, length).map_err(FrameError::from)?)
+    }
+
+    /// Waits for the link's own room.
+    async fn begin_body(
+        &mut self,
+        header: FrameHeader,
+        wire_bytes: u32,
+        segments: Option<Restoring>,
+    ) -> Result<Body, ReadFailure> {
+        let length = segments.as_ref().map_or(wire_bytes, Restoring::document_bytes);
+        let waiting = segments.as_ref().map_or(0, Restoring::waiting_bytes_max);
         // Without a deadline: the room is held by this link's other frames, which have theirs, or by our own caller.
-        let permit = self.rules.share.admit(length).await.ok_or(ReadFailure::NoRoom)?;
+        let permit = self.rules.share.admit(length.saturating_add(waiting)).await.ok_or(ReadFailure::NoRoom)?;
         let limits = &self.rules.limits;
-        self.deadline = Some(Instant::now() + limits.allowance(limits.frame_timeout, length));
+        self.deadline = Some(Instant::now() + limits.allowance(limits.frame_timeout, wire_bytes));
         let raise = self.rules.windows.as_ref().map(|windows| Raise::none(Arc::clone(windows)));
-        let hasher = Box::default();
-        Ok(Body { header, length: length as usize, bytes: Vec::new(), taken: 0, waiting: None, raise, hasher, permit })
+        Ok(Body {
+            header,
+            length: length as usize,
+            wire_bytes: wire_bytes as usize,
+            segments: segments.map(Box::new),
+            bytes: Vec::new(),
+            taken: 0,
+            raise,
+            hasher: Box::default(),
+            room: Room { permit, waiting: None },
+        })
     }
 
     async fn read_body(&mut self) -> Result<(), ReadFailure> {
@@ -218,22 +293,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 }
 
 impl Body {
-    /// Takes as much more as has arrived, within bounds, and grows the buffer by it; says how long that took. Safe to
-    /// cancel: the deadline is that of the first attempt.
+    /// Takes as much more as has arrived, within bounds, and grows the buffer by it; says how long that took.
     async fn take_step(&mut self, room_timeout: Duration) -> Result<Duration, ReadFailure> {
         let arrived = self.bytes.len();
         let step = arrived.clamp(STEP_BYTES_MIN, STEP_BYTES_MAX).min(self.length - arrived);
-        let since = *self.waiting.get_or_insert_with(Instant::now);
-        // A step is at most a mebibyte.
-        let growing = self.permit.grow(u32::try_from(step).unwrap_or(u32::MAX));
-        timeout_at(since + room_timeout, growing).await.ok().flatten().ok_or(ReadFailure::NoRoom)?;
-        self.waiting = None;
+        let waited = self.room.take(step, room_timeout).await?;
         self.taken += step;
         self.bytes.reserve_exact(step);
         if let Some(raise) = &mut self.raise {
             raise.grow(arrived, self.length - arrived);
         }
-        Ok(since.elapsed())
+        Ok(waited)
     }
 
     /// How much may be read now: what was taken, and no more than lets a raised window be lowered in time.
@@ -253,9 +323,11 @@ impl Body {
         let body = if self.bytes.is_empty() {
             Bytes::new()
         } else {
-            Bytes::from_owner(Owner { bytes: self.bytes, _permit: self.permit })
+            Bytes::from_owner(Owner { bytes: self.bytes, _permit: self.room.permit })
         };
-        Ok(Frame { header: self.header, body })
+        // What came in segments is restored.
+        let form = if self.header.form == Form::Segmented { Form::Plain } else { self.header.form };
+        Ok(Frame { header: self.header.in_form(form), body })
     }
 }
 
@@ -268,5 +340,6 @@ async fn before(by: Option<Instant>, read: impl Future<Output = io::Result<usize
     result.map_err(ReadFailure::Stream)
 }
 
+mod segmented;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod handshake;
 mod hostile;
 mod lanes;
 pub(crate) mod pair;
+mod segmented;
 mod short;
 mod slow;
 mod wire;

@@ -9,7 +9,6 @@ use link::budget::Budget;
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint;
-use link::frame::Form;
 use link::hello::Hello;
 use link::identity::Identity;
 use link::limits::LinkLimits;
@@ -204,8 +203,8 @@ impl Life {
         let (address, server) = self.target;
         let mut tries = 0;
         loop {
-            let forms = if self.clients.plain { Vec::new() } else { Form::all() };
-            let own = Hello { forms, ..Hello::default() };
+            let own = Hello::default();
+            let own = if self.clients.plain { own } else { own.reading_all_forms() };
             let hello = match place {
                 Some(Place { incarnation, resume }) => {
                     Hello { incarnation: Some(*incarnation), resume: resume.clone(), ..own }

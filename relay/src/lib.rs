@@ -10,6 +10,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod driver;
+mod forms;
 mod freshness;
 mod links;
 pub mod logging;

@@ -28,6 +28,7 @@ use crate::admin::{self, Pages};
 use crate::config::{self, Config, Upstream};
 use crate::control;
 use crate::driver::{Driver, Input, Shared, Snapshot};
+use crate::forms::Forms;
 use crate::links::outgoing;
 use crate::links::reading::Reading;
 use crate::links::session::Context;
@@ -251,6 +252,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         limits: document_limits,
         metrics,
         reading: Reading::default(),
+        forms: Forms::default(),
         decoders: Semaphore::new(DECODERS),
         answers: Arc::new(Semaphore::new(outgoing::PERMITS)),
         exchanges: exchanges.clone(),

@@ -10,6 +10,9 @@ mod c14n;
 #[path = "../../fuzz/src/decode.rs"]
 mod decode;
 #[expect(unreachable_pub, reason = "there it is a library")]
+#[path = "../../fuzz/src/forms.rs"]
+mod forms;
+#[expect(unreachable_pub, reason = "there it is a library")]
 #[path = "../../fuzz/src/verify.rs"]
 mod verify;
 
@@ -25,11 +28,12 @@ fn c9_6_1_every_seed_passes_every_fuzz_target() {
     let seeds = files(&root.join("fuzz/seeds"));
     let examples = files(&root.join("schemas/testdata/examples"));
     println!("{} seeds, {} examples", seeds.len(), examples.len());
-    assert_eq!((seeds.len(), examples.len()), (55, 47));
+    assert_eq!((seeds.len(), examples.len()), (63, 47));
     for file in seeds.iter().chain(&examples) {
         let data = fs::read(file).unwrap();
         decode::run(&data);
         verify::run(&data);
+        forms::run(&data);
         // The first byte chooses the form.
         c14n::run(&data);
         (0..16).for_each(|form| c14n::run(&[&[form], &data[..]].concat()));

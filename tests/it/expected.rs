@@ -217,7 +217,7 @@ async fn link_between(client: ClientGuid, server: ServerGuid) -> (Client, Link, 
 async fn each_reply_is_read_as_expected() {
     let mut read = 0;
     for example in examples().iter().filter(|example| example.is_reply()) {
-        let (_dialling, below, _listening, above) = link_between(example.client, example.server).await;
+        let (_dialling, below, _listening, above) = Box::pin(link_between(example.client, example.server)).await;
         let request = draft::request(&[draft::product("any")]);
         let answering = async {
             let mut exchange = above.accept_exchange().await.unwrap().document().await.unwrap();

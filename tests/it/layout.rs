@@ -16,7 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("agent", &["schemas", "topology", "node", "link", "dialler"]),
     ("relay", &["schemas", "topology", "node", "link", "dialler", "agent"]),
     ("loadtest", &["schemas", "link"]),
-    ("fuzz", &["schemas"]),
+    ("fuzz", &["schemas", "link"]),
     ("bench", &["schemas", "topology", "node", "link", "relay", "agent"]),
     ("tests", &["schemas", "topology", "node", "link", "dialler", "relay", "agent", "loadtest"]),
 ];

@@ -1,6 +1,7 @@
 use schemas::guid::MessageId;
 
 use super::*;
+use crate::segments::{self, Dictionary, Prelude};
 
 /// BLAKE3 of `<a/>`, of nothing, of a Hello that says version 1, of a path of two marks, and of a short reply.
 const OF_A: &str = "c1259a287ddd17568e2284779ddc43eeb595db3754589bee069412e8c337c9eb";
@@ -66,6 +67,26 @@ fn reply_on_the_wire() {
 }
 
 #[test]
+fn delivery_in_segments_on_the_wire() {
+    // length 23, kind 3, segmented, normal, no flags; position 258; no freshness; digest of the document;
+    // a document of 4 bytes, no dictionary; copied, 4 bytes in 4: <a/>
+    let expected = format!(
+        "00000017 03 01 01 00 0000000000000102 0000000000000000 {OF_A}
+         00000004 0000000000000000 00 000004 000004 3c612f3e"
+    );
+    let prelude = Prelude { document_bytes: 4, dictionary: None }.to_wire();
+    let body = [&prelude[..], &segments::make(&Bytes::from_static(b"<a/>"), None).concat()].concat();
+    check(&over_a(Kind::Delivery).in_form(Form::Segmented).at(258), &body, &expected);
+}
+
+#[test]
+fn the_page_names_the_dictionary() {
+    let digest: String = Dictionary::advisories().digest().0.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(PAGE.contains(&digest), "docs/protocol.md does not name {digest}");
+    assert!(include_str!("../../dictionaries/README.md").contains(&digest), "the README does not name {digest}");
+}
+
+#[test]
 fn short_reply_on_the_wire() {
     // length 26, kind 4, short, normal, no flags; position 258; no freshness; digest; 3 items, Message_ID, Sent_Time
     let message_id = MessageId(0x5f0c_7a52_6a3e_4d0b_9a55_0d1f_6f7b_2c21);
@@ -121,7 +142,8 @@ fn refused(at: usize, value: u8, expected: &FrameError) {
 fn what_this_version_does_not_know_is_refused() {
     refused(4, 0, &FrameError::Kind(0));
     refused(4, 9, &FrameError::Kind(9));
-    refused(5, 1, &FrameError::Form(1));
+    refused(5, 3, &FrameError::Form(3));
+    refused(5, 1, &FrameError::Body { kind: Kind::Document, form: Form::Segmented, length: 4 });
     refused(6, 3, &FrameError::Class(3));
     refused(7, 0x80, &FrameError::Flags(0x80));
     refused(7, 1, &FrameError::Flags(1));

@@ -13,6 +13,8 @@ use schemas::guid::ServerGuid;
 use schemas::names::Spelling;
 use tokio::sync::OnceCell;
 
+use crate::forms::{Forms, LinkForm};
+
 /// What a shard sends, shared by all links that get the same.
 #[derive(Debug)]
 pub(crate) struct Bundle {
@@ -24,17 +26,31 @@ pub(crate) struct Bundle {
     pub(crate) spelling: Spelling,
     /// The items' bytes.
     pub(crate) parts: Vec<Bytes>,
-    document: OnceCell<(FrameHeader, Vec<Bytes>)>,
+    document: OnceCell<Written>,
+    /// The same in segments, without and with a dictionary, where that is worth it.
+    segmented: [OnceCell<Option<Written>>; 2],
 }
+
+/// A frame: its header, and its body in slices.
+type Written = (FrameHeader, Vec<Bytes>);
 
 impl Bundle {
     /// The document with its frame's header. Written by whoever comes first, as digesting a long item takes its time; the
     /// others wait for him.
-    pub(crate) async fn document(&self, server: ServerGuid) -> &(FrameHeader, Vec<Bytes>) {
+    pub(crate) async fn document(&self, server: ServerGuid) -> &Written {
         self.document.get_or_init(async || self.write(server)).await
     }
 
-    fn write(&self, server: ServerGuid) -> (FrameHeader, Vec<Bytes>) {
+    /// The document in the form that the link takes, written once for each form.
+    pub(crate) async fn in_form(&self, server: ServerGuid, forms: &Forms, form: LinkForm) -> &Written {
+        let plain = self.document(server).await;
+        let LinkForm::Segmented(dictionary) = form else { return plain };
+        let cell = &self.segmented[usize::from(dictionary.is_some())];
+        let segmented = cell.get_or_init(async || forms.segmented(&plain.0, &plain.1, dictionary).await);
+        segmented.await.as_ref().unwrap_or(plain)
+    }
+
+    fn write(&self, server: ServerGuid) -> Written {
         let time = clock::now();
         let sent_time = clock::text(time);
         let outer = Outer { server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
@@ -55,7 +71,7 @@ impl Bundle {
 
 /// Bundles that other links may get too. Links that keep up get the same at nearly the same time.
 const RECENT: usize = 32;
-/// What these hold in memory, beside the last one.
+/// What the items of these take, beside the last one; in each other form that is asked for, less than as much again.
 const RECENT_BYTES_MAX: usize = 4 << 20;
 
 /// The bundles that were sent last.
@@ -78,7 +94,8 @@ impl Recent {
             return Arc::clone(same);
         }
         self.bytes += bytes(&parts);
-        let bundle = Arc::new(Bundle { class, position, spelling, parts, document: OnceCell::new() });
+        let (document, segmented) = (OnceCell::new(), Default::default());
+        let bundle = Arc::new(Bundle { class, position, spelling, parts, document, segmented });
         self.bundles.push_back(Arc::clone(&bundle));
         while self.bundles.len() > 1 && (self.bundles.len() > RECENT || self.bytes > RECENT_BYTES_MAX) {
             self.bytes -= self.bundles.pop_front().map_or(0, |oldest| bytes(&oldest.parts));

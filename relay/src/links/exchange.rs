@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use super::session::Context;
 use crate::driver::Input;
+use crate::forms::LinkForm;
 
 /// Above this a document is read on a thread that may take its time.
 const INLINE_BYTES: usize = 256 << 10;
@@ -144,6 +145,7 @@ async fn deliver_stretch(
 ) -> Result<Option<Position>, SendError> {
     let limits = bundle::Limits::default();
     let largest = exchange.link().peer_hello().document_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX as u64);
+    let form = LinkForm::of(exchange.link().peer_hello());
     let mut due = stretch.due.as_slice();
     let mut through = Position(0);
     while !due.is_empty() {
@@ -164,6 +166,11 @@ async fn deliver_stretch(
         context.metrics.items_answered.inc_by(parts.len() as u64);
         let body = bundle::document(last.spelling, &outer, parts);
         let header = FrameHeader::over(Kind::Delivery, &body).at(last.position.0).fresh(time.0);
+        let segmented = match form {
+            LinkForm::Plain => None,
+            LinkForm::Segmented(dictionary) => context.forms.segmented(&header, &body, dictionary).await,
+        };
+        let (header, body) = segmented.unwrap_or((header, body));
         exchange.deliver(&header, &body).await?;
     }
     Ok(None)

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::bundles::Bundle;
 use super::session::Context;
 use crate::driver::Input;
+use crate::forms::LinkForm;
 
 /// A bundle for one link.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ async fn write(
     mut bundles: mpsc::Receiver<Pushed>,
 ) -> Result<(), SendError> {
     let largest = link.peer_hello().document_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX as u64);
+    let form = LinkForm::of(link.peer_hello());
     let mut lane = None;
     while let Some(Pushed { bundle, settled }) = bundles.recv().await {
         // Only an item that goes alone can be longer than a bundle, and so than what every client takes.
@@ -60,7 +62,7 @@ async fn write(
                 return Ok(());
             }
         } else {
-            let (header, body) = bundle.document(context.server).await;
+            let (header, body) = bundle.in_form(context.server, &context.forms, form).await;
             let lane = match &mut lane {
                 Some(lane) => lane,
                 none => none.insert(link.open_lane(class).await?),

@@ -7,7 +7,6 @@ use dialler::places;
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint::Pending;
-use link::frame::Form;
 use link::hello::{Hello, RequestPolicy};
 use node::engine::Welcome;
 use node::ids::{ExchangeId, LinkId};
@@ -23,6 +22,7 @@ use super::notes::{self, Notes};
 use super::reading::Reading;
 use super::{exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
+use crate::forms::Forms;
 use crate::metrics::Metrics;
 use crate::store::Reader;
 
@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     /// Documents that are being read.
     pub(crate) reading: Reading,
+    /// Items in segments.
+    pub(crate) forms: Forms,
     /// Long documents that are read at once.
     pub(crate) decoders: Semaphore,
     /// Bytes of clients' answers that may be held.
@@ -171,14 +173,13 @@ async fn accept_exchanges(context: &Arc<Context>, id: LinkId, link: &Link) {
 
 fn hello(welcome: &Welcome) -> Hello {
     let own = Hello {
-        forms: Form::all(),
         behind: welcome.behind,
         generation: Some(welcome.generation),
         policy: vec![RequestPolicy { cid: Cid::VERSION.0, accepts: accepts(welcome.full_of_everything) }],
         path: Some(welcome.path.clone()),
         ..Hello::default()
     };
-    places::write(own, Some(welcome.start))
+    places::write(own.reading_all_forms(), Some(welcome.start))
 }
 
 /// What may be asked of this server, at all or with Message_Data only (R-8.2.2-6).

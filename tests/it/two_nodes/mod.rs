@@ -18,6 +18,7 @@ mod c7;
 mod c8_2_2;
 mod c8_3;
 mod c9;
+mod forms;
 mod limits;
 mod observed;
 mod project;

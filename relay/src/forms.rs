@@ -1,0 +1,200 @@
+//! What goes out in segments: each item is coded once, whoever gets it and in whichever bundle.
+//!
+//! A bundle in segments is the coded slices of its items between those of its envelope; nothing is compressed across two
+//! items. Long items are coded on threads that may take their time, two at once.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use link::frame::{Form, FrameHeader};
+use link::hello::Hello;
+use link::segments::{self, Dictionary, Prelude};
+use tokio::sync::{OnceCell, Semaphore};
+
+/// Above this an item is coded on a thread of its own.
+const INLINE_BYTES: usize = 64 << 10;
+/// Long items that are coded at once; each takes some mebibytes beside its bytes.
+const AT_ONCE: usize = 2;
+/// Up to so many bytes the slices of a frame become one: each link would have to count every one of many short ones.
+const JOINED_BYTES_MAX: usize = 64 << 10;
+/// Bytes of items, before and after, that are kept beside the last one.
+const KEPT_BYTES_MAX: usize = 32 << 20;
+
+/// In which form a link gets its documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkForm {
+    /// As they are.
+    Plain,
+    /// In segments, with a dictionary that both ends have.
+    Segmented(Option<&'static Dictionary>),
+}
+
+impl LinkForm {
+    /// What the other end says that it reads.
+    pub(crate) fn of(hello: &Hello) -> Self {
+        if Form::Segmented.is_in(&hello.forms) { Self::Segmented(Dictionary::known_to(hello)) } else { Self::Plain }
+    }
+}
+
+/// Coded items.
+#[derive(Debug)]
+pub(crate) struct Forms {
+    kept: Mutex<Kept>,
+    threads: Semaphore,
+}
+
+impl Default for Forms {
+    fn default() -> Self {
+        Self { kept: Mutex::default(), threads: Semaphore::new(AT_ONCE) }
+    }
+}
+
+impl Forms {
+    /// The frame of a document in segments: `body` is its envelope's head, its items, its envelope's tail. `None` if that
+    /// saves less than a twentieth.
+    pub(crate) async fn segmented(
+        &self,
+        header: &FrameHeader,
+        body: &[Bytes],
+        dictionary: Option<&'static Dictionary>,
+    ) -> Option<(FrameHeader, Vec<Bytes>)> {
+        let document_bytes = u32::try_from(bytes(body)).ok()?;
+        let [head, items @ .., tail] = body else { return None };
+        let mut coded = vec![Bytes::copy_from_slice(&Prelude { document_bytes, dictionary }.to_wire())];
+        coded.extend(segments::make(head, dictionary));
+        for item in items {
+            coded.extend_from_slice(&self.item(item, dictionary).await?);
+        }
+        coded.extend(segments::make(tail, dictionary));
+        if bytes(&coded) >= bytes(body) / 20 * 19 {
+            return None;
+        }
+        if bytes(&coded) <= JOINED_BYTES_MAX {
+            coded = vec![coded.concat().into()];
+        }
+        Some((header.clone().in_form(Form::Segmented), coded))
+    }
+
+    /// The segments of an item; made by whoever comes first, the others wait for him. `None` if the program is ending.
+    async fn item(&self, item: &Bytes, dictionary: Option<&'static Dictionary>) -> Option<Arc<[Bytes]>> {
+        let cell = self.kept.lock().unwrap_or_else(PoisonError::into_inner).cell(item, dictionary.is_some());
+        let coded = cell.get_or_try_init(async || {
+            if item.len() <= INLINE_BYTES {
+                return Ok(segments::make(item, dictionary).into());
+            }
+            let _permit = self.threads.acquire().await;
+            let item = item.clone();
+            let made = tokio::task::spawn_blocking(move || segments::make(&item, dictionary)).await;
+            made.map(Arc::from)
+        });
+        coded.await.ok().cloned()
+    }
+}
+
+type Cell = Arc<OnceCell<Arc<[Bytes]>>>;
+
+/// The items that were coded last. An item is known again by where its bytes are, which are kept as long.
+#[derive(Debug, Default)]
+struct Kept {
+    cells: HashMap<Key, (Bytes, Cell)>,
+    /// The oldest first.
+    order: VecDeque<Key>,
+    bytes: usize,
+}
+
+/// Address and length of the item, and whether a dictionary is used.
+type Key = (usize, usize, bool);
+
+impl Kept {
+    fn cell(&mut self, item: &Bytes, is_shared: bool) -> Cell {
+        let key = (item.as_ptr().addr(), item.len(), is_shared);
+        if let Some((_, cell)) = self.cells.get(&key) {
+            return Arc::clone(cell);
+        }
+        let cell = Cell::default();
+        self.cells.insert(key, (item.clone(), Arc::clone(&cell)));
+        self.order.push_back(key);
+        self.bytes += cost(&key);
+        while self.bytes > KEPT_BYTES_MAX && self.order.len() > 1 {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.bytes -= cost(&oldest);
+            self.cells.remove(&oldest);
+        }
+        cell
+    }
+}
+
+/// Of an item that is kept: its bytes, as many coded ones at most, and what stands around them.
+fn cost((_, bytes, _): &Key) -> usize {
+    2 * bytes + 512
+}
+
+fn bytes(slices: &[Bytes]) -> usize {
+    slices.iter().map(Bytes::len).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use link::frame::Kind;
+    use schemas::digest::Digest;
+
+    use super::*;
+
+    const LONG: usize = 100 << 10;
+
+    fn body(items: &[Bytes]) -> Vec<Bytes> {
+        let (head, tail) = (Bytes::from_static(b"<m:Message_Core>"), Bytes::from_static(b"</m:Message_Core>"));
+        [&[head], items, &[tail]].concat()
+    }
+
+    /// Restores a frame's body.
+    fn restored(coded: &[Bytes]) -> Vec<u8> {
+        let coded = coded.concat();
+        let (prelude, segments) = coded.split_first_chunk().unwrap();
+        let length = u32::try_from(coded.len()).unwrap();
+        let mut restoring = segments::Restoring::new(Prelude::from_wire(prelude).unwrap(), length).unwrap();
+        let mut document = Vec::new();
+        restoring.waiting_mut().extend_from_slice(segments);
+        restoring.came(segments.len());
+        while restoring.next_piece().unwrap().is_some() {
+            restoring.restore(&mut document).unwrap();
+        }
+        document
+    }
+
+    #[tokio::test]
+    async fn an_item_is_coded_once_for_all_bundles() {
+        let forms = Forms::default();
+        let items = [Bytes::from("<item/>".repeat(50)), Bytes::from("<long/>".repeat(LONG / 7))];
+        for items in [&items[..], &items[..1], &items[1..]] {
+            for dictionary in [None, Some(Dictionary::advisories())] {
+                let body = body(items);
+                let header = FrameHeader::over(Kind::Delivery, &body).at(7);
+                let (coded_header, coded) = forms.segmented(&header, &body, dictionary).await.expect("worth it");
+                assert_eq!(coded_header, header.in_form(Form::Segmented));
+                assert_eq!(restored(&coded), body.concat());
+            }
+        }
+        let again = forms.item(&items[1], None).await.unwrap();
+        assert!(Arc::ptr_eq(&again, &forms.item(&items[1].clone(), None).await.unwrap()));
+        assert_eq!(forms.kept.lock().unwrap().order.len(), 4, "two items, with and without a dictionary");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_made_shorter_stays_plain() {
+        let noise: Vec<u8> = (0_u32..300).flat_map(|number| Digest::of(&number.to_be_bytes()).0).collect();
+        let body = body(&[noise.into()]);
+        assert_eq!(Forms::default().segmented(&FrameHeader::over(Kind::Delivery, &body), &body, None).await, None);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let (mut kept, cost) = (Kept::default(), 2 * LONG + 512);
+        let items: Vec<Bytes> = (0..1000).map(|_| Bytes::from(vec![0; LONG])).collect();
+        items.iter().for_each(|item| drop(kept.cell(item, true)));
+        assert_eq!((kept.order.len(), kept.cells.len()), (KEPT_BYTES_MAX / cost, KEPT_BYTES_MAX / cost));
+        drop(kept.cell(&Bytes::from(vec![0; KEPT_BYTES_MAX]), true));
+        assert_eq!((kept.order.len(), kept.bytes), (1, 2 * KEPT_BYTES_MAX + 512), "the last one, however long");
+    }
+}
