@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Debug)]
 pub enum Told {
     /// A link stands.
-    Up(Live),
+    Up(Box<Live>),
     /// It is gone, and every exchange with it.
     Down,
 }

@@ -85,7 +85,7 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
     let policy = policy(link.peer_hello());
     let path = link.peer_hello().path.clone().unwrap_or_default();
     let live = Live { behind, start, policy, path, pushes, said, answers, asks };
-    dialler.told.send(Told::Up(live)).await.ok()?;
+    dialler.told.send(Told::Up(Box::new(live))).await.ok()?;
 
     let mut tasks = JoinSet::new();
     tasks.spawn(lane::accept(link.clone(), push_sender, refusals));

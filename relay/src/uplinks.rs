@@ -137,7 +137,7 @@ impl Uplink {
 async fn pass_on(hop: Hop, life: Life, mut telling: mpsc::Receiver<Told>, inputs: mpsc::Sender<Input>) {
     while let Some(told) = telling.recv().await {
         let Told::Up(live) = told else { continue };
-        if live_link(hop, life, live, &inputs).await.is_err()
+        if live_link(hop, life, *live, &inputs).await.is_err()
             || inputs.send(Input::Uplink(hop.server, life, Event::Disconnected)).await.is_err()
         {
             return;

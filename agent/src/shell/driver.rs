@@ -144,7 +144,7 @@ impl Driver {
         match told {
             Told::Up(live) => {
                 let event = client::Event::Connected { behind: live.behind, start: live.start };
-                self.live = Some(live);
+                self.live = Some(*live);
                 self.handle(event);
             }
             Told::Down => self.down(),

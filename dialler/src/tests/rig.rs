@@ -75,7 +75,7 @@ impl Rig {
         let pending = server.accept().await.unwrap().complete().await.unwrap();
         let down = pending.accept(of_server).await.unwrap();
         let Some(Told::Up(live)) = soon(told.recv()).await else { panic!("a link") };
-        Self { down, live, told, dialling, stop, _server: server, name: name_sender, _resume: resume_sender }
+        Self { down, live: *live, told, dialling, stop, _server: server, name: name_sender, _resume: resume_sender }
     }
 
     /// What the server said.

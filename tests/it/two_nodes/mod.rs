@@ -19,6 +19,7 @@ mod c8_2_2;
 mod c8_3;
 mod c9;
 mod forms;
+mod lanes;
 mod limits;
 mod observed;
 mod project;

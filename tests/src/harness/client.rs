@@ -15,7 +15,7 @@ use link::limits::LinkLimits;
 use link::pki::Role;
 use link::traffic::WireBytes;
 use node::ids::{Position, Resume};
-use schemas::class::PerClass;
+use schemas::class::{Class, PerClass};
 use schemas::core::ReplyStatus;
 use schemas::facts::Validated;
 use schemas::guid::{ClientGuid, ServerGuid};
@@ -73,7 +73,16 @@ impl TestClient {
     ///
     /// If it is not let in.
     pub async fn resume(server: &TestServer, guid: ClientGuid, incarnation: u128, position: u64) -> Self {
-        let hello = places::write(Hello::default(), Some(Resume::at(incarnation, Position(position), None)));
+        Self::resume_at(server, guid, Resume::at(incarnation, Position(position), None)).await
+    }
+
+    /// A client that holds of each class what this says.
+    ///
+    /// # Panics
+    ///
+    /// If it is not let in.
+    pub async fn resume_at(server: &TestServer, guid: ClientGuid, resume: Resume) -> Self {
+        let hello = places::write(Hello::default(), Some(resume));
         Self::connect_with(server, guid, hello).await.expect("a link")
     }
 
@@ -173,9 +182,23 @@ impl TestClient {
     ///
     /// If a lane ends.
     pub async fn pushed(&self) -> Pushed {
+        self.next_of(Class::ALL.to_vec()).await
+    }
+
+    /// The next Delivery of the lane of this class, which stays unanswered. Nothing is read of the others.
+    ///
+    /// # Panics
+    ///
+    /// If the lane ends.
+    pub async fn pushed_of(&self, class: Class) -> Pushed {
+        self.next_of(vec![class]).await
+    }
+
+    async fn next_of(&self, classes: Vec<Class>) -> Pushed {
         let lanes = self.lanes.get_or_init(|| async { Mutex::new(Lanes::of(self.link.clone())) });
         let mut lanes = lanes.await.lock().await;
-        let frame = within("a Delivery", lanes.next()).await.expect("a Delivery").expect("a lane that goes on");
+        let frame = within("a Delivery", lanes.next(&classes)).await;
+        let frame = frame.expect("a Delivery").expect("a lane that goes on");
         let document = Validated::new(frame.body, &Limits::default()).expect("a Delivery that can be read");
         Pushed { header: frame.header, document }
     }
@@ -243,17 +266,19 @@ impl Lanes {
         Self { opened, lanes: PerClass::default(), _accepting: accepting }
     }
 
-    async fn next(&mut self) -> Result<Option<Frame>, RecvError> {
+    /// The next Delivery of any of these classes.
+    async fn next(&mut self, classes: &[Class]) -> Result<Option<Frame>, RecvError> {
         loop {
             let [critical, normal, bulk] = self.lanes.each_mut();
+            let reads = |class| classes.contains(&class);
             tokio::select! {
                 Some(lane) = self.opened.recv() => {
                     let class = lane.class();
                     self.lanes[class] = Some(lane);
                 }
-                frame = next(critical) => return frame,
-                frame = next(normal) => return frame,
-                frame = next(bulk) => return frame,
+                frame = next(critical), if reads(Class::Critical) => return frame,
+                frame = next(normal), if reads(Class::Normal) => return frame,
+                frame = next(bulk), if reads(Class::Bulk) => return frame,
             }
         }
     }
