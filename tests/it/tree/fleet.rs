@@ -13,6 +13,7 @@ use agent::journal::{self, JOURNAL, Kind};
 use agent::publish::Part;
 use agent::rustsec;
 use agent::rustsec::publication::State;
+use schemas::digest::Digest;
 use schemas::guid::ClientGuid;
 use schemas::version::{Code, CodeContent, CodeKind, Container, Info, VersionInfo};
 use tests::data::{self, Finding, Member};
@@ -203,9 +204,11 @@ async fn publish(provider: &TestClient, data: &Path) {
     provider.ask(draft::deliver(&[long()])).await.succeeded();
 }
 
-/// An item that brings code for every device.
+/// An item that brings code for every device, of which no form makes much less.
 fn long() -> VersionInfo {
-    let text = "A".repeat(LONG_BYTES).into();
+    let noise = (0_u32..).flat_map(|number| Digest::of(&number.to_be_bytes()).0);
+    let code: Vec<u8> = noise.take(LONG_BYTES / 4 * 3).collect();
+    let text = schemas::base64::encode(&code).into();
     let content = CodeContent { span: Default::default(), kind: CodeKind::Binary, reference: None, text };
     let code = Some(Code { content: Some(content), ..Code::default() });
     let info = Info { container: Container { code, ..Container::default() }, ..Info::default() };
