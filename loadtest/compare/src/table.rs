@@ -1,0 +1,158 @@
+//! Results as tables for people, in Markdown, and where they are put.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::drive::Figures;
+use crate::peers::Name;
+use crate::results::Results;
+use crate::workload::{WORKLOADS, Workload};
+
+/// A relay that is better by less than this is as good: what the same relay differs by from round to round.
+const SAME: f64 = 1.03;
+
+/// The circumstances, in a sentence or two.
+pub fn circumstances(results: &Results) -> String {
+    let versions: Vec<_> = results.versions.iter().map(|(peer, is)| format!("{} ({is})", peer.label())).collect();
+    let quick = if results.quick { " Loads were a fourth: for a look only." } else { "" };
+    format!(
+        "{}, commit {}, {}. Medians of {} interleaved rounds.{quick} Relays: {}.",
+        results.time,
+        results.commit,
+        results.machine,
+        results.rounds,
+        versions.join(", ")
+    )
+}
+
+/// One row for each workload, one column for each relay.
+pub fn short(results: &Results) -> String {
+    let peers: Vec<Name> = results.versions.keys().copied().collect();
+    let mut text = String::from("| load | unit |");
+    peers.iter().for_each(|peer| _ = write!(text, " {} |", peer.label()));
+    text.push_str(" less than ours |\n|---|---|");
+    peers.iter().for_each(|_| text.push_str("---:|"));
+    text.push_str("---|\n");
+    for (workload, medians) in shown(results) {
+        _ = write!(text, "| {} | {} |", workload.about, workload.key.unit());
+        for peer in &peers {
+            let cost = of(&medians, *peer).map(|figures| number(workload.key.of(figures)));
+            _ = write!(text, " {} |", cost.unwrap_or_else(|| "-".to_owned()));
+        }
+        _ = writeln!(text, " {} |", cheaper(&workload, &medians));
+    }
+    text
+}
+
+/// A table for each workload, with all figures.
+pub fn long(results: &Results) -> String {
+    let mut text = String::new();
+    for (workload, medians) in shown(results) {
+        let ours = of(&medians, Name::Distributary).map(|figures| workload.key.of(figures));
+        _ = writeln!(
+            text,
+            "### {}\n\n{}: {} messages received by {}.\n\n\
+             | relay | {} | ours to it | s/GB | s/million | p50 ms | p99 ms | wall s | peak MiB | idle KiB | wire |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+            workload.name,
+            workload.about,
+            medians.first().map_or(0, |(_, figures)| figures.receipts / workload.clients as u64),
+            workload.clients,
+            workload.key.unit(),
+        );
+        for (peer, figures) in &medians {
+            let ratio = ours.map(|ours| format!("{:.2}", ours / workload.key.of(figures)));
+            _ = writeln!(text, "{}", row(&workload, *peer, &ratio.unwrap_or_default(), figures));
+        }
+        let failures = results.failures.iter().filter(|failure| failure.workload == workload.name);
+        failures.for_each(|failure| _ = writeln!(text, "\n{} is left out: {}.", failure.peer.label(), failure.why));
+        text.push('\n');
+    }
+    text
+}
+
+fn row(workload: &Workload, peer: Name, ratio: &str, figures: &Figures) -> String {
+    let (gigabyte, million) = (crate::workload::Key::Gigabyte.of(figures), crate::workload::Key::Million.of(figures));
+    let content = figures.content_bytes as f64 / workload.clients as f64;
+    let cells = [
+        peer.label().to_owned(),
+        number(workload.key.of(figures)),
+        ratio.to_owned(),
+        number(gigabyte),
+        number(million),
+        number(figures.p50_ms),
+        number(figures.p99_ms),
+        number(figures.seconds),
+        format!("{:.0}", figures.resident_bytes_max as f64 / f64::from(1 << 20)),
+        number(figures.idle_kib),
+        format!("{:.3}", figures.wire_bytes / content.max(1.0)),
+    ];
+    format!("| {} |", cells.join(" | "))
+}
+
+/// Who costs less than ours, and what ours is to it.
+fn cheaper(workload: &Workload, medians: &[(Name, Figures)]) -> String {
+    let Some(ours) = of(medians, Name::Distributary).map(|figures| workload.key.of(figures)) else {
+        return "ours failed".to_owned();
+    };
+    let ratios = medians.iter().map(|(peer, figures)| (peer.label(), ours / workload.key.of(figures)));
+    let better: Vec<_> = ratios
+        .filter(|(_, ratio)| *ratio > SAME)
+        .map(|(peer, ratio)| format!("{peer} (ours {ratio:.2} of it)"))
+        .collect();
+    if better.is_empty() { "nobody".to_owned() } else { better.join(", ") }
+}
+
+/// The workloads that were run, and what came of them.
+pub fn shown(results: &Results) -> Vec<(Workload, Vec<(Name, Figures)>)> {
+    let all = WORKLOADS.into_iter().map(|workload| (workload, results.medians(&workload)));
+    all.filter(|(_, medians)| !medians.is_empty()).collect()
+}
+
+fn of(medians: &[(Name, Figures)], peer: Name) -> Option<&Figures> {
+    medians.iter().find(|(is, _)| *is == peer).map(|(_, figures)| figures)
+}
+
+/// Three digits.
+pub fn number(value: f64) -> String {
+    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+    format!("{value:.digits$}")
+}
+
+/// Puts a text between the two marks of this name in a file.
+///
+/// # Errors
+/// The file cannot be read or written, or has no such marks.
+pub fn put(file: &Path, mark: &str, text: &str) -> anyhow::Result<()> {
+    let old = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let new = between(&old, mark, text).with_context(|| format!("{} has no marks {mark:?}", file.display()))?;
+    Ok(std::fs::write(file, new)?)
+}
+
+fn between(old: &str, mark: &str, text: &str) -> Option<String> {
+    let (head, rest) = old.split_once(&format!("<!-- {mark}: written by `scripts/compare --write` -->\n"))?;
+    let end = format!("<!-- {mark}: end -->");
+    let (_, tail) = rest.split_once(&end)?;
+    Some(format!("{head}<!-- {mark}: written by `scripts/compare --write` -->\n{}\n{end}{tail}", text.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_marks_is_replaced() {
+        let old = "a\n<!-- x: written by `scripts/compare --write` -->\nold\n<!-- x: end -->\nb\n";
+        let new = between(old, "x", "new").unwrap();
+        assert_eq!(new, old.replace("old", "new"));
+        assert_eq!(between(&new, "x", "new").unwrap(), new);
+        assert_eq!(between(old, "y", "new"), None);
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        assert_eq!([number(1.234), number(12.34), number(123.4)], ["1.23", "12.3", "123"]);
+    }
+}
