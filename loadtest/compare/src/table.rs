@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::drive::Figures;
 use crate::peers::Name;
 use crate::results::Results;
-use crate::workload::{WORKLOADS, Workload};
+use crate::workload::{Key, Pace, WORKLOADS, Workload};
 
 /// A relay that is better by less than this is as good: what the same relay differs by from round to round.
 const SAME: f64 = 1.03;
@@ -32,7 +32,7 @@ pub fn short(results: &Results) -> String {
     let peers: Vec<Name> = results.versions.keys().copied().collect();
     let mut text = String::from("| load | unit |");
     peers.iter().for_each(|peer| _ = write!(text, " {} |", peer.label()));
-    text.push_str(" less than ours |\n|---|---|");
+    text.push_str(" ahead of ours, and ours to it |\n|---|---|");
     peers.iter().for_each(|_| text.push_str("---:|"));
     text.push_str("---|\n");
     for (workload, medians) in shown(results) {
@@ -54,13 +54,12 @@ pub fn long(results: &Results) -> String {
         _ = writeln!(
             text,
             "### {}\n\n{}: {} messages received by {}.\n\n\
-             | relay | {} | ours to it | s/GB | s/million | p50 ms | p99 ms | wall s | peak MiB | idle KiB | wire |\n\
-             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+             | relay | s/GB | s/million | ours to it | p50 ms | p99 ms | wall s | peak MiB | idle KiB | wire |\n\
+             |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             workload.name,
             workload.about,
             medians.first().map_or(0, |(_, figures)| figures.receipts / workload.clients as u64),
             workload.clients,
-            workload.key.unit(),
         );
         for (peer, figures) in &medians {
             let ratio = ours.map(|ours| format!("{:.2}", ours / workload.key.of(figures)));
@@ -68,20 +67,18 @@ pub fn long(results: &Results) -> String {
         }
         let failures = results.failures.iter().filter(|failure| failure.workload == workload.name);
         failures.for_each(|failure| _ = writeln!(text, "\n{} is left out: {}.", failure.peer.label(), failure.why));
-        text.push('\n');
+        _ = writeln!(text, "{}", distances(&medians));
     }
     text
 }
 
 fn row(workload: &Workload, peer: Name, ratio: &str, figures: &Figures) -> String {
-    let (gigabyte, million) = (crate::workload::Key::Gigabyte.of(figures), crate::workload::Key::Million.of(figures));
     let content = figures.content_bytes as f64 / workload.clients as f64;
     let cells = [
         peer.label().to_owned(),
-        number(workload.key.of(figures)),
+        number(Key::Gigabyte.of(figures)),
+        number(Key::Million.of(figures)),
         ratio.to_owned(),
-        number(gigabyte),
-        number(million),
         number(figures.p50_ms),
         number(figures.p99_ms),
         number(figures.seconds),
@@ -92,17 +89,28 @@ fn row(workload: &Workload, peer: Name, ratio: &str, figures: &Figures) -> Strin
     format!("| {} |", cells.join(" | "))
 }
 
-/// Who costs less than ours, and what ours is to it.
+/// Who costs less than ours, what ours is to it, and whether it is also sooner. Limits of the machine are nobody.
 fn cheaper(workload: &Workload, medians: &[(Name, Figures)]) -> String {
-    let Some(ours) = of(medians, Name::Distributary).map(|figures| workload.key.of(figures)) else {
-        return "ours failed".to_owned();
+    let Some(ours) = of(medians, Name::Distributary) else { return "ours failed".to_owned() };
+    let ahead = medians.iter().filter(|(peer, _)| !peer.is_limit()).filter_map(|(peer, figures)| {
+        let ratio = workload.key.of(ours) / workload.key.of(figures);
+        let sooner = matches!(workload.pace, Pace::Rate(_)) && figures.p99_ms < ours.p99_ms;
+        let sooner = if sooner { " (and p99)" } else { "" };
+        (ratio > SAME).then(|| format!("{} {ratio:.2}{sooner}", peer.label()))
+    });
+    let ahead: Vec<_> = ahead.collect();
+    if ahead.is_empty() { "nobody".to_owned() } else { ahead.join(", ") }
+}
+
+/// What ours takes for a byte on the wire, compared with the least that a sender over QUIC can.
+fn distances(medians: &[(Name, Figures)]) -> String {
+    let per_byte = |figures: &Figures| figures.cpu_seconds / figures.wire_bytes;
+    let Some(ours) = of(medians, Name::Distributary).map(per_byte) else { return String::new() };
+    let limits = medians.iter().filter(|(peer, _)| peer.is_limit());
+    let distance = |(peer, figures): &(Name, Figures)| {
+        format!("\nFor a byte on the wire ours takes {:.2} of {}.\n", ours / per_byte(figures), peer.label())
     };
-    let ratios = medians.iter().map(|(peer, figures)| (peer.label(), ours / workload.key.of(figures)));
-    let better: Vec<_> = ratios
-        .filter(|(_, ratio)| *ratio > SAME)
-        .map(|(peer, ratio)| format!("{peer} (ours {ratio:.2} of it)"))
-        .collect();
-    if better.is_empty() { "nobody".to_owned() } else { better.join(", ") }
+    limits.map(distance).collect()
 }
 
 /// The workloads that were run, and what came of them.

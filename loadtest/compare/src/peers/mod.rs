@@ -127,12 +127,14 @@ impl Name {
         }
     }
 
-    /// Whether it takes part: the limit of the machine is one for bulk.
+    /// Whether it is no relay, but the limit of the machine for one.
+    pub fn is_limit(self) -> bool {
+        matches!(self, Self::Ideal10 | Self::Ideal44)
+    }
+
+    /// Whether it takes part: the limit is one for bulk that does not compress.
     pub fn takes(self, workload: &Workload) -> bool {
-        match self {
-            Self::Ideal10 | Self::Ideal44 => workload.clients == 100 && matches!(workload.content, Content::Random(_)),
-            _ => true,
-        }
+        !self.is_limit() || (workload.clients == 100 && matches!(workload.content, Content::Random(_)))
     }
 
     /// The command of its relay, after its files are written.
