@@ -29,7 +29,7 @@ pub fn circumstances(results: &Results) -> String {
 
 /// One row for each workload, one column for each relay.
 pub fn short(results: &Results) -> String {
-    let peers: Vec<Name> = results.versions.keys().copied().collect();
+    let peers: Vec<Name> = results.versions.keys().copied().filter(|peer| !peer.is_limit()).collect();
     let mut text = String::from("| load | unit |");
     peers.iter().for_each(|peer| _ = write!(text, " {} |", peer.label()));
     text.push_str(" ahead of ours, and ours to it |\n|---|---|");
