@@ -4,6 +4,7 @@ use link::close::CloseCode;
 use link::connection::Link;
 use link::error::RecvError;
 use link::frame::{Frame, FrameHeader, Kind};
+use link::short::ShortReply;
 use node::answer::Answer;
 use node::ids::Position;
 use node::intake::Intake;
@@ -63,10 +64,15 @@ pub(crate) async fn answer(link: Link, mut answers: mpsc::Receiver<Answered>, mu
             Some(refusal) = refusals.recv() => Some(refusal),
         };
         let Some(Answered { position, spelling, answer }) = answered else { break };
-        let body = [answer.render(spelling, clock::message_id(), &clock::text(clock::now()))];
         // Class and position say which push is meant.
         let push = FrameHeader::over(Kind::Delivery, &[]).in_class(Class::Normal).at(position.0);
-        if let Err(error) = lane.reply(&push, &body).await {
+        let (message_id, time) = (clock::message_id(), clock::now());
+        let items = answer.items_succeeded().and_then(|items| u16::try_from(items).ok());
+        let sent = match items.filter(|_| lane.takes_short()) {
+            Some(items) => lane.succeed(&push, ShortReply { items, message_id, sent_time: time.0 }).await,
+            None => lane.reply(&push, &[answer.render(spelling, message_id, &clock::text(time))]).await,
+        };
+        if let Err(error) = sent {
             return tracing::debug!(%error, "the reply lane ended");
         }
     }

@@ -6,6 +6,7 @@ use link::backoff::Backoff;
 use link::close::{CloseCode, CloseReason};
 use link::connection::Link;
 use link::endpoint::Client;
+use link::frame::Form;
 use link::hello::{Hello, Resume as WireResume};
 use link::lane::ControlEvent;
 use link::reconnect::{Reconnect, Target};
@@ -142,6 +143,7 @@ fn hello(own: &Hello, resume: Option<Resume>) -> Hello {
         digest: resume.digest.unwrap_or_default(),
     };
     Hello {
+        forms: Form::all(),
         incarnation: resume.map(|resume| resume.incarnation),
         resume: resume.map(wire).into_iter().collect(),
         ..own.clone()
@@ -175,6 +177,6 @@ mod tests {
         assert_eq!(start(&hello(&own, Some(resume))), Some(resume));
         let nothing = Resume { position: Position(0), digest: None, ..resume };
         assert_eq!(start(&hello(&own, Some(nothing))), Some(nothing));
-        assert_eq!(hello(&own, None), own);
+        assert_eq!(hello(&own, None), Hello { forms: Form::all(), ..own });
     }
 }

@@ -2,4 +2,5 @@
 
 mod incoming;
 mod outgoing;
+mod replies;
 mod rig;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use quinn::{ConnectionError, VarInt};
+use quinn_proto::{ConnectionError, VarInt};
 
 /// Bytes of text that a close may carry; more is cut.
 pub const TEXT_BYTES_MAX: usize = 256;

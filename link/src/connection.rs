@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quinn::{ReadError, RecvStream, WriteError};
 use schemas::class::Class;
 use tokio::time::timeout;
 use tracing::debug;
@@ -21,6 +20,7 @@ use crate::limits::LinkLimits;
 use schemas::mark::Mark;
 
 use crate::path::{self, PATH_BYTES_MAX};
+use crate::quic::{Connection, ReadError, RecvStream, WriteError};
 use crate::reader::{FrameReader, ReadFailure, Rules};
 use crate::traffic::{Counters, WireBytes};
 use crate::writer::{FrameWriter, WriteFailure};
@@ -49,7 +49,7 @@ pub struct Link(Arc<Inner>);
 
 /// What all handles and streams of a link share.
 pub(crate) struct Inner {
-    pub(crate) connection: quinn::Connection,
+    pub(crate) connection: Connection,
     pub(crate) side: Side,
     pub(crate) peer: PeerIdentity,
     pub(crate) peer_hello: Hello,
@@ -278,7 +278,7 @@ impl Inner {
         self.connection.close(reason.code.to_wire(), reason.text.as_bytes());
     }
 
-    pub(crate) fn reason(&self, error: &quinn::ConnectionError) -> CloseReason {
+    pub(crate) fn reason(&self, error: &quinn_proto::ConnectionError) -> CloseReason {
         CloseReason::from_transport(error, self.ours.get())
     }
 
@@ -333,9 +333,8 @@ impl Inner {
                 match error.get_ref().and_then(|inner| inner.downcast_ref::<ReadError>()) {
                     Some(ReadError::Reset(code)) => RecvError::Reset(CloseCode::from_wire(*code)),
                     Some(ReadError::ConnectionLost(error)) => RecvError::Closed(self.reason(error)),
-                    // Only a stream that this side has stopped, as no early data and no unordered read is ever used.
-                    Some(ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected)
-                    | None => RecvError::Reset(CloseCode::Internal),
+                    // Only a stream that this side has stopped.
+                    Some(ReadError::ClosedStream) | None => RecvError::Reset(CloseCode::Internal),
                 }
             }
         }
@@ -364,7 +363,7 @@ impl Inner {
             WriteFailure::Unfinished => SendError::Unfinished,
             WriteFailure::Stream(WriteError::Stopped(code)) => SendError::Stopped(CloseCode::from_wire(code)),
             WriteFailure::Stream(WriteError::ConnectionLost(error)) => SendError::Closed(self.reason(&error)),
-            WriteFailure::Stream(WriteError::ClosedStream | WriteError::ZeroRttRejected) => SendError::Unfinished,
+            WriteFailure::Stream(WriteError::ClosedStream) => SendError::Unfinished,
         }
     }
 }

@@ -4,12 +4,12 @@
 //! Reply and the End carry the same position, the snapshot at which the Deliveries were current (row R-9.6.2-4).
 
 use bytes::Bytes;
-use quinn::RecvStream;
 
 use crate::close::CloseCode;
 use crate::connection::{Link, Scope};
 use crate::error::{RecvError, SendError};
-use crate::frame::{Frame, FrameError, FrameHeader, Kind};
+use crate::frame::{Form, Frame, FrameError, FrameHeader, Kind};
+use crate::quic::RecvStream;
 use crate::reader::FrameReader;
 use crate::writer::FrameWriter;
 
@@ -47,7 +47,7 @@ impl Outgoing {
             return Err(self.link.inner().refuse(FrameError::Missing("before the End of an answer")));
         };
         match (self.stage, frame.header.kind) {
-            (Answer::Nothing, Kind::Reply) => {
+            (Answer::Nothing, Kind::Reply) if frame.header.form != Form::Short => {
                 self.stage = Answer::Replied { snapshot: frame.header.position };
                 Ok(Some(frame))
             }

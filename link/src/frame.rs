@@ -21,6 +21,7 @@ use crate::close::CloseCode;
 use schemas::mark::Mark;
 
 use crate::path::PATH_BYTES_MAX;
+use crate::short::ShortReply;
 
 /// Length of a header.
 pub const HEADER_BYTES: usize = 56;
@@ -56,8 +57,12 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number).ok_or(FrameError::Kind(number))
     }
 
-    /// Whether a frame of this kind can have a body of this length. What a document may have is not for its kind to say.
-    fn admits(self, length: u32) -> bool {
+    /// Whether a frame of this kind can have a body of this form and length. What a document may have is not for its kind
+    /// to say.
+    fn admits(self, form: Form, length: u32) -> bool {
+        if form == Form::Short {
+            return self == Self::Reply && length as usize == ShortReply::BYTES;
+        }
         match self {
             Self::Hello | Self::Document | Self::Delivery | Self::Reply => true,
             Self::End | Self::Lane | Self::Behind => length == 0,
@@ -70,9 +75,29 @@ impl Kind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Form {
-    /// XML as it is.
+    /// XML as it is; everybody speaks it.
     #[default]
     Plain = 0,
+    /// A [`ShortReply`] instead of the document that it stands for; on the reply lane only.
+    Short = 2,
+}
+
+impl Form {
+    const ALL: [Self; 2] = [Self::Plain, Self::Short];
+
+    fn from_wire(number: u8) -> Result<Self, FrameError> {
+        Self::ALL.into_iter().find(|form| *form as u8 == number).ok_or(FrameError::Form(number))
+    }
+
+    /// What a Hello says that reads every form.
+    pub fn all() -> Vec<u8> {
+        Self::ALL.map(|form| form as u8).to_vec()
+    }
+
+    /// Whether a Hello's forms have this one.
+    pub fn is_in(self, forms: &[u8]) -> bool {
+        self == Self::Plain || forms.contains(&(self as u8))
+    }
 }
 
 /// What stands before a body.
@@ -107,6 +132,12 @@ impl FrameHeader {
             freshness: 0,
             digest: Digest(*hasher.finalize().as_bytes()),
         }
+    }
+
+    /// The same in a form.
+    #[must_use]
+    pub fn in_form(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 
     /// The same at a position.
@@ -148,13 +179,13 @@ impl FrameHeader {
     pub fn decode(bytes: &[u8; HEADER_BYTES]) -> Result<(Self, u32), FrameError> {
         let length = u32::from_be_bytes(field(bytes, 0));
         let kind = Kind::from_wire(bytes[4])?;
-        let form = if bytes[5] == 0 { Form::Plain } else { return Err(FrameError::Form(bytes[5])) };
+        let form = Form::from_wire(bytes[5])?;
         let class = class_from_wire(bytes[6]).ok_or(FrameError::Class(bytes[6]))?;
         if bytes[7] != 0 {
             return Err(FrameError::Flags(bytes[7]));
         }
-        if !kind.admits(length) {
-            return Err(FrameError::Body { kind, length });
+        if !kind.admits(form, length) {
+            return Err(FrameError::Body { kind, form, length });
         }
         let header = Self {
             kind,
@@ -193,11 +224,13 @@ pub enum FrameError {
     /// Flags where none are defined.
     #[error("frame with unknown flags {0:#04x}")]
     Flags(u8),
-    /// A body where none belongs, or of a length that this kind cannot have; nothing was allocated.
-    #[error("{kind:?} frame with a body of {length} bytes")]
+    /// A body where none belongs, or of a form or length that this kind cannot have; nothing was allocated.
+    #[error("{kind:?} frame with a body of {length} bytes in form {form:?}")]
     Body {
         /// What the frame is.
         kind: Kind,
+        /// The form that it says it has.
+        form: Form,
         /// How long it says its body is.
         length: u32,
     },

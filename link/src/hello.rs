@@ -6,7 +6,7 @@
 use schemas::class::Class;
 use schemas::digest::Digest;
 
-use crate::frame::{class_from_wire, class_to_wire};
+use crate::frame::{Form, class_from_wire, class_to_wire};
 use schemas::mark::Mark;
 
 use crate::path;
@@ -15,8 +15,6 @@ use crate::path;
 pub const HELLO_BYTES_MAX: u32 = 64 << 10;
 /// Version 1, the only one.
 pub const VERSION_1: u16 = 1;
-/// The plain form, which everybody speaks.
-pub const FORM_PLAIN: u8 = 0;
 /// The largest document that a node takes, unless it says otherwise.
 pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
 /// CIDs with a request policy.
@@ -43,7 +41,7 @@ mod tag {
 pub struct Hello {
     /// Versions of this protocol that it speaks; the highest common one is spoken.
     pub versions: Vec<u16>,
-    /// Wire forms that it can read; plain is always among them.
+    /// Wire forms that it reads ([`Form`]); plain always, whether it says so or not.
     pub forms: Vec<u8>,
     /// Bytes of the largest document that it takes.
     pub document_bytes_max: u64,
@@ -73,7 +71,7 @@ impl Default for Hello {
     fn default() -> Self {
         Self {
             versions: vec![VERSION_1],
-            forms: vec![FORM_PLAIN],
+            forms: vec![Form::Plain as u8],
             document_bytes_max: DOCUMENT_BYTES_MAX,
             dictionaries: Vec::new(),
             incarnation: None,

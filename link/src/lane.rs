@@ -3,16 +3,17 @@
 use std::sync::PoisonError;
 
 use bytes::Bytes;
-use quinn::RecvStream;
 use schemas::class::Class;
 
 use crate::connection::{Link, Scope};
 use crate::error::{RecvError, SendError};
-use crate::frame::{Frame, FrameError, FrameHeader, Kind};
+use crate::frame::{Form, Frame, FrameError, FrameHeader, Kind};
 use schemas::mark::Mark;
 
 use crate::path;
+use crate::quic::RecvStream;
 use crate::reader::FrameReader;
+use crate::short::ShortReply;
 use crate::writer::FrameWriter;
 
 /// Server's end of a lane: Deliveries of one class, in order of position (row R-9.6.2-1).
@@ -118,6 +119,11 @@ impl ReplySender {
         Self { link }
     }
 
+    /// Whether the server takes short replies.
+    pub fn takes_short(&self) -> bool {
+        Form::Short.is_in(&self.link.peer_hello().forms)
+    }
+
     /// Answers a Delivery with a `Message_Core_Reply`; class and position are copied from the Delivery, so that the
     /// server knows which items leave its window. Dropped while it waits, it leaves the reply lane unusable.
     ///
@@ -125,7 +131,23 @@ impl ReplySender {
     ///
     /// Longer than the server takes, or the link is gone.
     pub async fn reply(&mut self, delivery: &FrameHeader, body: &[Bytes]) -> Result<(), SendError> {
-        let header = FrameHeader::over(Kind::Reply, body).in_class(delivery.class).at(delivery.position);
+        self.send(delivery, Form::Plain, body).await
+    }
+
+    /// Answers every message of a Delivery Succeeded, with nothing to add; otherwise as [`ReplySender::reply`].
+    ///
+    /// # Errors
+    ///
+    /// The server takes no short replies, or the link is gone.
+    pub async fn succeed(&mut self, delivery: &FrameHeader, reply: ShortReply) -> Result<(), SendError> {
+        if !self.takes_short() {
+            return Err(SendError::Order("a short reply to a server that takes none"));
+        }
+        self.send(delivery, Form::Short, &[Bytes::copy_from_slice(&reply.to_wire())]).await
+    }
+
+    async fn send(&mut self, delivery: &FrameHeader, form: Form, body: &[Bytes]) -> Result<(), SendError> {
+        let header = FrameHeader::over(Kind::Reply, body).in_form(form).in_class(delivery.class).at(delivery.position);
         let inner = self.link.inner();
         let mut writer = inner.control_out.lock().await;
         inner.send(&mut writer, &header, body).await
@@ -138,6 +160,24 @@ pub struct ReplyLane {
     reader: FrameReader<RecvStream>,
 }
 
+/// What a client answers to a Delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Position and class are those of the Delivery.
+    pub header: FrameHeader,
+    /// What is said.
+    pub body: ReplyBody,
+}
+
+/// How a client says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplyBody {
+    /// By a `Message_Core_Reply`.
+    Document(Bytes),
+    /// Every message Succeeded, with nothing to add.
+    Short(ShortReply),
+}
+
 impl ReplyLane {
     pub(crate) fn new(link: Link, reader: FrameReader<RecvStream>) -> Self {
         Self { link, reader }
@@ -148,8 +188,15 @@ impl ReplyLane {
     /// # Errors
     ///
     /// The link is closed, or is closed now because what came is no Reply.
-    pub async fn recv(&mut self) -> Result<Frame, RecvError> {
-        control_frame(&self.link, &mut self.reader, &[Kind::Reply], "in the reply lane").await
+    pub async fn recv(&mut self) -> Result<Reply, RecvError> {
+        let Frame { header, body } =
+            control_frame(&self.link, &mut self.reader, &[Kind::Reply], "in the reply lane").await?;
+        let refuse = |fault| self.link.inner().refuse(FrameError::Contradiction(fault));
+        let body = match header.form {
+            Form::Plain => ReplyBody::Document(body),
+            Form::Short => ReplyBody::Short(ShortReply::from_wire(&body).map_err(refuse)?),
+        };
+        Ok(Reply { header, body })
     }
 }
 

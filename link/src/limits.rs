@@ -65,8 +65,22 @@ pub struct LinkLimits {
     pub handshakes_unproven_max: usize,
     /// Connection attempts that wait to be looked at.
     pub incoming_max: usize,
+    /// How fast this end sends when packets are lost.
+    pub congestion: Congestion,
     /// What the kernel is asked to buffer for the UDP socket, each way; it may grant less.
     pub socket_buffer_bytes: usize,
+}
+
+/// What a sender takes for congestion, and what it does then. It concerns the sender alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Congestion {
+    /// A lost packet is congestion (RFC 9438).
+    #[default]
+    Cubic,
+    /// The same, and slower to recover (RFC 9002).
+    NewReno,
+    /// A rate and a round-trip time that grow no more are congestion; lost packets mean little.
+    Bbr,
 }
 
 impl LinkLimits {
@@ -124,6 +138,7 @@ impl LinkLimits {
             handshakes_max: 256,
             handshakes_unproven_max: 64,
             incoming_max: 1024,
+            congestion: Congestion::default(),
             socket_buffer_bytes: MIB as usize,
         }
     }

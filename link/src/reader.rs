@@ -33,6 +33,8 @@ pub(crate) struct Rules {
     pub(crate) share: Share,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) windows: Option<Arc<Windows>>,
+    /// What this end's Hello says that it reads.
+    pub(crate) forms: Arc<[u8]>,
 }
 
 impl Rules {
@@ -120,6 +122,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.body_bytes_max = bytes_max.unwrap_or_else(|| self.rules.body_bytes_max());
     }
 
+    /// Hello has been said: these forms are taken.
+    pub(crate) fn take_forms(&mut self, forms: Arc<[u8]>) {
+        self.rules.forms = forms;
+    }
+
     /// The stream, to stop it.
     pub(crate) fn stream_mut(&mut self) -> &mut R {
         &mut self.stream
@@ -174,6 +181,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Checks the header, then waits for the link's own room. Nothing is allocated yet.
     async fn begin_body(&mut self) -> Result<Body, ReadFailure> {
         let (header, length) = FrameHeader::decode(&self.header)?;
+        if !header.form.is_in(&self.rules.forms) {
+            return Err(FrameError::Form(header.form as u8).into());
+        }
         if length > self.body_bytes_max {
             return Err(FrameError::TooLong { length, limit: self.body_bytes_max }.into());
         }

@@ -7,6 +7,7 @@ mod exchanges;
 mod handshake;
 mod hostile;
 mod lanes;
-mod pair;
+pub(crate) mod pair;
+mod short;
 mod slow;
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
@@ -43,7 +43,7 @@ pub enum TlsError {
     Verifier(#[from] rustls::server::VerifierBuilderError),
     /// No cipher suite for QUIC's first packets; the provider above has one.
     #[error("QUIC configuration: {0}")]
-    Quic(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
+    Quic(#[from] quinn_proto::crypto::rustls::NoInitialCipherSuite),
 }
 
 /// Named everywhere, because feature unification may compile several in and rustls then refuses to choose.

@@ -2,17 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quinn::VarInt;
+use quinn_proto::VarInt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::budget::Budget;
 use crate::limits::LinkLimits;
+use crate::quic::Connection;
 
 /// The connection window of one link. It begins small, is raised for a long document while the budget allows, and goes
 /// back. Credit that was announced cannot be called back: a lowered window only means that what is read next earns no new
 /// credit. Until that much has been read, it stays counted.
 pub(crate) struct Windows {
-    connection: quinn::Connection,
+    connection: Connection,
     budget: Budget,
     bytes_first: u32,
     bytes_max: u32,
@@ -36,7 +37,7 @@ impl Granted {
 
 impl Windows {
     /// Takes the first window's credit; `None` if the node has none left.
-    pub(crate) fn open(connection: &quinn::Connection, budget: &Budget, limits: &LinkLimits) -> Option<Self> {
+    pub(crate) fn open(connection: &Connection, budget: &Budget, limits: &LinkLimits) -> Option<Self> {
         let bytes_first = limits.connection_window;
         let granted = Mutex::new(Granted { bytes: bytes_first, owed: None, _first: budget.credit(bytes_first)? });
         let bytes_max = limits.connection_window_max;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use quinn::{SendStream, WriteError};
 
 use crate::close::CloseCode;
 use crate::frame::{FrameHeader, HEADER_BYTES};
+use crate::quic::{SendStream, WriteError};
 use crate::traffic::Traffic;
 
 /// Why a frame was not written.

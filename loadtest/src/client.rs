@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use link::connection::Link;
 use link::frame::FrameHeader;
 use link::lane::{LaneReceiver, ReplySender};
+use link::short::ShortReply;
 use schemas::class::Class;
 use schemas::core::{Document, MessageCoreReply, Part, Payload, ReplyPayload, ReplyStatus, Root};
 use schemas::digest::Digest;
@@ -47,6 +48,8 @@ impl Place {
 pub struct Client {
     link: Link,
     replies: ReplySender,
+    /// Whether replies are documents although the server takes them shorter.
+    plain: bool,
     group: usize,
     ledger: Arc<Ledger>,
 }
@@ -56,9 +59,9 @@ impl Client {
     ///
     /// # Errors
     /// Its reply lane is somebody else's already.
-    pub fn new(link: Link, group: usize, ledger: Arc<Ledger>) -> anyhow::Result<Self> {
+    pub fn new(link: Link, group: usize, plain: bool, ledger: Arc<Ledger>) -> anyhow::Result<Self> {
         let replies = link.replies().context("the reply lane is taken")?;
-        Ok(Self { link, replies, group, ledger })
+        Ok(Self { link, replies, plain, group, ledger })
     }
 
     /// Registers an inventory, asks for what is wanted, and takes what is there.
@@ -104,7 +107,7 @@ impl Client {
         loop {
             let (header, body) = next(&mut lane).await?;
             let digests = parts(&body)?;
-            let (answer, last) = (answers.to(digests.len()), digests.last().copied());
+            let (items, last) = (digests.len(), digests.last().copied());
             digests.into_iter().for_each(|digest| self.ledger.receive(self.group, held, digest));
             // Before it is answered: what has been received is held, whatever becomes of the answer.
             if let (Some(place), Some(digest)) = (place.as_mut(), last) {
@@ -115,8 +118,17 @@ impl Client {
                 tokio::time::sleep_until(begin + Duration::from_secs_f64(read as f64 / f64::from(rate))).await;
             }
             drop(body);
-            self.replies.reply(&header, &[answer]).await?;
+            self.answer(&header, items, &mut answers).await?;
         }
+    }
+
+    async fn answer(&mut self, delivery: &FrameHeader, items: usize, answers: &mut Answers) -> anyhow::Result<()> {
+        if self.plain || !self.replies.takes_short() {
+            return Ok(self.replies.reply(delivery, &[answers.to(items)]).await?);
+        }
+        let number = MessageId(u128::from(self.ledger.elapsed().as_nanos() as u64));
+        let reply = ShortReply { items: u16::try_from(items)?, message_id: number, sent_time: delivery.freshness };
+        Ok(self.replies.succeed(delivery, reply).await?)
     }
 }
 

@@ -9,6 +9,7 @@ use link::budget::Budget;
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint;
+use link::frame::Form;
 use link::hello::{Hello, Resume};
 use link::identity::Identity;
 use link::limits::LinkLimits;
@@ -19,9 +20,8 @@ use tokio::task::JoinSet;
 
 use crate::client::{Client, Place};
 use crate::ledger::{Held, Ledger};
-use crate::people::guid;
+use crate::people::{Authority, guid};
 use crate::plan::{Clients, Habit, Plan};
-use crate::server::Server;
 
 /// Clients that share a socket.
 const CLIENTS_OF_A_SOCKET: usize = 250;
@@ -66,13 +66,14 @@ struct Life {
 }
 
 impl Crowd {
-    /// Connects everybody; `connected` is told of each.
+    /// Connects everybody to a server at an address; `connected` is told of each.
     ///
     /// # Errors
     /// Somebody is not let in, or not answered.
     pub async fn connect(
         plan: &Plan,
-        server: &Server,
+        target: (SocketAddr, ServerGuid),
+        authority: &Authority,
         ledger: &Arc<Ledger>,
         mut connected: impl FnMut(),
     ) -> anyhow::Result<Self> {
@@ -85,14 +86,14 @@ impl Crowd {
             let mut cuts = Vec::with_capacity(clients.count);
             for number in 0..clients.count {
                 let guid = guid(&plan.name, &clients.name, number);
-                let identity = server.authority.identity(guid, &format!("client-{index}"))?;
+                let identity = authority.identity(guid, &format!("client-{index}"))?;
                 let life = Life {
                     clients: clients.clone(),
                     group,
                     number,
-                    socket: crowd.socket(server.address, index, &identity)?,
+                    socket: crowd.socket(target.0, index, &identity)?,
                     identity,
-                    target: (server.address, server.guid),
+                    target,
                     ledger: Arc::clone(ledger),
                     cut: Arc::default(),
                     stage: watched.clone(),
@@ -180,7 +181,7 @@ async fn live(mut life: Life) -> anyhow::Result<()> {
     let (mut is_first, mut is_away) = (true, life.clients.habit == Habit::Away);
     loop {
         let link = life.dial(place).await?;
-        let client = Client::new(link.clone(), life.group, Arc::clone(&life.ledger))?;
+        let client = Client::new(link.clone(), life.group, life.clients.plain, Arc::clone(&life.ledger))?;
         if is_first || link.peer_hello().behind {
             client.ask(&life.clients, life.number, &mut held).await?;
         }
@@ -207,7 +208,8 @@ impl Life {
             let resume =
                 place.map(|place| Resume { class: Class::Normal, position: place.position, digest: place.digest });
             let incarnation = place.map(|place| place.incarnation);
-            let hello = Hello { incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
+            let forms = if self.clients.plain { Vec::new() } else { Form::all() };
+            let hello = Hello { forms, incarnation, resume: resume.into_iter().collect(), ..Hello::default() };
             let permit = self.dials.acquire().await?;
             let dialled = self.socket.connect_as(&self.identity, address, server, hello).await;
             drop(permit);

@@ -10,6 +10,7 @@ pub mod crowd;
 pub mod html;
 pub mod items;
 pub mod ledger;
+pub mod network;
 pub mod people;
 pub mod plan;
 pub mod publisher;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::network::Network;
+
 /// Clients that one run may have.
 pub const CLIENTS_MAX: usize = 10_000;
 /// Publications that one run may have, each with a provider of its own.
@@ -32,6 +34,9 @@ pub struct Plan {
     /// The cores on which the clients and providers run; all if empty.
     #[serde(default)]
     pub cores: Vec<usize>,
+    /// What lies between the clients and the server.
+    #[serde(default)]
+    pub network: Option<Network>,
     /// Groups of clients.
     pub clients: Vec<Clients>,
     /// What is published, each by a provider of its own, at the same time.
@@ -58,6 +63,8 @@ fn default_idle() -> f64 {
 pub struct Server {
     /// The core on which a server that is started runs; any, if not given.
     pub core: Option<usize>,
+    /// What a server that is started takes for congestion: `cubic`, `newreno` or `bbr`; its default, if not given.
+    pub congestion: Option<String>,
     /// A server that runs already. `guid` and `pki` go with it, and it must have the providers in its policy that
     /// `distributary-loadtest check` names.
     pub address: Option<SocketAddr>,
@@ -85,6 +92,9 @@ pub struct Clients {
     /// Components in the inventory that each registers.
     #[serde(default = "default_components")]
     pub components: usize,
+    /// Whether they speak the plain form only, as those of another implementer may.
+    #[serde(default)]
+    pub plain: bool,
     /// What is special about them.
     #[serde(default)]
     pub habit: Habit,
@@ -200,17 +210,18 @@ impl Plan {
         ensure!(are_unique(self.publish.iter().map(|publish| &publish.name)), "two publications have the same name");
         let seconds = [self.patience_seconds, self.idle_seconds];
         ensure!(seconds.into_iter().all(is_time), "seconds must be 0 to 86400");
+        self.network.as_ref().map_or(Ok(()), Network::check).context("network")?;
         for publish in &self.publish {
             publish.check().with_context(|| format!("publish {:?}", publish.name))?;
         }
         for group in &self.clients {
             group.check(&self.publish).with_context(|| format!("clients {:?}", group.name))?;
         }
-        let Server { address, guid, pki, pid, admin, core } = &self.server;
+        let Server { address, guid, pki, pid, admin, core, congestion } = &self.server;
         match address {
             Some(_) => ensure!(
-                guid.is_some() && pki.is_some() && core.is_none(),
-                "server.address needs server.guid and server.pki, and excludes server.core"
+                guid.is_some() && pki.is_some() && core.is_none() && congestion.is_none(),
+                "server.address needs server.guid and server.pki, and excludes server.core and congestion"
             ),
             None => ensure!(
                 guid.is_none() && pki.is_none() && pid.is_none() && admin.is_none(),
@@ -310,6 +321,8 @@ mod tests {
             (SMALL.replace("count = 3", "count = 3\nhabit = { churn = 0.0 }"), "0.001"),
             (format!("{SMALL}[[clients]]\nname = \"all\"\ncount = 1\n"), "same name"),
             (format!("{SMALL}[[publish]]\nname = \"news\"\ncontent = {{ text = 9 }}\ncount = 1\n"), "same name"),
+            (format!("{SMALL}[network]\nloss = 0.9\n"), "0 to 0.5"),
+            (format!("{SMALL}[network]\nqueue = 9\n"), "needs megabits"),
             (format!("{SMALL}[server]\naddress = \"127.0.0.1:1\"\n"), "needs server.guid"),
         ] {
             let error = format!("{:#}", parse(&text).expect_err(says));

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::crowd::Crowd;
 use crate::items::{self, Item};
 use crate::ledger::Ledger;
+use crate::network::Way;
 use crate::people::guid;
 use crate::plan::{Habit, Plan, Publish};
 use crate::publisher;
@@ -70,7 +71,12 @@ async fn stages(plan: &Plan, mut server: Server, progress: &mut dyn Progress) ->
     let clients: u64 = plan.clients.iter().map(|group| group.count as u64).sum();
     progress.begin("connecting", clients);
     let (begin, mut connected) = (Instant::now(), 0);
-    let crowd = Crowd::connect(plan, &server, &ledger, || {
+    let way = match plan.network {
+        Some(network) => Some(Way::open(network, server.address).await?),
+        None => None,
+    };
+    let address = way.as_ref().map_or(server.address, Way::address);
+    let crowd = Crowd::connect(plan, (address, server.guid), &server.authority, &ledger, || {
         connected += 1;
         progress.at(connected);
     });

@@ -45,8 +45,15 @@ struct Config<'a> {
     identity: Identity<'a>,
     store: Store<'a>,
     policy: Policy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<Transport<'a>>,
     limits: Limits,
     log: Log,
+}
+
+#[derive(Serialize)]
+struct Transport<'a> {
+    congestion: &'a str,
 }
 
 #[derive(Serialize)]
@@ -105,6 +112,7 @@ impl Server {
             identity: Identity { certificate: &files.certificate, key: &files.key, ca: &authority.certificate() },
             store: Store { directory: &folder.join("store") },
             policy: Policy { providers: providers(plan) },
+            transport: plan.server.congestion.as_deref().map(|congestion| Transport { congestion }),
             limits: Limits { links_max: LINKS_MAX },
             log: Log { filter: "warn" },
         };

@@ -136,6 +136,27 @@ impl Answer {
         (!refused.is_reply).then(|| Self { server: None, client: None, body: AnswerBody::Leaves(vec![leaf]) })
     }
 
+    /// How many items were answered, if every message in them was answered Succeeded and there is nothing to add: all that
+    /// such an answer to a push says follows from the push (`link::short`).
+    pub fn items_succeeded(&self) -> Option<usize> {
+        let items = match &self.body {
+            AnswerBody::Leaves(_) => 1,
+            AnswerBody::Parts(parts) => parts.len(),
+            AnswerBody::Returned(_) => return None,
+        };
+        self.has_succeeded().then_some(items)
+    }
+
+    fn has_succeeded(&self) -> bool {
+        match &self.body {
+            AnswerBody::Leaves(leaves) => {
+                leaves.iter().all(|leaf| leaf.status == ReplyStatus::Succeeded && leaf.why.is_none())
+            }
+            AnswerBody::Parts(parts) => parts.iter().all(Self::has_succeeded),
+            AnswerBody::Returned(_) => false,
+        }
+    }
+
     /// Every leaf that is this node's own, in document order.
     pub fn leaves(&self) -> Vec<&Leaf> {
         match &self.body {

@@ -36,6 +36,8 @@ pub struct Config {
     pub policy: PolicyTable,
     /// Whose items may go on.
     pub trust: trust::Settings,
+    /// How bytes go out.
+    pub transport: Transport,
     /// Bounds.
     pub limits: Limits,
     /// What is written about it all.
@@ -72,6 +74,27 @@ pub struct Store {
     pub directory: PathBuf,
     /// Bytes at which a log segment is sealed.
     pub segment_bytes: u64,
+}
+
+/// QUIC towards clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Transport {
+    /// What counts as congestion on the way to clients.
+    pub congestion: Congestion,
+}
+
+/// See [`link::limits::Congestion`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Congestion {
+    /// Lost packets: for networks that lose few.
+    #[default]
+    Cubic,
+    /// The same, and slower to recover.
+    NewReno,
+    /// Growing delay: for networks that lose packets without being full, such as radio.
+    Bbr,
 }
 
 /// Bounds of this server; each says what happens at it.
@@ -113,6 +136,16 @@ pub enum LogFormat {
     Text,
     /// One JSON object an event.
     Json,
+}
+
+impl From<Congestion> for link::limits::Congestion {
+    fn from(congestion: Congestion) -> Self {
+        match congestion {
+            Congestion::Cubic => Self::Cubic,
+            Congestion::NewReno => Self::NewReno,
+            Congestion::Bbr => Self::Bbr,
+        }
+    }
 }
 
 impl Default for Listen {

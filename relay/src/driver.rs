@@ -115,7 +115,7 @@ pub(crate) struct Handle {
     /// Bundles; the shard never has more than one on the way.
     pub(crate) lane: mpsc::Sender<Arc<Bundle>>,
     /// Exchanges to be opened; what finds no room is refused as busy.
-    pub(crate) openings: mpsc::Sender<Opening>,
+    pub(crate) openings: mpsc::Sender<Box<Opening>>,
     /// Up to where the client may have missed items.
     pub(crate) behind: watch::Sender<u64>,
     /// What stands above this server now.
@@ -133,6 +133,8 @@ pub(crate) enum Closing {
     Breach(String),
 }
 
+/// What is taken from links before the store and the clock are looked at again.
+const INPUTS: usize = 64;
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(250);
 
 /// See the module.
@@ -201,6 +203,7 @@ impl Driver {
         mut reports: mpsc::Receiver<Report>,
         stop: CancellationToken,
     ) {
+        let mut taken = Vec::with_capacity(INPUTS);
         loop {
             let deadline = self.deadline();
             tokio::select! {
@@ -208,7 +211,12 @@ impl Driver {
                 Some(report) = reports.recv() => self.stored(report),
                 () = stop.cancelled(), if self.unsent.is_empty() => break,
                 () = tokio::time::sleep_until(deadline) => self.timeout(),
-                Some(input) = inputs.recv(), if self.unsent.is_empty() => self.input(input),
+                // Many at once: a thousand links have something to say after each bundle.
+                _ = inputs.recv_many(&mut taken, INPUTS), if self.unsent.is_empty() => {}
+            }
+            for input in taken.drain(..) {
+                self.input(input);
+                self.drain();
             }
             self.drain();
             if self.refreshed.elapsed() >= SNAPSHOT_EVERY {

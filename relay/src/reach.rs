@@ -89,7 +89,7 @@ impl Reach {
 fn open(open: Open, links: &HashMap<LinkId, Handle>) -> Option<Event> {
     let Open { link, exchange, question, document, within } = open;
     let opening = Opening { exchange, question, document, until: Instant::now() + within };
-    let is_taken = links.get(&link).is_some_and(|handle| handle.openings.try_send(opening).is_ok());
+    let is_taken = links.get(&link).is_some_and(|handle| handle.openings.try_send(Box::new(opening)).is_ok());
     let outcome = Err("busy: the client is asked as much as it can be at once".to_owned());
     (!is_taken).then_some(Event::Returned { link, exchange, outcome })
 }

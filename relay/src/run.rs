@@ -29,6 +29,7 @@ use crate::config::{self, Config, Upstream};
 use crate::control;
 use crate::driver::{Driver, Input, Shared, Snapshot};
 use crate::links::outgoing;
+use crate::links::reading::Reading;
 use crate::links::session::Context;
 use crate::links::{Accepting, accept_links};
 use crate::metrics::Metrics;
@@ -203,7 +204,11 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         .await
         .map_err(|source| StartError::Admin { addr: config.listen.admin, source })?;
     let admin_addr = admin_listener.local_addr().map_err(|error| StartError::System(error.to_string()))?;
-    let limits = LinkLimits { document_bytes_max: config.limits.document_bytes, ..LinkLimits::server() };
+    let limits = LinkLimits {
+        document_bytes_max: config.limits.document_bytes,
+        congestion: config.transport.congestion.into(),
+        ..LinkLimits::server()
+    };
     let budget = Budget::listening(config.limits.inbound_bytes, config.limits.links_max, &limits);
     let server = Arc::new(Server::bind(config.listen.quic, &identity, limits, budget)?);
     metrics.add_down(server.meter());
@@ -245,6 +250,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         epoch,
         limits: document_limits,
         metrics,
+        reading: Reading::default(),
         decoders: Semaphore::new(DECODERS),
         answers: Arc::new(Semaphore::new(outgoing::PERMITS)),
         exchanges: exchanges.clone(),

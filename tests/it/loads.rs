@@ -10,6 +10,12 @@ use loadtest::{html, items};
 const PLAN: &str = r#"
 name = "all habits"
 idle_seconds = 0.1
+[network]
+delay = 2.0
+loss = 0.005
+reorder = 0.01
+duplicate = 0.01
+seed = 3
 [[clients]]
 name = "steady"
 count = 4

@@ -46,11 +46,16 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) async fn new() -> Self {
-        Self::taking(link::hello::DOCUMENT_BYTES_MAX).await
+        Self::saying(hello_of_server()).await
     }
 
     /// With a server that takes documents up to this length.
     pub(super) async fn taking(document_bytes_max: u64) -> Self {
+        Self::saying(Hello { document_bytes_max, ..hello_of_server() }).await
+    }
+
+    /// With a server that says this.
+    pub(super) async fn saying(of_server: Hello) -> Self {
         let dir = tempfile::tempdir().unwrap();
         pki::init(dir.path(), "test-ca").unwrap();
         let loopback: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
@@ -68,7 +73,7 @@ impl Rig {
         let stop = CancellationToken::new();
         let dialling = tokio::spawn(dial(dialler, stop.clone()));
         let pending = server.accept().await.unwrap().complete().await.unwrap();
-        let down = pending.accept(Hello { document_bytes_max, ..hello_of_server() }).await.unwrap();
+        let down = pending.accept(of_server).await.unwrap();
         let Some(Told::Up(live)) = soon(told.recv()).await else { panic!("a link") };
         Self { down, live, told, dialling, stop, _server: server, name: name_sender, _resume: resume_sender }
     }
@@ -79,7 +84,7 @@ impl Rig {
     }
 }
 
-fn hello_of_server() -> Hello {
+pub(super) fn hello_of_server() -> Hello {
     let resume = WireResume { class: Class::Normal, position: 7, digest: Digest::default() };
     let of_others = RequestPolicy { cid: 77, accepts: vec!["Other:".into()] };
     let policy = RequestPolicy { cid: Cid::VERSION.0, accepts: vec!["Request:Full".into()] };

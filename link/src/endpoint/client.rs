@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use quinn::{ClientConfig, ConnectionError, Endpoint, TransportConfig};
+use quinn_proto::{ClientConfig, ConnectionError, TransportConfig};
 use schemas::guid::ServerGuid;
 use tokio::time::timeout;
 
@@ -16,6 +16,7 @@ use crate::frame::FrameError;
 use crate::hello::{Hello, HelloError};
 use crate::identity::Identity;
 use crate::limits::LinkLimits;
+use crate::quic::Endpoint;
 use crate::tls::{self, SERVER_NAME, TlsError};
 use crate::traffic::{Meter, Traffic, WireBytes};
 
@@ -28,7 +29,7 @@ pub enum ConnectError {
         /// Which.
         addr: SocketAddr,
         /// What the transport says.
-        error: quinn::ConnectError,
+        error: quinn_proto::ConnectError,
     },
     /// The identity cannot be used.
     #[error(transparent)]
@@ -119,12 +120,10 @@ impl Client {
     ) -> Result<Link, ConnectError> {
         let mut config = ClientConfig::new(Arc::new(tls::client(identity, expected.0)?));
         config.transport_config(Arc::clone(&self.transport));
-        let connecting = self
-            .endpoint
-            .connect_with(config, addr, SERVER_NAME)
-            .map_err(|error| ConnectError::Address { addr, error })?;
-        let connected = timeout(self.limits.handshake_timeout, connecting).await;
-        let connection = connected
+        let connection =
+            self.endpoint.connect(config, addr, SERVER_NAME).map_err(|error| ConnectError::Address { addr, error })?;
+        let connected = timeout(self.limits.handshake_timeout, connection.connected()).await;
+        connected
             .map_err(|_| ConnectError::Timeout("the TLS handshake"))?
             .map_err(|error| ConnectError::from_transport(&error))?;
         let mut opening = Opening::begin(connection, Side::Client, &self.limits, &self.budget).await?;
@@ -158,7 +157,7 @@ impl Client {
 impl ConnectError {
     /// Tells a certificate's fault from the rest: TLS alerts are QUIC errors 0x100 to 0x1ff.
     fn from_transport(error: &ConnectionError) -> Self {
-        let tls = |code: quinn::TransportErrorCode| (0x100..0x200).contains(&u64::from(code));
+        let tls = |code: quinn_proto::TransportErrorCode| (0x100..0x200).contains(&u64::from(code));
         match error {
             ConnectionError::TransportError(fault) if tls(fault.code) => Self::NotTheServer(fault.reason.clone()),
             ConnectionError::ConnectionClosed(close) if tls(close.error_code) => {

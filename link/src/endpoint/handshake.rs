@@ -4,7 +4,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use quinn::{Connection, ReadError, RecvStream, SendStream};
 use rustls::pki_types::CertificateDer;
 use tokio::time::timeout;
 
@@ -15,6 +14,7 @@ use crate::frame::{FrameError, FrameHeader, Kind};
 use crate::hello::{HELLO_BYTES_MAX, Hello, HelloError};
 use crate::identity::{IdentityError, PeerIdentity};
 use crate::limits::LinkLimits;
+use crate::quic::{Connection, ReadError, RecvStream, SendStream, WriteError};
 use crate::reader::{FrameReader, ReadFailure, Rules};
 use crate::traffic::Traffic;
 use crate::window::Windows;
@@ -25,7 +25,7 @@ use crate::writer::{FrameWriter, WriteFailure};
 pub enum HandshakeError {
     /// QUIC or TLS failed: no certificate, one of another CA, or no answer.
     #[error("connection: {0}")]
-    Connection(#[from] quinn::ConnectionError),
+    Connection(#[from] quinn_proto::ConnectionError),
     /// Too slow.
     #[error("timed out waiting for {0}")]
     Timeout(&'static str),
@@ -92,6 +92,7 @@ impl Opening {
             share: budget.share(limits.held_bytes_max),
             traffic: Arc::new(Traffic::default()),
             windows: Some(Arc::new(windows)),
+            forms: Arc::default(),
         };
         let writer = FrameWriter::new(send, Arc::clone(&rules.traffic));
         let reader = FrameReader::new(recv, rules.clone());
@@ -119,11 +120,13 @@ impl Opening {
     }
 
     /// Both have been said: a link, if there is a common version.
-    pub(super) fn finish(self, side: Side, own: &Hello, peer_hello: Hello) -> Result<Link, HandshakeError> {
+    pub(super) fn finish(mut self, side: Side, own: &Hello, peer_hello: Hello) -> Result<Link, HandshakeError> {
         let Some(version) = own.common_version(&peer_hello) else {
             refuse(&self.connection, &HandshakeError::Version);
             return Err(HandshakeError::Version);
         };
+        self.rules.forms = own.forms.as_slice().into();
+        self.reader.take_forms(Arc::clone(&self.rules.forms));
         Ok(Link::new(Inner {
             connection: self.connection,
             side,
@@ -155,7 +158,7 @@ impl Opening {
         let written = timeout(self.rules.limits.hello_timeout, self.writer.write(&header, length, &body)).await;
         match written.map_err(|_| HandshakeError::Timeout("the peer to take our Hello"))? {
             Ok(()) => Ok(()),
-            Err(WriteFailure::Stream(quinn::WriteError::ConnectionLost(error))) => Err(error.into()),
+            Err(WriteFailure::Stream(WriteError::ConnectionLost(error))) => Err(error.into()),
             Err(WriteFailure::Stream(_) | WriteFailure::Unfinished) => Err(FrameError::Missing("for our Hello").into()),
         }
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quinn::{Endpoint, ServerConfig};
+use quinn_proto::ServerConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::debug;
@@ -16,6 +16,7 @@ use crate::connection::{Link, Side};
 use crate::hello::Hello;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::LinkLimits;
+use crate::quic::{Endpoint, Incoming};
 use crate::tls;
 use crate::traffic::{Meter, Traffic, WireBytes};
 
@@ -73,8 +74,7 @@ impl Server {
             };
             let running = self.limits.handshakes_max - self.handshakes.available_permits();
             if running > self.limits.handshakes_unproven_max && incoming.may_retry() {
-                // An attempt that cannot be answered with a Retry is refused when dropped.
-                let _ = incoming.retry();
+                incoming.retry();
                 continue;
             }
             return Some(Handshake {
@@ -88,7 +88,7 @@ impl Server {
 
     /// Takes no further connections; links that stand go on.
     pub fn stop_accepting(&self) {
-        self.endpoint.set_server_config(None);
+        self.endpoint.stop_accepting();
     }
 
     /// Bytes that have crossed the socket, of every link that is or was, and of what came to none.
@@ -114,7 +114,7 @@ impl Server {
 
 /// A connection attempt that nothing has been done about.
 pub struct Handshake {
-    incoming: quinn::Incoming,
+    incoming: Incoming,
     limits: Arc<LinkLimits>,
     budget: Budget,
     _permit: OwnedSemaphorePermit,
@@ -133,9 +133,9 @@ impl Handshake {
     /// No certificate of our CA, none with exactly one GUID, too slow, no credit left, or no Hello. The client has been
     /// told.
     pub async fn complete(self) -> Result<Pending, HandshakeError> {
-        let connecting = self.incoming.accept()?;
-        let connected = timeout(self.limits.handshake_timeout, connecting).await;
-        let connection = connected.map_err(|_| HandshakeError::Timeout("the TLS handshake"))??;
+        let connection = self.incoming.accept()?;
+        let connected = timeout(self.limits.handshake_timeout, connection.connected()).await;
+        connected.map_err(|_| HandshakeError::Timeout("the TLS handshake"))??;
         let mut opening = Opening::begin(connection, Side::Server, &self.limits, &self.budget).await?;
         let hello = opening.hear().await?;
         Ok(Pending { opening, hello })

@@ -1,20 +1,16 @@
-//! The socket under an endpoint, and the transport's settings.
+//! What both ends set alike: the transport, the key of stateless resets, connection identifiers.
 
-use std::io::{self, IoSliceMut};
-use std::net::{SocketAddr, UdpSocket};
-use std::pin::Pin;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 
-use quinn::crypto::{CryptoError, HmacKey};
-use quinn::udp::{RecvMeta, Transmit};
-use quinn::{AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, IdleTimeout};
-use quinn::{AsyncUdpSocket, Runtime, ServerConfig, TokioRuntime, TransportConfig, UdpPoller, VarInt};
-use socket2::{Domain, Protocol, Socket, Type};
+use quinn_proto::crypto::{CryptoError, HmacKey};
+use quinn_proto::{AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout};
+use quinn_proto::{ServerConfig, TransportConfig, VarInt, congestion};
 
 use crate::identity::Identity;
-use crate::limits::LinkLimits;
+use crate::limits::{Congestion, LinkLimits};
+use crate::quic::{Endpoint, Socket};
 use crate::tls::{TlsError, random_u64};
 use crate::traffic::Traffic;
 
@@ -44,15 +40,11 @@ pub(super) fn bind(
     limits: &LinkLimits,
     server: Option<ServerConfig>,
 ) -> Result<(Endpoint, Arc<Traffic>), BindError> {
-    let fault = |error| BindError::Socket { addr, error };
-    let socket = udp(addr, limits.socket_buffer_bytes).map_err(fault)?;
+    let socket = Socket::bind(addr, limits.socket_buffer_bytes).map_err(|error| BindError::Socket { addr, error })?;
     let mut config = EndpointConfig::new(Arc::new(ResetKey(*identity.reset_key())));
     config.cid_generator(|| Box::new(RandomIds));
-    let traffic = Arc::new(Traffic::default());
-    let inner = TokioRuntime.wrap_udp_socket(socket).map_err(fault)?;
-    let socket = Arc::new(Counted { inner, traffic: Arc::clone(&traffic) });
-    let endpoint = Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime)).map_err(fault)?;
-    Ok((endpoint, traffic))
+    let traffic = Arc::clone(socket.traffic());
+    Ok((Endpoint::new(config, server, socket), traffic))
 }
 
 /// What both sides set alike.
@@ -70,70 +62,16 @@ pub(super) fn transport(limits: &LinkLimits) -> TransportConfig {
         .max_idle_timeout(IdleTimeout::try_from(limits.idle_timeout).ok())
         .keep_alive_interval(limits.keep_alive)
         .datagram_receive_buffer_size(None)
-        .ack_frequency_config(Some(acks));
+        .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(controller(limits.congestion));
     config
 }
 
-fn udp(addr: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    // The kernel's own maximum may be lower; a smaller buffer drops packets, which QUIC sends again.
-    let _ = socket.set_recv_buffer_size(buffer_bytes);
-    let _ = socket.set_send_buffer_size(buffer_bytes);
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    Ok(socket.into())
-}
-
-/// A socket that counts what crosses it. One call may carry many datagrams, which the kernel cuts or has joined: the
-/// length is that of all.
-#[derive(Debug)]
-struct Counted {
-    inner: Arc<dyn AsyncUdpSocket>,
-    traffic: Arc<Traffic>,
-}
-
-impl AsyncUdpSocket for Counted {
-    fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
-        Arc::clone(&self.inner).create_io_poller()
-    }
-
-    fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        self.inner.try_send(transmit)?;
-        self.traffic.sent.fetch_add(transmit.contents.len() as u64, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn poll_recv(
-        &self,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-        meta: &mut [RecvMeta],
-    ) -> Poll<io::Result<usize>> {
-        let received = self.inner.poll_recv(cx, bufs, meta);
-        if let Poll::Ready(Ok(filled)) = received {
-            let bytes: usize = meta.iter().take(filled).map(|meta| meta.len).sum();
-            self.traffic.received.fetch_add(bytes as u64, Ordering::Relaxed);
-        }
-        received
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
-    }
-
-    fn max_transmit_segments(&self) -> usize {
-        self.inner.max_transmit_segments()
-    }
-
-    fn max_receive_segments(&self) -> usize {
-        self.inner.max_receive_segments()
-    }
-
-    fn may_fragment(&self) -> bool {
-        self.inner.may_fragment()
+fn controller(congestion: Congestion) -> Arc<dyn congestion::ControllerFactory + Send + Sync> {
+    match congestion {
+        Congestion::Cubic => Arc::new(congestion::CubicConfig::default()),
+        Congestion::NewReno => Arc::new(congestion::NewRenoConfig::default()),
+        Congestion::Bbr => Arc::new(congestion::BbrConfig::default()),
     }
 }
 

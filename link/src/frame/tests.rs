@@ -1,9 +1,12 @@
+use schemas::guid::MessageId;
+
 use super::*;
 
-/// BLAKE3 of `<a/>`, of nothing, of a Hello that says version 1, and of a path of two marks.
+/// BLAKE3 of `<a/>`, of nothing, of a Hello that says version 1, of a path of two marks, and of a short reply.
 const OF_A: &str = "c1259a287ddd17568e2284779ddc43eeb595db3754589bee069412e8c337c9eb";
 const OF_NOTHING: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 const OF_HELLO: &str = "0ede33ac464485443dd3a10d7334bb684b8771be61eaddae3bb50cb28e99080a";
+const OF_SHORT: &str = "f880a6e6222a0a3b2e0edee2d897eee589547dd51e21e99eeb89cf82a8a8b534";
 const OF_PATH: &str = "4635e1e09eeb47befd82aff61a4029004592ff58f931080047ec1476dd65e295";
 
 fn hex(text: &str) -> Vec<u8> {
@@ -61,6 +64,28 @@ fn reply_on_the_wire() {
 }
 
 #[test]
+fn short_reply_on_the_wire() {
+    // length 26, kind 4, short, normal, no flags; position 258; no freshness; digest; 3 items, Message_ID, Sent_Time
+    let message_id = MessageId(0x5f0c_7a52_6a3e_4d0b_9a55_0d1f_6f7b_2c21);
+    let body = ShortReply { items: 3, message_id, sent_time: 0x0000_019e_aba1_6a00 }.to_wire();
+    let expected = format!(
+        "0000001a 04 02 01 00 0000000000000102 0000000000000000 {OF_SHORT}
+         0003 5f0c7a526a3e4d0b9a550d1f6f7b2c21 0000019eaba16a00"
+    );
+    let header = FrameHeader::over(Kind::Reply, &[Bytes::copy_from_slice(&body)]).in_form(Form::Short).at(258);
+    check(&header, &body, &expected);
+}
+
+#[test]
+fn a_short_reply_has_one_length_only() {
+    let header = FrameHeader::over(Kind::Reply, &[]).in_form(Form::Short);
+    for length in [0, 25, 27, u32::MAX] {
+        let refused = FrameError::Body { kind: Kind::Reply, form: Form::Short, length };
+        assert_eq!(FrameHeader::decode(&header.encode(length)), Err(refused));
+    }
+}
+
+#[test]
 fn end_lane_and_behind_on_the_wire() {
     // no body, kind 5, plain, normal, no flags; position 258; no freshness; digest of nothing
     let end = format!("00000000 05 00 01 00 0000000000000102 0000000000000000 {OF_NOTHING}");
@@ -97,8 +122,9 @@ fn what_this_version_does_not_know_is_refused() {
     refused(5, 1, &FrameError::Form(1));
     refused(6, 3, &FrameError::Class(3));
     refused(7, 0x80, &FrameError::Flags(0x80));
-    refused(4, 5, &FrameError::Body { kind: Kind::End, length: 4 });
-    refused(4, 8, &FrameError::Body { kind: Kind::Path, length: 4 });
+    refused(4, 5, &FrameError::Body { kind: Kind::End, form: Form::Plain, length: 4 });
+    refused(4, 8, &FrameError::Body { kind: Kind::Path, form: Form::Plain, length: 4 });
+    refused(5, 2, &FrameError::Body { kind: Kind::Document, form: Form::Short, length: 4 });
 }
 
 #[test]
@@ -109,7 +135,7 @@ fn a_path_has_the_length_of_whole_marks_and_of_at_most_64() {
         assert_eq!(decoded(length), Ok(length));
     }
     for length in [1, 17, 1023, 1025, 65 * 16, u32::MAX] {
-        assert_eq!(decoded(length), Err(FrameError::Body { kind: Kind::Path, length }));
+        assert_eq!(decoded(length), Err(FrameError::Body { kind: Kind::Path, form: Form::Plain, length }));
     }
 }
 

@@ -48,7 +48,7 @@ fn hello_comes_back_whole() {
 fn nothing_said_is_the_plain_minimum() {
     let hello = Hello::decode(b"").unwrap();
     assert_eq!(hello, Hello { implementation: String::new(), path: None, ..Hello::default() });
-    assert_eq!((hello.versions, hello.forms, hello.document_bytes_max), (vec![1], vec![FORM_PLAIN], 64 << 20));
+    assert_eq!((hello.versions, hello.forms, hello.document_bytes_max), (vec![1], vec![Form::Plain as u8], 64 << 20));
 }
 
 #[test]

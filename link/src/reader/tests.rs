@@ -8,7 +8,7 @@ const BUDGET: usize = 1 << 20;
 
 fn rules(budget: &Budget, limits: LinkLimits) -> Rules {
     let share = budget.share(limits.held_bytes_max);
-    Rules { limits: Arc::new(limits), share, traffic: Arc::default(), windows: None }
+    Rules { limits: Arc::new(limits), share, traffic: Arc::default(), windows: None, forms: Arc::default() }
 }
 
 fn reader<R: AsyncRead + Unpin>(stream: R, limits: LinkLimits) -> FrameReader<R> {

@@ -12,7 +12,7 @@ use crate::endpoint::ConnectError;
 use crate::error::{RecvError, SendError};
 use crate::frame::{FrameHeader, Kind};
 use crate::hello::Hello;
-use crate::lane::{ControlEvent, LaneReceiver, LaneSender};
+use crate::lane::{ControlEvent, LaneReceiver, LaneSender, ReplyBody};
 use crate::limits::LinkLimits;
 use crate::path::PATH_MARKS_MAX;
 use crate::pki::Role;
@@ -83,7 +83,7 @@ async fn a_reply_carries_class_and_position_of_its_delivery() {
     replies.reply(&item.header, &body("<reply/>")).await.unwrap();
     let reply = soon(pair.down.reply_lane().unwrap().recv()).await.unwrap();
     assert_eq!((reply.header.kind, reply.header.position, reply.header.class), (Kind::Reply, 77, Class::Critical));
-    assert_eq!(&reply.body[..], b"<reply/>");
+    assert_eq!(reply.body, ReplyBody::Document(Bytes::from_static(b"<reply/>")));
 }
 
 #[tokio::test]

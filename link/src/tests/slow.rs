@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use quinn::SendStream;
 use schemas::guid::ServerGuid;
 
 use super::exchanges::{answer, ask};
@@ -18,6 +17,7 @@ use crate::frame::{FrameHeader, Kind};
 use crate::hello::Hello;
 use crate::limits::LinkLimits;
 use crate::pki::Role;
+use crate::quic::SendStream;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -121,7 +121,7 @@ async fn long_documents_that_fill_the_budget_leave_short_ones_their_part() {
     let sending = async { waits.write_all(&vec![b' '; 1800 * KIB]).await.unwrap_err() };
     let (refused, stopped) = soon(async { tokio::join!(waiting, sending) }).await;
     assert_eq!(refused, Some(RecvError::Busy));
-    assert_eq!(stopped, quinn::WriteError::Stopped(CloseCode::Busy.to_wire()));
+    assert_eq!(stopped, crate::quic::WriteError::Stopped(CloseCode::Busy.to_wire()));
     assert_eq!(second.0.close_reason(), None, "only the stream is given up");
     soon(async { tokio::join!(answer(&third.0, 0), ask(&third.1)) }).await;
     soon(async { tokio::join!(answer(&second.0, 0), ask(&second.1)) }).await;

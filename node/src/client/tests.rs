@@ -2,6 +2,7 @@
 
 mod asked;
 mod names;
+mod succeeded;
 mod trust;
 
 use bytes::Bytes;

@@ -8,7 +8,7 @@ use dialler::clock;
 use link::close::CloseCode;
 use link::error::SendError;
 use link::exchange::{Exchange, Incoming};
-use link::frame::{FrameHeader, Kind};
+use link::frame::{Frame, FrameHeader, Kind};
 use node::answer::Answer;
 use node::bundle::{self, Outer};
 use node::catalogue::{Due, Form, Stretch};
@@ -32,9 +32,8 @@ pub(crate) async fn run(context: Arc<Context>, link: LinkId, id: ExchangeId, inc
         Ok(exchange) => exchange,
         Err(error) => return tracing::debug!(link = link.0, %error, "an exchange came to nothing"),
     };
-    let body = exchange.document().body.clone();
     context.metrics.documents_in.inc();
-    let done = match read(&context, body).await {
+    let done = match read(&context, exchange.document()).await {
         Ok(Some(intake)) => answer(&context, link, id, exchange, intake).await,
         Ok(None) => {
             exchange.abandon(CloseCode::Protocol);
@@ -47,8 +46,13 @@ pub(crate) async fn run(context: Arc<Context>, link: LinkId, id: ExchangeId, inc
     }
 }
 
-async fn read(context: &Context, body: Bytes) -> Result<Option<Intake>, Refused> {
-    decode(context, body, |facts| Intake::of(&facts)).await
+async fn read(context: &Context, document: &Frame) -> Result<Option<Box<Intake>>, Refused> {
+    let decode = |body| {
+        context.metrics.documents_read.inc();
+        decode(context, body, |facts| Intake::of(&facts).map(Arc::new))
+    };
+    let found = context.reading.of(document, decode).await?;
+    Ok(found.map(|intake| Box::new(Arc::unwrap_or_clone(intake))))
 }
 
 /// The only door from bytes to facts, for whatever comes on a link. Long documents are read on threads that may take
@@ -85,10 +89,10 @@ async fn answer(
     link: LinkId,
     id: ExchangeId,
     mut exchange: Exchange,
-    intake: Intake,
+    intake: Box<Intake>,
 ) -> Result<(), SendError> {
     let (sender, receiver) = oneshot::channel();
-    let input = Input::Document { link, exchange: id, intake: Box::new(intake), answer: sender };
+    let input = Input::Document { link, exchange: id, intake, answer: sender };
     if context.inputs.send(input).await.is_err() {
         exchange.abandon(CloseCode::Drained);
         return Ok(());

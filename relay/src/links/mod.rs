@@ -5,6 +5,7 @@ pub(crate) mod bundles;
 pub(crate) mod exchange;
 pub(crate) mod lane;
 pub(crate) mod outgoing;
+pub(crate) mod reading;
 mod replies;
 pub(crate) mod session;
 

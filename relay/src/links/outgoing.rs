@@ -17,7 +17,7 @@ use super::session::Context;
 use crate::driver::Input;
 use crate::reach;
 
-/// An exchange that is to be opened.
+/// An exchange that is to be opened. Boxed on its way: each link has places for it, and mostly none.
 pub(crate) struct Opening {
     pub(crate) exchange: ExchangeId,
     pub(crate) question: Question,
@@ -41,7 +41,7 @@ const PERMIT_BYTES: usize = 1 << 10;
 pub(crate) const PERMITS: usize = HELD_BYTES_MAX / PERMIT_BYTES;
 
 /// Opens what the driver wants opened, until the link or the driver ends.
-pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut openings: mpsc::Receiver<Opening>) {
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut openings: mpsc::Receiver<Box<Opening>>) {
     let mut exchanges = JoinSet::new();
     loop {
         tokio::select! {
@@ -55,8 +55,8 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, mut openi
     }
 }
 
-async fn carry_out(context: Arc<Context>, link_id: LinkId, link: Link, opening: Opening) {
-    let Opening { exchange, question, document, until } = opening;
+async fn carry_out(context: Arc<Context>, link_id: LinkId, link: Link, opening: Box<Opening>) {
+    let Opening { exchange, question, document, until } = *opening;
     let outcome = match timeout_at(until, ask(&context, &link, question, &document)).await {
         Ok(outcome) => outcome,
         Err(_) => Err("the client did not answer in time".to_owned()),

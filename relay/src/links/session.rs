@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint::Pending;
+use link::frame::Form;
 use link::hello::{Hello, RequestPolicy, Resume as WireResume};
 use node::engine::Welcome;
 use node::ids::{ExchangeId, LinkId, Position, Resume};
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::reading::Reading;
 use super::{bundles, exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
 use crate::metrics::Metrics;
@@ -33,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) epoch: Arc<AtomicU64>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Documents that are being read.
+    pub(crate) reading: Reading,
     /// Long documents that are read at once.
     pub(crate) decoders: Semaphore,
     /// Bytes of clients' answers that may be held.
@@ -95,7 +99,7 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
 /// The link's ends of what the driver tells it.
 struct Ends {
     lane: mpsc::Receiver<Arc<bundles::Bundle>>,
-    openings: mpsc::Receiver<outgoing::Opening>,
+    openings: mpsc::Receiver<Box<outgoing::Opening>>,
     behind: watch::Receiver<u64>,
     path: watch::Receiver<Vec<Mark>>,
     closing: oneshot::Receiver<Closing>,
@@ -184,6 +188,7 @@ fn hello(welcome: &Welcome) -> Hello {
         digest: welcome.start.digest.unwrap_or_default(),
     };
     Hello {
+        forms: Form::all(),
         incarnation: Some(welcome.start.incarnation),
         resume: vec![resume],
         behind: welcome.behind,

@@ -24,6 +24,7 @@ pub struct Metrics {
     registry: Registry,
     pub(crate) handshakes_failed: IntCounter,
     pub(crate) documents_in: IntCounter,
+    pub(crate) documents_read: IntCounter,
     pub(crate) items_answered: IntCounter,
     documents_refused: IntCounterVec,
     sockets: Sockets,
@@ -43,6 +44,10 @@ impl Metrics {
         Ok(Self {
             handshakes_failed: new.counter("handshakes_failed_total", "Connections that did not become links.")?,
             documents_in: new.counter("documents_received_total", "Documents that opened an exchange.")?,
+            documents_read: new.counter(
+                "documents_read_total",
+                "Documents read and checked: of equal ones that come at the same time, one.",
+            )?,
             items_answered: new.counter("items_requested_total", "Items sent because they were asked for.")?,
             documents_refused: new.counters(
                 "documents_refused_total",

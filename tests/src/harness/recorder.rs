@@ -15,7 +15,7 @@ use link::endpoint::{Client, Pending, Server};
 use link::exchange::Incoming;
 use link::frame::Kind;
 use link::hello::Hello;
-use link::lane::{ControlEvent, LaneReceiver};
+use link::lane::{ControlEvent, LaneReceiver, Reply, ReplyBody};
 use link::limits::LinkLimits;
 use link::pki::Role;
 use schemas::facts::Validated;
@@ -148,10 +148,12 @@ async fn pass_on(shared: Arc<Shared>, pending: Pending) {
     let budget = Budget::new(BUDGET_BYTES, BUDGET_BYTES);
     let dialling = Client::bind(local, &identity, LinkLimits::trunk(), budget).expect("a socket");
     shared.keep(Way::Up, Kind::Hello, None, &pending.hello().encode().expect("a Hello that was decoded"));
-    let Ok(above) = dialling.connect(shared.target, shared.guid, pending.hello().clone()).await else {
+    // What is kept is looked for by what it says: both ends speak plain.
+    let hello = Hello { forms: Vec::new(), ..pending.hello().clone() };
+    let Ok(above) = dialling.connect(shared.target, shared.guid, hello).await else {
         return pending.refuse(CloseCode::Busy, "the server does not answer");
     };
-    let mut hello = above.peer_hello().clone();
+    let mut hello = Hello { forms: Vec::new(), ..above.peer_hello().clone() };
     (shared.edit)(&mut hello);
     shared.keep(Way::Down, Kind::Hello, None, &hello.encode().expect("a Hello that was decoded"));
     let Ok(below) = pending.accept(hello).await else { return };
@@ -215,9 +217,11 @@ async fn lane_of(shared: Arc<Shared>, mut lane: LaneReceiver, below: Link) -> Op
 async fn replies(shared: Arc<Shared>, below: Link, above: Link) -> Option<()> {
     let (mut lane, mut sender) = (below.reply_lane()?, above.replies()?);
     loop {
-        let frame = lane.recv().await.ok()?;
-        shared.keep(Way::Up, frame.header.kind, None, &frame.body);
-        sender.reply(&frame.header, &[frame.body]).await.ok()?;
+        let Reply { header, body: ReplyBody::Document(body) } = lane.recv().await.ok()? else {
+            unreachable!("no end was told that the other takes anything but plain")
+        };
+        shared.keep(Way::Up, header.kind, None, &body);
+        sender.reply(&header, &[body]).await.ok()?;
     }
 }
 

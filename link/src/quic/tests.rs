@@ -1,0 +1,195 @@
+//! The driver against itself and against `quinn`, which joins the same protocol to tokio in another way.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn_proto::{ClientConfig, ConnectionError, EndpointConfig, ServerConfig, TransportConfig, VarInt};
+use tokio::io::AsyncReadExt;
+
+use super::*;
+use crate::pki::Role;
+use crate::tests::pair::{CLIENT, SERVER, Site, soon};
+use crate::tls::{self, SERVER_NAME};
+
+const LONG: usize = 8 << 20;
+
+fn loopback() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+fn configs() -> (ServerConfig, ClientConfig) {
+    let site = Site::new();
+    let server = tls::server(&site.identity(SERVER, Role::Server)).unwrap();
+    let client = tls::client(&site.identity(CLIENT, Role::Client), SERVER).unwrap();
+    let mut transport = TransportConfig::default();
+    transport.max_idle_timeout(Some(VarInt::from_u32(20_000).into())).initial_rtt(Duration::from_millis(10));
+    let transport = Arc::new(transport);
+    let mut server = ServerConfig::with_crypto(Arc::new(server));
+    server.transport_config(Arc::clone(&transport));
+    let mut client = ClientConfig::new(Arc::new(client));
+    client.transport_config(transport);
+    (server, client)
+}
+
+fn endpoint(server: Option<ServerConfig>) -> Endpoint {
+    Endpoint::new(EndpointConfig::default(), server, Socket::bind(loopback(), 1 << 20).unwrap())
+}
+
+/// Two connected ends; the endpoints must outlive them.
+async fn pair() -> (Endpoint, Endpoint, Connection, Connection) {
+    let (server, client) = configs();
+    let (below, above) = (endpoint(None), endpoint(Some(server)));
+    let dialled = below.connect(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
+    let accepted = soon(above.accept()).await.unwrap().accept().unwrap();
+    soon(accepted.connected()).await.unwrap();
+    soon(dialled.connected()).await.unwrap();
+    (below, above, dialled, accepted)
+}
+
+fn content() -> Vec<u8> {
+    (0..LONG).map(|index| (index * 31 + index / 251) as u8).collect()
+}
+
+/// Sends everything back, by streams of this crate.
+async fn echo(connection: Connection) {
+    let (mut send, mut receive) = connection.accept_bi().await.unwrap();
+    let mut all = Vec::new();
+    receive.read_to_end(&mut all).await.unwrap();
+    // In pieces, the last ones short.
+    let mut pieces: Vec<Bytes> = all.chunks(100_000).map(Bytes::copy_from_slice).collect();
+    send.write_all_chunks(&mut pieces).await.unwrap();
+    send.finish().unwrap();
+    let _ = connection.closed().await;
+}
+
+#[tokio::test]
+async fn a_stock_client_gets_every_byte_back() {
+    let (server, client) = configs();
+    let above = endpoint(Some(server));
+    let stock = quinn::Endpoint::client(loopback()).unwrap();
+    let connecting = stock.connect_with(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
+    let accepted = soon(above.accept()).await.unwrap().accept().unwrap();
+    let (connection, connected) = soon(async { tokio::join!(connecting, accepted.connected()) }).await;
+    connected.unwrap();
+    let echoing = tokio::spawn(echo(accepted));
+    let connection = connection.unwrap();
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    let sending = async {
+        send.write_all(&content()).await.unwrap();
+        send.finish().unwrap();
+    };
+    let (back, ()) = soon(async { tokio::join!(receive.read_to_end(LONG), sending) }).await;
+    assert!(back.unwrap() == content());
+    connection.close(VarInt::from_u32(7), b"enough");
+    soon(echoing).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stock_server_gets_every_byte() {
+    let (server, client) = configs();
+    let above = quinn::Endpoint::server(server, loopback()).unwrap();
+    let below = endpoint(None);
+    let dialled = below.connect(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
+    let accepted = soon(above.accept()).await.unwrap().await.unwrap();
+    soon(dialled.connected()).await.unwrap();
+    let mut stream = dialled.open_uni().await.unwrap();
+    let mut chunks = [Bytes::from(content())];
+    let reading = async { accepted.accept_uni().await.unwrap().read_to_end(LONG).await.unwrap() };
+    let sending = async {
+        stream.write_all_chunks(&mut chunks).await.unwrap();
+        stream.finish().unwrap();
+    };
+    let (came, ()) = soon(async { tokio::join!(reading, sending) }).await;
+    assert!(came == content());
+    accepted.close(VarInt::from_u32(7), b"enough");
+    let ConnectionError::ApplicationClosed(close) = soon(dialled.closed()).await else { panic!("closed otherwise") };
+    assert_eq!((close.error_code, &close.reason[..]), (VarInt::from_u32(7), &b"enough"[..]));
+    soon(below.wait_idle()).await;
+}
+
+#[tokio::test]
+async fn the_kernel_gets_long_trains() {
+    let (_below, above, dialled, accepted) = pair().await;
+    if above.segments_max() < 44 {
+        return;
+    }
+    let sending = async {
+        let mut stream = accepted.open_uni().await.unwrap();
+        stream.write_all_chunks(&mut [Bytes::from(content())]).await.unwrap();
+        stream.finish().unwrap();
+    };
+    let reading = async {
+        let mut all = Vec::new();
+        dialled.accept_uni().await.unwrap().read_to_end(&mut all).await.unwrap();
+        all
+    };
+    let (all, ()) = soon(async { tokio::join!(reading, sending) }).await;
+    assert!(all == content());
+    let sent = accepted.stats().udp_tx;
+    assert!(sent.datagrams > 10 * sent.ios, "{} packets in {} trains", sent.datagrams, sent.ios);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_given_up_says_so_at_the_other_end() {
+    let (_below, _above, dialled, accepted) = pair().await;
+    let (mut send, mut receive) = dialled.open_bi().await.unwrap();
+    send.write_all_chunks(&mut [Bytes::from_static(b"half")]).await.unwrap();
+    let (mut answer, mut asked) = soon(accepted.accept_bi()).await.unwrap();
+    let mut half = [0; 4];
+    soon(asked.read_exact(&mut half)).await.unwrap();
+    send.reset(VarInt::from_u32(5)).unwrap();
+    for _ in 0..2 {
+        let error = soon(asked.read(&mut half)).await.unwrap_err();
+        let error = error.get_ref().and_then(|inner| inner.downcast_ref::<ReadError>());
+        assert_eq!(error, Some(&ReadError::Reset(VarInt::from_u32(5))), "said as often as it is asked");
+    }
+    receive.stop(VarInt::from_u32(6)).unwrap();
+    assert_eq!(soon(answer.stopped()).await, VarInt::from_u32(6));
+    assert_eq!(soon(receive.read(&mut half)).await.unwrap(), 0, "one that was stopped has nothing more");
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_its_last_user() {
+    let (below, above, dialled, accepted) = pair().await;
+    let stream = dialled.open_uni().await.unwrap();
+    drop(dialled);
+    assert_eq!(accepted.close_reason(), None, "a stream is still in use");
+    drop(stream);
+    let ConnectionError::ApplicationClosed(close) = soon(accepted.closed()).await else { panic!("closed otherwise") };
+    assert_eq!(close.error_code, VarInt::from_u32(0));
+    soon(below.wait_idle()).await;
+    soon(above.wait_idle()).await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_an_endpoint_that_is_closed() {
+    let (below, above, dialled, accepted) = pair().await;
+    let waiting =
+        async { tokio::join!(above.accept(), accepted.accept_bi(), accepted.open_uni(), dialled.accept_uni()) };
+    let closing = async {
+        tokio::task::yield_now().await;
+        above.close(VarInt::from_u32(2), b"done");
+    };
+    let ((next, bi, uni, other), ()) = soon(async { tokio::join!(waiting, closing) }).await;
+    assert!(next.is_none());
+    assert_eq!(bi.err(), Some(ConnectionError::LocallyClosed));
+    // It was opened before the end, or not at all.
+    assert!(uni.err().is_none_or(|error| error == ConnectionError::LocallyClosed));
+    assert!(matches!(other.err(), Some(ConnectionError::ApplicationClosed(_))));
+    let (_, client) = configs();
+    assert!(above.connect(client, below.local_addr().unwrap(), SERVER_NAME).is_err(), "nothing new comes");
+}
+
+#[test]
+fn what_its_runtime_left_is_over() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let first = runtime();
+    let (_below, above, dialled, _accepted) = first.block_on(pair());
+    drop(first);
+    runtime().block_on(async {
+        assert_eq!(soon(dialled.closed()).await, ConnectionError::LocallyClosed);
+        assert!(soon(above.accept()).await.is_none());
+    });
+}
