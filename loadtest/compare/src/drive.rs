@@ -38,8 +38,8 @@ pub struct Figures {
     pub resident_bytes_max: u64,
     /// What each connection added to the relay's memory, before anything was published.
     pub idle_kib: f64,
-    /// Bytes on the wire towards the subscribers, for each of them.
-    pub wire_bytes: f64,
+    /// Bytes on the wire towards the subscribers, all together.
+    pub wire_bytes: u64,
 }
 
 /// Drives a peer.
@@ -73,7 +73,7 @@ pub async fn drive<P: Peer>(site: &Site, workload: &Workload) -> anyhow::Result<
         p99_ms: tally.latency(0.99),
         resident_bytes_max: after.resident_max,
         idle_kib: resting.resident.saturating_sub(before.resident) as f64 / 1024.0 / clients,
-        wire_bytes: (received_on_wire()? - wire) as f64 / clients,
+        wire_bytes: received_on_wire()? - wire,
     })
 }
 

@@ -25,7 +25,7 @@ pub fn svg(results: &Results) -> String {
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{total}\" viewBox=\"0 0 {WIDTH} {total}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"10\" y=\"18\">Processor time of the relay, less is better. {}, commit {}</text>\n",
+         <text x=\"10\" y=\"18\">Processor time of the relay for a GB or a million messages received (less is better). {}, commit {}</text>\n",
         escaped(&results.time),
         escaped(&results.commit)
     );
@@ -37,16 +37,15 @@ pub fn svg(results: &Results) -> String {
 }
 
 fn panel(text: &mut String, (x, y): (usize, usize), workload: &Workload, medians: &[(Name, Figures)]) {
-    let (name, about) = workload.about.split_once(',').unwrap_or((workload.about, ""));
     _ = writeln!(
         text,
         "<text x=\"{}\" y=\"{}\" font-weight=\"bold\">{}</text>\n<text x=\"{}\" y=\"{}\" fill=\"#555\">{}: {}</text>",
         x + 10,
         y + 18,
-        escaped(name),
+        workload.what,
         x + 10,
         y + 34,
-        escaped(about.trim()),
+        workload.how,
         workload.key.unit()
     );
     let most = medians.iter().map(|(_, figures)| workload.key.of(figures)).fold(f64::MIN_POSITIVE, f64::max);

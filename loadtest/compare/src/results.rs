@@ -69,6 +69,7 @@ impl Key {
         match self {
             Self::Gigabyte => figures.cpu_seconds / (figures.content_bytes.max(1) as f64 / 1e9),
             Self::Million => figures.cpu_seconds / (figures.receipts.max(1) as f64 / 1e6),
+            Self::Wire => figures.wire_bytes as f64 / figures.content_bytes.max(1) as f64,
         }
     }
 
@@ -77,6 +78,7 @@ impl Key {
         match self {
             Self::Gigabyte => "s/GB",
             Self::Million => "s/million",
+            Self::Wire => "wire",
         }
     }
 }
@@ -92,7 +94,7 @@ fn median_of(all: &[Figures]) -> Figures {
         p99_ms: of(|figures| figures.p99_ms),
         resident_bytes_max: of(|figures| figures.resident_bytes_max as f64) as u64,
         idle_kib: of(|figures| figures.idle_kib),
-        wire_bytes: of(|figures| figures.wire_bytes),
+        wire_bytes: of(|figures| figures.wire_bytes as f64) as u64,
     }
 }
 

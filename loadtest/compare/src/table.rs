@@ -36,7 +36,7 @@ pub fn short(results: &Results) -> String {
     peers.iter().for_each(|_| text.push_str("---:|"));
     text.push_str("---|\n");
     for (workload, medians) in shown(results) {
-        _ = write!(text, "| {} | {} |", workload.about, workload.key.unit());
+        _ = write!(text, "| {}; {} | {} |", workload.what, workload.how, workload.key.unit());
         for peer in &peers {
             let cost = of(&medians, *peer).map(|figures| number(workload.key.of(figures)));
             _ = write!(text, " {} |", cost.unwrap_or_else(|| "-".to_owned()));
@@ -53,17 +53,17 @@ pub fn long(results: &Results) -> String {
         let ours = of(&medians, Name::Distributary).map(|figures| workload.key.of(figures));
         _ = writeln!(
             text,
-            "### {}\n\n{}: {} messages received by {}.\n\n\
+            "### {}\n\n{}; {}. {} messages.\n\n\
              | relay | s/GB | s/million | ours to it | p50 ms | p99 ms | wall s | peak MiB | idle KiB | wire |\n\
              |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
             workload.name,
-            workload.about,
+            workload.what,
+            workload.how,
             medians.first().map_or(0, |(_, figures)| figures.receipts / workload.clients as u64),
-            workload.clients,
         );
         for (peer, figures) in &medians {
             let ratio = ours.map(|ours| format!("{:.2}", ours / workload.key.of(figures)));
-            _ = writeln!(text, "{}", row(&workload, *peer, &ratio.unwrap_or_default(), figures));
+            _ = writeln!(text, "{}", row(*peer, &ratio.unwrap_or_default(), figures));
         }
         let failures = results.failures.iter().filter(|failure| failure.workload == workload.name);
         failures.for_each(|failure| _ = writeln!(text, "\n{} is left out: {}.", failure.peer.label(), failure.why));
@@ -72,8 +72,7 @@ pub fn long(results: &Results) -> String {
     text
 }
 
-fn row(workload: &Workload, peer: Name, ratio: &str, figures: &Figures) -> String {
-    let content = figures.content_bytes as f64 / workload.clients as f64;
+fn row(peer: Name, ratio: &str, figures: &Figures) -> String {
     let cells = [
         peer.label().to_owned(),
         number(Key::Gigabyte.of(figures)),
@@ -84,14 +83,14 @@ fn row(workload: &Workload, peer: Name, ratio: &str, figures: &Figures) -> Strin
         number(figures.seconds),
         format!("{:.0}", figures.resident_bytes_max as f64 / f64::from(1 << 20)),
         number(figures.idle_kib),
-        format!("{:.3}", figures.wire_bytes / content.max(1.0)),
+        format!("{:.3}", Key::Wire.of(figures)),
     ];
     format!("| {} |", cells.join(" | "))
 }
 
 /// Who costs less than ours, what ours is to it, and whether it is also sooner. Limits of the machine are nobody.
 fn cheaper(workload: &Workload, medians: &[(Name, Figures)]) -> String {
-    let Some(ours) = of(medians, Name::Distributary) else { return "ours failed".to_owned() };
+    let Some(ours) = of(medians, Name::Distributary) else { return "ours has no figures".to_owned() };
     let ahead = medians.iter().filter(|(peer, _)| !peer.is_limit()).filter_map(|(peer, figures)| {
         let ratio = workload.key.of(ours) / workload.key.of(figures);
         let sooner = matches!(workload.pace, Pace::Rate(_)) && figures.p99_ms < ours.p99_ms;
@@ -104,7 +103,7 @@ fn cheaper(workload: &Workload, medians: &[(Name, Figures)]) -> String {
 
 /// What ours takes for a byte on the wire, compared with the least that a sender over QUIC can.
 fn distances(medians: &[(Name, Figures)]) -> String {
-    let per_byte = |figures: &Figures| figures.cpu_seconds / figures.wire_bytes;
+    let per_byte = |figures: &Figures| figures.cpu_seconds / figures.wire_bytes as f64;
     let Some(ours) = of(medians, Name::Distributary).map(per_byte) else { return String::new() };
     let limits = medians.iter().filter(|(peer, _)| peer.is_limit());
     let distance = |(peer, figures): &(Name, Figures)| {

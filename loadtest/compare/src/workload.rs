@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 pub struct Workload {
     /// By which it is chosen, and known in results.
     pub name: &'static str,
-    /// For people.
-    pub about: &'static str,
+    /// What a message is, for people.
+    pub what: &'static str,
+    /// To how many and how fast, for people.
+    pub how: &'static str,
     /// What a message is.
     pub content: Content,
     /// Messages at most; of a folder no more than there are.
@@ -50,6 +52,8 @@ pub enum Key {
     Gigabyte,
     /// The same for a million messages received.
     Million,
+    /// Bytes on the wire for each byte of content received.
+    Wire,
 }
 
 const MIB: usize = 1 << 20;
@@ -59,7 +63,8 @@ const ALL_FILES: usize = usize::MAX;
 pub const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "random-1m-100",
-        about: "1 MiB that does not compress, 100 subscribers, 4 in flight",
+        what: "1 MiB, incompressible",
+        how: "100 subscribers, 4 in flight",
         content: Content::Random(MIB),
         count: 16,
         clients: 100,
@@ -68,7 +73,8 @@ pub const WORKLOADS: [Workload; 9] = [
     },
     Workload {
         name: "random-64k-100",
-        about: "64 KiB that do not compress, 100 subscribers, 16 in flight",
+        what: "64 KiB, incompressible",
+        how: "100 subscribers, 16 in flight",
         content: Content::Random(MIB / 16),
         count: 200,
         clients: 100,
@@ -77,7 +83,8 @@ pub const WORKLOADS: [Workload; 9] = [
     },
     Workload {
         name: "random-64k-1000",
-        about: "64 KiB that do not compress, 1000 subscribers, 16 in flight",
+        what: "64 KiB, incompressible",
+        how: "1000 subscribers, 16 in flight",
         content: Content::Random(MIB / 16),
         count: 24,
         clients: 1000,
@@ -86,7 +93,8 @@ pub const WORKLOADS: [Workload; 9] = [
     },
     Workload {
         name: "updates-100",
-        about: "real updates as published (crates, Debian packages, wheels), 100 subscribers, 4 in flight",
+        what: "real updates (crates, Debian packages, wheels)",
+        how: "100 subscribers, 4 in flight",
         content: Content::Folder("updates"),
         count: ALL_FILES,
         clients: 100,
@@ -95,7 +103,8 @@ pub const WORKLOADS: [Workload; 9] = [
     },
     Workload {
         name: "signed-100",
-        about: "real signed advisories (1 to 7 KiB), 100 subscribers, 64 in flight",
+        what: "real signed advisories",
+        how: "100 subscribers, 64 in flight",
         content: Content::Folder("signed"),
         count: ALL_FILES,
         clients: 100,
@@ -104,7 +113,8 @@ pub const WORKLOADS: [Workload; 9] = [
     },
     Workload {
         name: "signed-1000",
-        about: "real signed advisories, 1000 subscribers, 64 in flight",
+        what: "real signed advisories",
+        how: "1000 subscribers, 64 in flight",
         content: Content::Folder("signed"),
         count: 400,
         clients: 1000,
@@ -113,7 +123,8 @@ pub const WORKLOADS: [Workload; 9] = [
     },
     Workload {
         name: "paced-100",
-        about: "real signed advisories, 100 a second, 100 subscribers",
+        what: "real signed advisories",
+        how: "100 subscribers, 100 a second",
         content: Content::Folder("signed"),
         count: 500,
         clients: 100,
@@ -122,7 +133,8 @@ pub const WORKLOADS: [Workload; 9] = [
     },
     Workload {
         name: "paced-1000",
-        about: "real signed advisories, 20 a second, 1000 subscribers",
+        what: "real signed advisories",
+        how: "1000 subscribers, 20 a second",
         content: Content::Folder("signed"),
         count: 160,
         clients: 1000,
@@ -131,12 +143,13 @@ pub const WORKLOADS: [Workload; 9] = [
     },
     Workload {
         name: "stream-1000",
-        about: "RustSec's advisories, unsigned, 1000 subscribers, 64 in flight: what crosses the wire",
+        what: "real advisories, not signed",
+        how: "1000 subscribers, 64 in flight",
         content: Content::Folder("plain"),
         count: 400,
         clients: 1000,
         pace: Pace::Window(64),
-        key: Key::Million,
+        key: Key::Wire,
     },
 ];
 

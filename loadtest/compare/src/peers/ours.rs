@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use link::pki::Role;
 use loadtest::people::{Authority, guid};
-use loadtest::plan::{self, Clients, Habit, Plan, Publish};
+use loadtest::plan::Plan;
 use loadtest::report::Report;
 use loadtest::run::{self, Options, Progress};
 use loadtest::server;
@@ -41,43 +41,33 @@ pub fn command(site: &Site, workload: &Workload) -> anyhow::Result<Command> {
     Ok(command)
 }
 
+/// As a plan file would say it.
 fn plan(site: &Site, workload: &Workload) -> anyhow::Result<Plan> {
-    let count = workload.payloads(&site.data)?.len();
     let content = match workload.content {
-        Content::Random(bytes) => plan::Content::Random(bytes),
-        Content::Folder(folder) if folder == "updates" => plan::Content::Files(site.data.join(folder)),
-        Content::Folder(folder) => plan::Content::Documents(site.data.join(folder)),
+        Content::Random(bytes) => format!("random = {bytes}"),
+        Content::Folder(folder) if folder == "updates" => format!("files = {}", quoted(&site.data.join(folder))),
+        Content::Folder(folder) => format!("documents = {}", quoted(&site.data.join(folder))),
     };
-    let (window, rate) = match workload.pace {
-        Pace::Window(window) => (Some(window), None),
-        Pace::Rate(rate) => (None, Some(rate)),
+    let pace = match workload.pace {
+        Pace::Window(window) => format!("window = {window}"),
+        Pace::Rate(rate) => format!("rate = {rate:?}"),
     };
-    let name = "updates".to_owned();
-    let publish = Publish { name, content, count, window, rate, burst: 1, start: 0.0 };
-    let clients = Clients {
-        name: "all".to_owned(),
-        count: workload.clients,
-        wants: Vec::new(),
-        components: 20,
-        habit: Habit::Steady,
-    };
-    let name = workload.name.to_owned();
-    Ok(Plan {
-        server: plan::Server {
-            address: Some(site.socket()),
-            guid: Some(ServerGuid(guid(&name, "server", 0)).to_string()),
-            pki: Some(site.folder.join(PKI)),
-            pid: site.pid,
-            ..plan::Server::default()
-        },
-        name,
-        about: String::new(),
-        cores: vec![CLIENT_CORE],
-        clients: vec![clients],
-        publish: vec![publish],
-        patience_seconds: PATIENCE.as_secs_f64(),
-        idle_seconds: IDLE.as_secs_f64(),
-    })
+    let text = format!(
+        "name = {:?}\ncores = [{CLIENT_CORE}]\npatience_seconds = {}\nidle_seconds = {}\n\
+         [server]\naddress = \"{}\"\nguid = \"{}\"\npki = {}\n{}\n\
+         [[clients]]\nname = \"all\"\ncount = {}\n\
+         [[publish]]\nname = \"updates\"\ncontent = {{ {content} }}\ncount = {}\n{pace}\n",
+        workload.name,
+        PATIENCE.as_secs_f64(),
+        IDLE.as_secs_f64(),
+        site.socket(),
+        ServerGuid(guid(workload.name, "server", 0)),
+        quoted(&site.folder.join(PKI)),
+        site.pid.map(|pid| format!("pid = {pid}")).unwrap_or_default(),
+        workload.clients,
+        workload.payloads(&site.data)?.len(),
+    );
+    Plan::read(&write(site, "plan.toml", &text)?)
 }
 
 /// Looks at the wire when publication begins.
@@ -114,6 +104,6 @@ pub fn drive(site: &Site, workload: &Workload) -> anyhow::Result<Figures> {
         p99_ms: latency.p99,
         resident_bytes_max: relay.resident_bytes_max,
         idle_kib: report.idle.kib_each.context("the relay has ended")?,
-        wire_bytes: (received_on_wire()? - wire.0) as f64 / workload.clients as f64,
+        wire_bytes: received_on_wire()? - wire.0,
     })
 }
