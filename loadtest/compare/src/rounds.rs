@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,42 +41,51 @@ impl Rounds {
     /// # Errors
     /// The machine is at fault; what a relay does wrong stands in the results.
     pub fn run(&self, results: &mut Results, file: &Path) -> anyhow::Result<()> {
-        let mut failed = BTreeSet::new();
-        let (begin, all) = (Instant::now(), self.rounds * self.workloads.len() * self.peers.len());
-        let mut done = 0;
-        for round in 1..=self.rounds {
-            for (place, workload) in self.workloads.iter().enumerate() {
-                for turn in 0..self.peers.len() {
-                    // Nobody is always the first.
-                    let peer = self.peers[(turn + round + place) % self.peers.len()];
-                    done += 1;
-                    if failed.contains(&(workload.name, peer)) || !peer.takes(workload) {
-                        continue;
-                    }
-                    eprint!("[{done}/{all}, {} s] {}, {}: ", begin.elapsed().as_secs(), workload.name, peer.label());
-                    match self.once(workload, peer) {
-                        Ok(figures) => {
-                            eprintln!("{}", told(workload, &figures));
-                            results.runs.push(Run { round, workload: workload.name.to_owned(), peer, figures });
-                        }
-                        Err(error) => {
-                            let why = format!("{error:#}");
-                            eprintln!("failed, and is left out from now on: {why}");
-                            failed.insert((workload.name, peer));
-                            results.failures.push(Failure { workload: workload.name.to_owned(), peer, why });
-                        }
-                    }
-                    // After each run: what has been seen is not lost if the next is broken off.
-                    std::fs::write(file, serde_json::to_vec_pretty(results)?)?;
+        let (begin, turns, mut failed) = (Instant::now(), self.turns(), BTreeSet::new());
+        for (number, (round, workload, peer)) in turns.iter().enumerate() {
+            if failed.contains(&(workload.name, *peer)) {
+                continue;
+            }
+            let (number, all, seconds) = (number + 1, turns.len(), begin.elapsed().as_secs());
+            eprint!("[{number}/{all}, {seconds} s] {}, {}: ", workload.name, peer.label());
+            let (name, peer) = (workload.name.to_owned(), *peer);
+            match self.once(workload, peer) {
+                Ok(figures) => {
+                    eprintln!("{}", told(workload, &figures));
+                    results.runs.push(Run { round: *round, workload: name, peer, figures });
+                }
+                Err(error) => {
+                    eprintln!(
+                        "failed, and is left out from now on: {error:#} (its files: {})",
+                        self.folder(workload, peer).display()
+                    );
+                    failed.insert((workload.name, peer));
+                    results.failures.push(Failure { workload: name, peer, why: format!("{error:#}") });
                 }
             }
+            // After each run: what has been seen is not lost if the next is broken off.
+            std::fs::write(file, serde_json::to_vec_pretty(results)?)?;
         }
         Ok(())
     }
 
+    /// Round by round, load by load, who is on. Nobody is always the first.
+    fn turns(&self) -> Vec<(usize, Workload, Name)> {
+        let loads = |round| self.workloads.iter().enumerate().map(move |(place, load)| (round, round + place, *load));
+        let turns = (1..=self.rounds).flat_map(loads).flat_map(|(round, first, load)| {
+            let peers = self.peers.iter().cycle().skip(first % self.peers.len()).take(self.peers.len());
+            peers.map(move |peer| (round, load, *peer))
+        });
+        turns.filter(|(_, load, peer)| peer.takes(load)).collect()
+    }
+
+    fn folder(&self, workload: &Workload, peer: Name) -> PathBuf {
+        self.site.folder.join(format!("{}-{}", workload.name, peer.label()))
+    }
+
     fn once(&self, workload: &Workload, peer: Name) -> anyhow::Result<Figures> {
         let mut site = self.site.clone();
-        site.folder = site.folder.join(format!("{}-{}", workload.name, peer.label()));
+        site.folder = self.folder(workload, peer);
         if site.folder.exists() {
             std::fs::remove_dir_all(&site.folder)?;
         }
