@@ -94,9 +94,8 @@ impl Rounds {
         let log = site.folder.join("relay.log");
         let relay = Relay::start(&peer.command(&site, workload)?, peer, &self.namespaces[0], &log)?;
         site.pid = Some(relay.pid());
-        let figures = self.drive(&site, workload, peer);
+        let figures = self.drive(&site, workload, peer)?;
         drop(relay);
-        let figures = figures.with_context(|| format!("the relay wrote {:?}", last_line(&log)))?;
         std::fs::remove_dir_all(&site.folder)?;
         Ok(figures)
     }
