@@ -85,6 +85,9 @@ impl<L: Link> Peer for Zenoh<L> {
             .callback_mut(move |sample| inbox.take(&sample.payload().to_bytes()))
             .await
             .map_err(|error| anyhow!(error))?;
+        // A declaration is not confirmed, but what is asked after it is answered after it: here with nothing.
+        let answers = session.get("nobody/answers/this").await.map_err(|error| anyhow!(error))?;
+        while answers.recv_async().await.is_ok() {}
         tokio::spawn(async move {
             std::future::pending::<()>().await;
             drop((subscriber, session));
