@@ -11,11 +11,12 @@ use topology::subject::{Reach, Subject};
 use topology::want::{Granularity, Want};
 
 use super::Engine;
+use super::plan::Plan;
 use crate::catalogue;
 use crate::ids::{Position, Time};
 use crate::intake::Item;
 use crate::records::Origin;
-use crate::uplink::{Ask, Uplink};
+use crate::uplink::{Ask, Kind, Uplink};
 
 impl Engine {
     /// Something of an upstream has come, an entry of its catalogue or content: what it names may be asked for, if
@@ -40,12 +41,29 @@ impl Engine {
 
     fn learn(&mut self, now: Time, server: ServerGuid, subject: &Subject, reach: &Reach) {
         let Some(uplink) = self.uplinks.get_mut(&server).filter(|uplink| uplink.uses_words()) else { return };
-        let words = words_of(uplink, subject);
-        for (word, keys) in &words {
-            uplink.words_mut().insert(word, keys, reach);
+        let (mut words, mut new) = (Vec::new(), Vec::new());
+        for (word, keys) in words_of(uplink, subject) {
+            let is_new = uplink.words_mut().insert(&word, &keys, reach);
+            new.extend(is_new.then(|| word.clone()));
+            words.push(word);
         }
         let is_critical = subject.class == Class::Critical;
-        words.iter().for_each(|(word, _)| self.tell_word(now, server, word, is_critical));
+        words.iter().for_each(|word| self.tell_word(now, server, word, is_critical));
+        self.fetch_again(server, &new);
+    }
+
+    /// Words that were asked for in an earlier life of this node, before it knew them in this one: what came for them may
+    /// have been trimmed since, and who asked meanwhile could not be told that it was here.
+    fn fetch_again(&mut self, server: ServerGuid, new: &[Want]) {
+        let Some(uplink) = self.uplinks.get_mut(&server).filter(|_| self.catalogue.is_trimmed()) else { return };
+        let mut writes = Vec::new();
+        for word in new {
+            let asked: Vec<Want> = uplink.told_as(word).iter().filter(|want| uplink.has(want)).cloned().collect();
+            asked.iter().for_each(|want| uplink.fetch(Kind::Refetch, want, &mut writes));
+        }
+        if !writes.is_empty() && self.broken.is_none() {
+            self.store(Plan { writes, ..Plan::default() });
+        }
     }
 
     /// Reads the words of an upstream's catalogue off the log.

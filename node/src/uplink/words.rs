@@ -28,10 +28,11 @@ pub(crate) struct Word {
 const WORDS_MAX: usize = 1_000_000;
 
 impl Words {
-    /// Adds what speaks about a word.
-    pub(crate) fn insert(&mut self, want: &Want, keys: &Keys, reach: &Reach) {
-        if self.words.len() >= WORDS_MAX && !self.words.contains_key(want) {
-            return;
+    /// Adds what speaks about a word; answers whether it is a new one.
+    pub(crate) fn insert(&mut self, want: &Want, keys: &Keys, reach: &Reach) -> bool {
+        let is_new = !self.words.contains_key(want);
+        if self.words.len() >= WORDS_MAX && is_new {
+            return false;
         }
         for key in keys {
             self.by_key.entry(key.clone()).or_default().insert(want.clone());
@@ -41,6 +42,7 @@ impl Words {
         if matches!(want, Want::Element { .. }) {
             word.reach = reach.join(&word.reach);
         }
+        is_new
     }
 
     pub(crate) fn clear(&mut self) {
