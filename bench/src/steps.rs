@@ -6,9 +6,13 @@ use std::hint::black_box;
 use bytes::Bytes;
 use link::frame::{FrameHeader, Kind};
 use node::bundle::{self, Outer};
+use node::catalogue::{Form, Stretch};
+use node::ids::{LinkId, Position, Time};
+use node::shard::{self, Action, Event, Shard};
+use schemas::class::{Class, PerClass};
 use schemas::core::{Part, Payload, Root};
 use schemas::facts::Validated;
-use schemas::guid::{MessageId, ServerGuid};
+use schemas::guid::{ClientGuid, MessageId, ServerGuid};
 use schemas::limits::Limits;
 use schemas::names::Spelling;
 use schemas::{part, read, wellformed};
@@ -20,15 +24,19 @@ use crate::registered::{INVENTORIES, item, registered};
 /// One step, ready to be done.
 pub type Step = Box<dyn FnMut()>;
 
-/// What each is called, and how it is made ready. None of them runs code that picks instructions by the processor, such
-/// as digests and ciphers do: counts of one machine hold on another.
-pub const STEPS: [(&str, fn() -> Step); 6] = [
+/// What a step is called, and how it is made ready.
+pub type Named = (&'static str, fn() -> Step);
+
+/// All of them. None runs code that picks instructions by the processor, such as digests and ciphers do: counts of one
+/// machine hold on another.
+pub const STEPS: [Named; 7] = [
     ("decode an advisory of 2 KiB", decode),
     ("check a bundle of 64 parts", check),
     ("make 64 parts self-contained", self_contained),
     ("match one item, 10,000 inventories", matching),
     ("envelope 64 parts", envelope),
     ("write a frame's header", header),
+    ("fan out one item to 1,000 links, and take their answers", fan_out),
 ];
 
 fn decode() -> Step {
@@ -72,4 +80,38 @@ fn envelope() -> Step {
 fn header() -> Step {
     let header = FrameHeader::over(Kind::Delivery, &[documents::advisory(1 << 10)]);
     Box::new(move || _ = black_box(header.encode(black_box(1 << 10))))
+}
+
+/// Links of the shard.
+const LINKS: u64 = 1000;
+
+fn fan_out() -> Step {
+    let (mut shard, now, bytes) =
+        (Shard::new(shard::Config::default()), Time(1_700_000_000_000), documents::advisory(1 << 10));
+    for link in (1..=LINKS).map(LinkId) {
+        let client = ClientGuid(link.0.into());
+        shard.handle(now, Event::LinkUp { link, client, generation: 1, start: PerClass::all(Position(0)) });
+        for class in Class::ALL {
+            let stretch = Stretch { due: Vec::new(), through: Position(0), complete: true };
+            shard.handle(now, Event::Due { link, class, stretch });
+        }
+    }
+    while shard.poll_action().is_some() {}
+    let links: Vec<(LinkId, Form)> = (1..=LINKS).map(|link| (LinkId(link), Form::Whole)).collect();
+    let mut position = Position(0);
+    Box::new(move || {
+        position = Position(position.0 + 1);
+        // Critical, as what is not may wait for company.
+        let (class, spelling, bytes) = (Class::Critical, Spelling::Double, bytes.clone());
+        let item = shard::Item { position, replaces: None, accepted: now, class, spelling, bytes };
+        shard.handle(now, Event::Item { item, links: links.clone() });
+        let mut sent = 0;
+        while let Some(action) = shard.poll_action() {
+            let Action::Send { link, .. } = black_box(action) else { continue };
+            shard.handle(now, Event::Ready(link, class));
+            shard.handle(now, Event::Answered { link, class, position, outcomes: vec![true] });
+            sent += 1;
+        }
+        assert_eq!(sent, LINKS, "everybody gets it");
+    })
 }

@@ -74,18 +74,18 @@ async fn cut(guid: u128, asks: Asks, restart: bool) {
 // R-3.1.6-1: a client upwards and a server downwards, each with an identity of its own; cut off, it serves what it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn c3_1_6_cut_off_it_serves_what_it_has_and_catches_up() {
-    cut(0xd000, same_realm(), false).await;
+    Box::pin(cut(0xd000, same_realm(), false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c3_1_6_cut_off_in_a_foreign_realm_likewise() {
-    cut(0xd200, foreign(), false).await;
+    Box::pin(cut(0xd200, foreign(), false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c3_1_6_cut_off_and_started_again_likewise() {
-    cut(0xd400, same_realm(), true).await;
-    cut(0xd600, foreign(), true).await;
+    Box::pin(cut(0xd400, same_realm(), true)).await;
+    Box::pin(cut(0xd600, foreign(), true)).await;
 }
 
 // P-7 of a child that is a local server: away during three versions, it receives the last only, and so does who is

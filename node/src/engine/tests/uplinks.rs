@@ -626,6 +626,38 @@ fn with_a_cache_of_nothing_each_request_goes_up_and_items_pass_through() {
 }
 
 #[test]
+fn words_that_are_known_only_after_a_restart_fetch_again_what_was_trimmed() {
+    let transit = Duration::from_secs(60);
+    let upstreams = vec![upstream(Realm::Same, Ask::Elements)];
+    let mut local = Local::with(Config { items_max: 0, transit, upstreams, ..config() });
+    let (above, _) = local.asked();
+    local.replied(above, &[ReplyStatus::Succeeded]);
+    local.brings(Via::Exchange(above), &entry("A-1", 1, "serde"));
+    local.tell(uplink::Event::Ended(above));
+    let link = local.connect(DEVICE);
+    local.ask(link, &request(1, &[runs("serde", "1.0.0")]));
+    let (above, asked) = local.asked();
+    let first = asked;
+    local.answers(above, &[item("A-1", 1, "serde")]);
+    local.pass(Duration::from_secs(61));
+    assert!(local.bench.engine.catalogue().is_empty(), "it has passed through");
+
+    let mut local = local.restart();
+    let late = local.connect(OTHER);
+    let exchange = local.ask(late, &request(2, &[runs("serde", "1.0.0")]));
+    let due = local.bench.reply(exchange).map(|reply| local.bench.due(&reply).len());
+    assert_eq!(due, Some(0), "nothing is known yet that could be waited for");
+    local.connected(false, START);
+    let (above, list) = local.asked();
+    assert_eq!(list.minor, Some(Minor::Catalog), "nor is the list that says what there is");
+    local.replied(above, &[ReplyStatus::Succeeded]);
+    local.brings(Via::Exchange(above), &entry("A-1", 1, "serde"));
+    local.tell(uplink::Event::Ended(above));
+    let (_, again) = local.asked();
+    assert_eq!((again.major, again.infos), (Major::Request, first.infos));
+}
+
+#[test]
 fn while_the_uplink_is_cut_what_is_here_is_served() {
     let mut local = Local::new(upstream(Realm::Same, Ask::Names));
     let link = local.connect(DEVICE);
