@@ -19,7 +19,7 @@ use node::policy::Policy;
 use node::shard::{self, Shard};
 use node::store::Write;
 use node::uplink;
-use schemas::class::{Class, PerClass};
+use schemas::class::Class;
 use schemas::guid::{ClientGuid, ServerGuid};
 use schemas::mark::Mark;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -30,7 +30,7 @@ use topology::subscriptions::Subscription;
 use crate::control::{self, Listed};
 use crate::freshness::Freshness;
 use crate::links::bundles::Recent;
-use crate::links::lane::Pushed;
+use crate::links::lane::{Pushed, Slots};
 use crate::links::notes::Notes;
 use crate::links::outgoing::Opening;
 use crate::reach::{self, Reach};
@@ -118,7 +118,7 @@ pub(crate) struct Newcomer {
 /// The driver's end of a link.
 pub(crate) struct Handle {
     /// Bundles of each class; the shard never has more than one on the way.
-    pub(crate) lanes: PerClass<mpsc::Sender<Pushed>>,
+    pub(crate) lanes: Arc<Slots>,
     /// Exchanges to be opened; what finds no room is refused as busy.
     pub(crate) openings: mpsc::Sender<Box<Opening>>,
     /// What the client is told beside its lanes.
@@ -390,8 +390,7 @@ impl Driver {
             shard::Action::Send { link, push, spelling, parts } => {
                 if let Some(handle) = self.links.get(&link) {
                     let bundle = self.recent.bundle(push.class, push.position, spelling, parts);
-                    // There is room: the shard waits for Ready. If not, the link is going, and this goes with it.
-                    drop(handle.lanes[push.class].try_send(Pushed { bundle, settled: push.settled }));
+                    handle.lanes.put(push.class, Pushed { bundle, settled: push.settled });
                 }
             }
             shard::Action::Cursors(reports) => self.engine.handle(now, engine::Event::Cursors(reports)),

@@ -1,6 +1,6 @@
 //! The lanes of a link: bundles from the shard, of each class one at a time, onto one long stream for each class.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use link::connection::Link;
@@ -9,7 +9,7 @@ use link::lane::LaneSender;
 use node::engine::ENVELOPE_BYTES_MAX;
 use node::ids::LinkId;
 use schemas::class::{Class, PerClass};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use super::bundles::Bundle;
 use super::session::Context;
@@ -25,19 +25,47 @@ pub(crate) struct Pushed {
     pub(crate) settled: PerClass<bool>,
 }
 
-/// Ends of the channels by which the driver hands over bundles.
-pub(crate) type Bundles = PerClass<mpsc::Receiver<Pushed>>;
+/// Where the driver puts bundles: one place for each class, as of each at most one is on its way. A channel would hold room
+/// for dozens, and most links are idle most of the time.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    next: Mutex<PerClass<Option<Pushed>>>,
+    put: PerClass<Notify>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { next: Mutex::new(PerClass::new(|_| None)), put: PerClass::new(|_| Notify::new()) }
+    }
+}
+
+impl Slots {
+    /// Hands over a bundle. The one before it has been taken: the shard waits for that.
+    pub(crate) fn put(&self, class: Class, pushed: Pushed) {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)[class] = Some(pushed);
+        self.put[class].notify_one();
+    }
+
+    /// The next bundle of a class.
+    async fn take(&self, class: Class) -> Pushed {
+        loop {
+            if let Some(pushed) = self.next.lock().unwrap_or_else(PoisonError::into_inner)[class].take() {
+                return pushed;
+            }
+            self.put[class].notified().await;
+        }
+    }
+}
 
 /// Writes bundles until the link or the driver ends. All lanes in one task, and room for a write only while there is one:
 /// most links are idle most of the time.
-pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, bundles: Bundles) {
-    let [critical, normal, bulk] = bundles.into_array();
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, slots: Arc<Slots>) {
     let form = LinkForm::of(link.peer_hello());
     let lane = |class| Lane { context: &context, id, link: &link, class, form, sender: None };
     let ended = tokio::select! {
-        ended = lane(Class::Critical).run(critical) => ended,
-        ended = lane(Class::Normal).run(normal) => ended,
-        ended = lane(Class::Bulk).run(bulk) => ended,
+        ended = lane(Class::Critical).run(&slots) => ended,
+        ended = lane(Class::Normal).run(&slots) => ended,
+        ended = lane(Class::Bulk).run(&slots) => ended,
     };
     if let Err(error) = ended {
         tracing::debug!(link = id.0, %error, "a lane ended");
@@ -56,13 +84,13 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    async fn run(mut self, mut bundles: mpsc::Receiver<Pushed>) -> Result<(), SendError> {
-        while let Some(pushed) = bundles.recv().await {
+    async fn run(mut self, slots: &Slots) -> Result<(), SendError> {
+        loop {
+            let pushed = slots.take(self.class).await;
             if !Box::pin(self.write(pushed)).await? {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Answers whether the driver takes more.
@@ -84,5 +112,36 @@ impl Lane<'_> {
         };
         sender.deliver(&header.clone().beside(settled), body).await?;
         Ok(inputs.send(Input::Ready(link, class)).await.is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use node::ids::Position;
+    use schemas::names::Spelling;
+
+    use super::*;
+    use crate::links::bundles::Recent;
+
+    #[tokio::test]
+    async fn each_class_has_its_place_and_whoever_waits_gets_what_is_put() {
+        let (slots, mut recent) = (Arc::new(Slots::default()), Recent::default());
+        let mut pushed = |class, position| Pushed {
+            bundle: recent.bundle(class, Position(position), Spelling::Double, vec![Bytes::from_static(b"<a/>")]),
+            settled: PerClass::all(true),
+        };
+        let waiting = tokio::spawn({
+            let slots = Arc::clone(&slots);
+            async move { slots.take(Class::Bulk).await.bundle.position }
+        });
+        tokio::task::yield_now().await;
+        slots.put(Class::Critical, pushed(Class::Critical, 1));
+        slots.put(Class::Bulk, pushed(Class::Bulk, 2));
+        assert_eq!(waiting.await.unwrap(), Position(2));
+        assert_eq!(slots.take(Class::Critical).await.bundle.position, Position(1));
+        let nothing = tokio::time::timeout(Duration::from_millis(20), slots.take(Class::Normal)).await;
+        assert!(nothing.is_err(), "nothing was put there");
     }
 }

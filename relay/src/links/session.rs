@@ -10,7 +10,6 @@ use link::endpoint::Pending;
 use link::hello::{Hello, RequestPolicy};
 use node::engine::Welcome;
 use node::ids::{ExchangeId, LinkId};
-use schemas::class::{Class, PerClass};
 use schemas::guid::{Cid, ClientGuid, ServerGuid};
 use schemas::limits::Limits;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -18,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lane::Slots;
 use super::notes::{self, Notes};
 use super::reading::Reading;
 use super::{exchange, lane, outgoing, replies};
@@ -105,19 +105,17 @@ async fn greet(context: &Context, id: LinkId, pending: Pending) -> Option<(Link,
 
 /// What joins a link's tasks with the driver.
 fn channels() -> (Handle, Ends) {
-    let [critical, normal, bulk] = Class::ALL.map(|_| mpsc::channel(1));
-    let lane_senders = PerClass::of([critical.0, normal.0, bulk.0]);
-    let lanes = PerClass::of([critical.1, normal.1, bulk.1]);
+    let lanes = Arc::<Slots>::default();
     let (opening_sender, openings) = mpsc::channel(outgoing::WAITING);
     let (notes_sender, notes) = watch::channel(Notes::default());
     let (close, closing) = oneshot::channel();
-    let handle = Handle { lanes: lane_senders, openings: opening_sender, notes: notes_sender, close };
+    let handle = Handle { lanes: Arc::clone(&lanes), openings: opening_sender, notes: notes_sender, close };
     (handle, Ends { lanes, openings, notes, closing })
 }
 
 /// The link's ends of what the driver tells it.
 struct Ends {
-    lanes: lane::Bundles,
+    lanes: Arc<Slots>,
     openings: mpsc::Receiver<Box<outgoing::Opening>>,
     notes: watch::Receiver<Notes>,
     closing: oneshot::Receiver<Closing>,
