@@ -235,6 +235,11 @@ fn a_tree_that_is_ended_ends_everybody() {
     let mut tree = tree.spawn().unwrap();
     let mut first = [0; 1];
     tree.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    // A server and two agents; the first word may come before the last of them is there.
+    let begin = Instant::now();
+    while processes_in(&keep) < 3 && begin.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert_eq!(processes_in(&keep), 3);
     let signal = Command::new("kill").args(["-INT", &tree.id().to_string()]).status().unwrap();
     assert!(signal.success());
