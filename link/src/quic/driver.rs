@@ -80,9 +80,7 @@ impl Driver {
                     let Some(connection) = state.connection(handle) else { continue };
                     let mut inner = connection.lock();
                     inner.quic.handle_event(event);
-                    if !std::mem::replace(&mut inner.queued, true) {
-                        self.queue.push_back(Arc::clone(connection));
-                    }
+                    enqueue(&mut self.queue, connection, &mut inner);
                 }
                 Some(DatagramEvent::NewConnection(incoming)) => self.shared.offer(&mut state, incoming),
                 Some(DatagramEvent::Response(transmit)) => self.shared.socket.try_send(&transmit, &answer),
@@ -109,9 +107,7 @@ impl Driver {
                 Some(deadline) if deadline > now => self.timers.arm(handle, &mut inner.armed, Some(deadline)),
                 Some(_) => {
                     inner.quic.handle_timeout(now);
-                    if !std::mem::replace(&mut inner.queued, true) {
-                        self.queue.push_back(Arc::clone(connection));
-                    }
+                    enqueue(&mut self.queue, connection, inner);
                 }
                 None => {}
             }
@@ -144,8 +140,7 @@ impl Driver {
         now: Instant,
         connection: &Arc<connection::Shared>,
     ) -> io::Result<Option<usize>> {
-        let shared = Arc::clone(connection);
-        let mut state = shared.lock();
+        let mut state = connection.lock();
         state.queued = false;
         let segments = (TRAIN_BYTES_MAX / usize::from(state.quic.current_mtu()).max(1))
             .clamp(1, self.shared.socket.segments_max().max(1));
@@ -160,8 +155,8 @@ impl Driver {
                 break;
             }
         }
-        if (blocked || sent >= BURST) && !std::mem::replace(&mut state.queued, true) {
-            self.queue.push_back(Arc::clone(connection));
+        if blocked || sent >= BURST {
+            enqueue(&mut self.queue, connection, &mut state);
         }
         self.tell(connection, &mut state);
         Ok((!blocked).then_some(sent.max(1)))
@@ -174,9 +169,7 @@ impl Driver {
             let mut endpoint = self.shared.lock();
             if let Some(event) = endpoint.quic.handle_event(connection.handle, event) {
                 state.quic.handle_event(event);
-                if !std::mem::replace(&mut state.queued, true) {
-                    self.queue.push_back(Arc::clone(connection));
-                }
+                enqueue(&mut self.queue, connection, state);
             }
             if drained {
                 self.shared.forget(&mut endpoint, connection.handle);
@@ -220,6 +213,17 @@ impl Driver {
             self.sleep.as_mut().reset(next.into());
         }
         self.sleep.as_mut().poll(cx).is_ready()
+    }
+}
+
+/// The connection is to be looked after; it stands in one queue, once.
+fn enqueue(
+    queue: &mut VecDeque<Arc<connection::Shared>>,
+    connection: &Arc<connection::Shared>,
+    state: &mut connection::State,
+) {
+    if !std::mem::replace(&mut state.queued, true) {
+        queue.push_back(Arc::clone(connection));
     }
 }
 
