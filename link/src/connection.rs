@@ -351,14 +351,19 @@ impl Inner {
         header: &FrameHeader,
         body: &[Bytes],
     ) -> Result<(), SendError> {
+        let length = self.sendable(header, body)?;
+        writer.write(header, length, body).await.map_err(|failure| self.send_failed(failure))
+    }
+
+    /// The length of a body, if the other side takes it in this form.
+    pub(crate) fn sendable(&self, header: &FrameHeader, body: &[Bytes]) -> Result<u32, SendError> {
         if !header.form.is_in(&self.peer_hello.forms) {
             return Err(SendError::Order("a form that the other side does not read"));
         }
         let length: u64 = body.iter().map(|slice| slice.len() as u64).sum();
         let limit = self.peer_hello.document_bytes_max.min(u64::from(u32::MAX));
         let too_long = SendError::TooLong { length, limit };
-        let length = u32::try_from(length).ok().filter(|length| u64::from(*length) <= limit).ok_or(too_long)?;
-        writer.write(header, length, body).await.map_err(|failure| self.send_failed(failure))
+        u32::try_from(length).ok().filter(|length| u64::from(*length) <= limit).ok_or(too_long)
     }
 
     pub(crate) fn send_failed(&self, failure: WriteFailure) -> SendError {

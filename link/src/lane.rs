@@ -34,16 +34,37 @@ impl LaneSender {
     }
 
     /// Sends one Delivery; the slices are shared, not copied. Waits while the client grants no credit, which is how a
-    /// client that cannot take an item says so. Dropped while it waits, it leaves the lane unusable.
+    /// client that cannot take an item says so. Dropped while it waits, it leaves the rest to [`LaneSender::flush`].
     ///
     /// # Errors
     ///
     /// Not a Delivery of this class, longer than the client takes, or the lane or the link is gone.
     pub async fn deliver(&mut self, header: &FrameHeader, body: &[Bytes]) -> Result<(), SendError> {
+        if self.begin(header, body)? { Ok(()) } else { self.flush().await }
+    }
+
+    /// The same without waiting: says whether all of it was taken. The rest is for [`LaneSender::flush`]; until that is
+    /// done, nothing else can be sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`LaneSender::deliver`]; also if the Delivery before it was not flushed.
+    pub fn begin(&mut self, header: &FrameHeader, body: &[Bytes]) -> Result<bool, SendError> {
         if header.kind != Kind::Delivery || header.class != self.class {
             return Err(SendError::Order("a lane takes Deliveries of its class"));
         }
-        self.link.inner().send(&mut self.writer, header, body).await
+        let inner = self.link.inner();
+        let length = inner.sendable(header, body)?;
+        self.writer.begin(header, length, body).map_err(|failure| inner.send_failed(failure))
+    }
+
+    /// Waits until the transport has all of what was begun. Safe to cancel.
+    ///
+    /// # Errors
+    ///
+    /// The lane or the link is gone.
+    pub async fn flush(&mut self) -> Result<(), SendError> {
+        self.writer.flush().await.map_err(|failure| self.link.inner().send_failed(failure))
     }
 }
 

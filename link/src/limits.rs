@@ -67,8 +67,10 @@ pub struct LinkLimits {
     pub incoming_max: usize,
     /// How fast this end sends when packets are lost.
     pub congestion: Congestion,
-    /// What the kernel is asked to buffer for the UDP socket, each way; it may grant less.
+    /// What the kernel is asked to buffer for a UDP socket, each way; it may grant less.
     pub socket_buffer_bytes: usize,
+    /// Sockets on which a server's port listens, each with a task of its own, at least 1. Who dials has one.
+    pub sockets: u8,
 }
 
 /// What a sender takes for congestion, and what it does then. It concerns the sender alone.
@@ -140,6 +142,7 @@ impl LinkLimits {
             incoming_max: 1024,
             congestion: Congestion::default(),
             socket_buffer_bytes: MIB as usize,
+            sockets: 1,
         }
     }
 

@@ -19,12 +19,14 @@ mod driver;
 mod endpoint;
 mod ready;
 mod socket;
+mod steering;
 mod stream;
 mod timers;
 
 pub(crate) use connection::Connection;
-pub(crate) use endpoint::{Endpoint, Incoming};
+pub(crate) use endpoint::{Endpoint, Incoming, accept, listen};
 pub(crate) use socket::Socket;
+pub(crate) use steering::SocketIds;
 pub(crate) use stream::{ReadError, RecvStream, SendStream, WriteError};
 
 #[cfg(test)]

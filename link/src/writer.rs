@@ -24,50 +24,78 @@ pub(crate) enum WriteFailure {
 pub(crate) struct FrameWriter {
     stream: SendStream,
     traffic: Arc<Traffic>,
-    state: State,
+    /// What the transport has not taken yet of the frame that has begun. Boxed: most streams are idle most of the time.
+    rest: Option<Box<Rest>>,
+    finished: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Ready,
-    /// A frame has begun; seen by a later call, it was never finished.
-    Within,
-    Finished,
+/// The end of a frame.
+struct Rest {
+    chunks: Vec<Bytes>,
+    /// How many of them the transport has.
+    taken: usize,
+    frame_bytes: u64,
 }
 
 impl FrameWriter {
     /// A writer at a stream's start.
     pub(crate) fn new(stream: SendStream, traffic: Arc<Traffic>) -> Self {
-        Self { stream, traffic, state: State::Ready }
+        Self { stream, traffic, rest: None, finished: false }
     }
 
-    /// Hands one frame to the transport: the header is written for this link, the body's slices are shared. Waits while
-    /// the peer grants no credit. `length` is the sum of the slices' lengths.
+    /// Hands one frame to the transport: the header is written for this link, the body's slices are shared. What the peer
+    /// grants no credit for now stays here. Says whether there is nothing left. `length` is the sum of the slices' lengths.
+    pub(crate) fn begin(&mut self, header: &FrameHeader, length: u32, body: &[Bytes]) -> Result<bool, WriteFailure> {
+        if self.finished || self.rest.is_some() {
+            return Err(WriteFailure::Unfinished);
+        }
+        let mut chunks = Vec::with_capacity(1 + body.len());
+        chunks.push(Bytes::copy_from_slice(&header.encode(length)));
+        chunks.extend(body.iter().filter(|slice| !slice.is_empty()).cloned());
+        let taken = self.stream.try_write(&mut chunks).map_err(WriteFailure::Stream)?;
+        let frame_bytes = HEADER_BYTES as u64 + u64::from(length);
+        if taken < chunks.len() {
+            self.rest = Some(Box::new(Rest { chunks, taken, frame_bytes }));
+            return Ok(false);
+        }
+        self.count(frame_bytes);
+        Ok(true)
+    }
+
+    /// Waits until the transport has all of the frame that has begun. Safe to cancel.
+    pub(crate) async fn flush(&mut self) -> Result<(), WriteFailure> {
+        while let Some(Rest { chunks, taken, frame_bytes }) = self.rest.as_deref_mut() {
+            *taken += self.stream.write(&mut chunks[*taken..]).await.map_err(WriteFailure::Stream)?;
+            if *taken == chunks.len() {
+                let frame_bytes = *frame_bytes;
+                self.rest = None;
+                self.count(frame_bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, frame_bytes: u64) {
+        self.traffic.sent.fetch_add(frame_bytes, Ordering::Relaxed);
+    }
+
+    /// One whole frame. Waits while the peer grants no credit; dropped while it waits, it leaves the rest to
+    /// [`FrameWriter::flush`].
     pub(crate) async fn write(
         &mut self,
         header: &FrameHeader,
         length: u32,
         body: &[Bytes],
     ) -> Result<(), WriteFailure> {
-        if self.state != State::Ready {
-            return Err(WriteFailure::Unfinished);
-        }
-        self.state = State::Within;
-        let mut chunks = Vec::with_capacity(1 + body.len());
-        chunks.push(Bytes::copy_from_slice(&header.encode(length)));
-        chunks.extend(body.iter().filter(|slice| !slice.is_empty()).cloned());
-        self.stream.write_all_chunks(&mut chunks).await.map_err(WriteFailure::Stream)?;
-        self.state = State::Ready;
-        self.traffic.sent.fetch_add(HEADER_BYTES as u64 + u64::from(length), Ordering::Relaxed);
-        Ok(())
+        if self.begin(header, length, body)? { Ok(()) } else { self.flush().await }
     }
 
     /// Ends the stream in good order.
     pub(crate) fn finish(&mut self) -> Result<(), WriteFailure> {
-        if self.state != State::Ready {
+        if self.finished || self.rest.is_some() {
             return Err(WriteFailure::Unfinished);
         }
-        self.state = State::Finished;
+        self.finished = true;
         // A stream that the peer stopped, or that is gone with its connection, needs no end.
         let _ = self.stream.finish();
         Ok(())
@@ -75,8 +103,7 @@ impl FrameWriter {
 
     /// Gives the stream up with a code.
     pub(crate) fn reset(&mut self, code: CloseCode) {
-        if self.state != State::Finished {
-            self.state = State::Finished;
+        if !std::mem::replace(&mut self.finished, true) {
             // Already finished or gone is as good.
             let _ = self.stream.reset(code.to_wire());
         }

@@ -82,6 +82,20 @@ pub struct Store {
 pub struct Transport {
     /// What counts as congestion on the way to clients.
     pub congestion: Congestion,
+    /// Sockets among which links are spread, at most 128; 0 is one for each core that this process may use.
+    pub sockets: u8,
+}
+
+impl Transport {
+    /// More than any server has use for; the identifiers of connections have room for twice as many.
+    const SOCKETS_MAX: u8 = 128;
+
+    /// How many sockets there are.
+    pub fn sockets(&self) -> u8 {
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(255) as u8);
+        let sockets = if self.sockets == 0 { cores() } else { self.sockets };
+        sockets.min(Self::SOCKETS_MAX)
+    }
 }
 
 /// See [`link::limits::Congestion`].

@@ -30,7 +30,7 @@ use topology::subscriptions::Subscription;
 use crate::control::{self, Listed};
 use crate::freshness::Freshness;
 use crate::links::bundles::Recent;
-use crate::links::lane::{Pushed, Slots};
+use crate::links::lane::{Lanes, Pushed};
 use crate::links::notes::Notes;
 use crate::links::outgoing::Opening;
 use crate::reach::{self, Reach};
@@ -118,7 +118,7 @@ pub(crate) struct Newcomer {
 /// The driver's end of a link.
 pub(crate) struct Handle {
     /// Bundles of each class; the shard never has more than one on the way.
-    pub(crate) lanes: Arc<Slots>,
+    pub(crate) lanes: Arc<Lanes>,
     /// Exchanges to be opened; what finds no room is refused as busy.
     pub(crate) openings: mpsc::Sender<Box<Opening>>,
     /// What the client is told beside its lanes.
@@ -166,8 +166,8 @@ impl Driver {
     pub(crate) fn new(
         engine: Engine,
         shard: Shard,
-        reader: Reader,
-        queue: Queue,
+        recent: Recent,
+        (reader, queue): (Reader, Queue),
         snapshot: Shared,
         uplinks: HashMap<ServerGuid, uplinks::Handle>,
         stale_after: Duration,
@@ -186,7 +186,7 @@ impl Driver {
             exchanges: HashMap::new(),
             unsent: VecDeque::new(),
             refreshed: Instant::now(),
-            recent: Recent::default(),
+            recent,
             epoch: Arc::default(),
             freshness: Freshness::default(),
         };
@@ -390,7 +390,9 @@ impl Driver {
             shard::Action::Send { link, push, spelling, parts } => {
                 if let Some(handle) = self.links.get(&link) {
                     let bundle = self.recent.bundle(push.class, push.position, spelling, parts);
-                    handle.lanes.put(push.class, Pushed { bundle, settled: push.settled });
+                    if handle.lanes.put(push.class, Pushed { bundle, settled: push.settled }) {
+                        self.shard.handle(now, shard::Event::Ready(link, push.class));
+                    }
                 }
             }
             shard::Action::Cursors(reports) => self.engine.handle(now, engine::Event::Cursors(reports)),

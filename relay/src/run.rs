@@ -29,6 +29,7 @@ use crate::config::{self, Config, Upstream};
 use crate::control;
 use crate::driver::{Driver, Input, Shared, Snapshot};
 use crate::forms::Forms;
+use crate::links::bundles::{Recent, Writing};
 use crate::links::outgoing;
 use crate::links::reading::Reading;
 use crate::links::session::Context;
@@ -208,6 +209,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let limits = LinkLimits {
         document_bytes_max: config.limits.document_bytes,
         congestion: config.transport.congestion.into(),
+        sockets: config.transport.sockets(),
         ..LinkLimits::server()
     };
     let budget = Budget::listening(config.limits.inbound_bytes, config.limits.links_max, &limits);
@@ -235,7 +237,9 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     });
     let handles = handles.collect();
     let stale = config.stale_after();
-    let driver = Driver::new(engine, shard, reader.clone(), queue, snapshot.clone(), handles, stale);
+    let writing = Arc::new(Writing { server: guid, forms: Forms::default() });
+    let recent = Recent::new(writing.clone());
+    let driver = Driver::new(engine, shard, recent, (reader.clone(), queue), snapshot.clone(), handles, stale);
     let epoch = driver.epoch();
     match control::bind(&config.store.directory) {
         Ok(socket) => drop(services.spawn(control::serve(socket, inputs_sender.clone(), stale, stop.clone()))),
@@ -245,14 +249,13 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     services.spawn(driver.run(inputs, reports, stop.clone()));
     let document_limits = Limits { document_bytes: config.limits.document_bytes as usize, ..Limits::default() };
     let context = Context {
-        server: guid,
+        writing,
         inputs: inputs_sender.clone(),
         reader,
         epoch,
         limits: document_limits,
         metrics,
         reading: Reading::default(),
-        forms: Forms::default(),
         decoders: Semaphore::new(DECODERS),
         answers: Arc::new(Semaphore::new(outgoing::PERMITS)),
         exchanges: exchanges.clone(),

@@ -8,7 +8,7 @@ use schemas::guid::ServerGuid;
 use tokio::time::timeout;
 
 use super::handshake::{HandshakeError, Opening};
-use super::socket::{BindError, bind, transport};
+use super::socket::{BindError, dialling, transport};
 use crate::budget::Budget;
 use crate::close::{CloseCode, CloseReason, cut};
 use crate::connection::{Link, Side};
@@ -81,7 +81,7 @@ impl Client {
     ///
     /// The address or the identity cannot be used.
     pub fn bind(local: SocketAddr, identity: &Identity, limits: LinkLimits, budget: Budget) -> Result<Self, BindError> {
-        let (endpoint, traffic) = bind(local, identity, &limits, None)?;
+        let (endpoint, traffic) = dialling(local, identity, &limits)?;
         let transport = Arc::new(transport(&limits));
         Ok(Self { endpoint, traffic, identity: identity.clone(), limits: Arc::new(limits), transport, budget })
     }

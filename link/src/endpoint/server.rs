@@ -9,24 +9,25 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::handshake::{HandshakeError, Opening};
-use super::socket::{BindError, bind, transport};
+use super::socket::{BindError, listening, transport};
 use crate::budget::Budget;
 use crate::close::{CloseCode, cut};
 use crate::connection::{Link, Side};
 use crate::hello::Hello;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::LinkLimits;
-use crate::quic::{Endpoint, Incoming};
+use crate::quic::{self, Endpoint, Incoming};
 use crate::tls;
 use crate::traffic::{Meter, Traffic, WireBytes};
 
 /// Bytes that QUIC may buffer for connections nobody has looked at yet, all together.
 const INCOMING_BYTES: u64 = 4 << 20;
 
-/// A listening endpoint.
+/// A listening port.
 pub struct Server {
-    endpoint: Endpoint,
-    /// Of the socket.
+    /// One for each socket.
+    endpoints: Vec<Endpoint>,
+    /// Of all sockets.
     traffic: Arc<Traffic>,
     limits: Arc<LinkLimits>,
     budget: Budget,
@@ -46,9 +47,9 @@ impl Server {
             .max_incoming(limits.incoming_max)
             .incoming_buffer_size(u64::from(limits.connection_window))
             .incoming_buffer_size_total(INCOMING_BYTES);
-        let (endpoint, traffic) = bind(addr, identity, &limits, Some(config))?;
+        let (endpoints, traffic) = listening(addr, identity, &limits, config)?;
         let handshakes = Arc::new(Semaphore::new(limits.handshakes_max));
-        Ok(Self { endpoint, traffic, limits: Arc::new(limits), budget, handshakes })
+        Ok(Self { endpoints, traffic, limits: Arc::new(limits), budget, handshakes })
     }
 
     /// Where it listens.
@@ -57,7 +58,7 @@ impl Server {
     ///
     /// The system does not say.
     pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.endpoint.local_addr()
+        self.endpoints.first().map_or_else(|| Err(std::io::ErrorKind::NotConnected.into()), Endpoint::local_addr)
     }
 
     /// The next connection attempt, or `None` once the server is closed. Give each [`Handshake`] a task of its own.
@@ -66,7 +67,7 @@ impl Server {
     /// address must first show that it receives what is sent to it.
     pub async fn accept(&self) -> Option<Handshake> {
         loop {
-            let incoming = self.endpoint.accept().await?;
+            let incoming = quic::accept(&self.endpoints).await?;
             let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() else {
                 debug!(from = %incoming.remote_address(), "too many handshakes at once: refused");
                 incoming.refuse();
@@ -88,27 +89,29 @@ impl Server {
 
     /// Takes no further connections; links that stand go on.
     pub fn stop_accepting(&self) {
-        self.endpoint.stop_accepting();
+        self.endpoints.iter().for_each(Endpoint::stop_accepting);
     }
 
-    /// Bytes that have crossed the socket, of every link that is or was, and of what came to none.
+    /// Bytes that have crossed the sockets, of every link that is or was, and of what came to none.
     pub fn socket_bytes(&self) -> WireBytes {
         self.traffic.wire_bytes()
     }
 
-    /// The count of what crosses the socket.
+    /// The count of what crosses the sockets.
     pub fn meter(&self) -> Meter {
         Meter(Arc::clone(&self.traffic))
     }
 
-    /// Closes every link of this endpoint with a code, and ends [`Server::accept`].
+    /// Closes every link of this port with a code, and ends [`Server::accept`].
     pub fn close(&self, code: CloseCode, text: &str) {
-        self.endpoint.close(code.to_wire(), cut(text).as_bytes());
+        self.endpoints.iter().for_each(|endpoint| endpoint.close(code.to_wire(), cut(text).as_bytes()));
     }
 
     /// Waits until every closed connection has been told so.
     pub async fn wait_idle(&self) {
-        self.endpoint.wait_idle().await;
+        for endpoint in &self.endpoints {
+            endpoint.wait_idle().await;
+        }
     }
 }
 

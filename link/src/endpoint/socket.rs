@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quinn_proto::crypto::{CryptoError, HmacKey};
-use quinn_proto::{AckFrequencyConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, IdleTimeout};
+use quinn_proto::{AckFrequencyConfig, EndpointConfig, IdleTimeout};
 use quinn_proto::{ServerConfig, TransportConfig, VarInt, congestion};
 
 use crate::identity::Identity;
 use crate::limits::{Congestion, LinkLimits};
-use crate::quic::{Endpoint, Socket};
-use crate::tls::{TlsError, random_u64};
+use crate::quic::{Endpoint, Socket, SocketIds, listen};
+use crate::tls::TlsError;
 use crate::traffic::Traffic;
 
 /// Why an endpoint could not be made.
@@ -33,18 +33,34 @@ pub enum BindError {
 /// Acknowledge after so many packets at the latest: a third less work for a sender of small messages.
 const ACK_EVERY: u32 = 10;
 
-/// Binds an endpoint, one that listens if it has a server's configuration; and the count of what crosses its socket.
-pub(super) fn bind(
+/// Binds an endpoint that dials, and the count of what crosses its socket.
+pub(super) fn dialling(
     addr: SocketAddr,
     identity: &Identity,
     limits: &LinkLimits,
-    server: Option<ServerConfig>,
 ) -> Result<(Endpoint, Arc<Traffic>), BindError> {
     let socket = Socket::bind(addr, limits.socket_buffer_bytes).map_err(|error| BindError::Socket { addr, error })?;
-    let mut config = EndpointConfig::new(Arc::new(ResetKey(*identity.reset_key())));
-    config.cid_generator(|| Box::new(RandomIds));
     let traffic = Arc::clone(socket.traffic());
-    Ok((Endpoint::new(config, server, socket), traffic))
+    Ok((Endpoint::dialling(config(identity, 0, 1), socket), traffic))
+}
+
+/// Binds the endpoints that listen on a port, and the count of what crosses their sockets.
+pub(super) fn listening(
+    addr: SocketAddr,
+    identity: &Identity,
+    limits: &LinkLimits,
+    server: ServerConfig,
+) -> Result<(Vec<Endpoint>, Arc<Traffic>), BindError> {
+    let sockets = Socket::bind_all(addr, limits.socket_buffer_bytes, limits.sockets);
+    let sockets = sockets.map_err(|error| BindError::Socket { addr, error })?;
+    let traffic = sockets.first().map(|socket| Arc::clone(socket.traffic())).unwrap_or_default();
+    Ok((listen(sockets, |own| config(identity, own, limits.sockets), server), traffic))
+}
+
+fn config(identity: &Identity, socket: u8, sockets: u8) -> EndpointConfig {
+    let mut config = EndpointConfig::new(Arc::new(ResetKey(*identity.reset_key())));
+    config.cid_generator(move || Box::new(SocketIds { socket, sockets }));
+    config
 }
 
 /// What both sides set alike.
@@ -94,23 +110,5 @@ impl HmacKey for ResetKey {
         let signature = <[u8; blake3::OUT_LEN]>::try_from(signature).map_err(|_| CryptoError)?;
         // Compares in constant time.
         if blake3::keyed_hash(&self.0, data) == signature { Ok(()) } else { Err(CryptoError) }
-    }
-}
-
-/// Connection identifiers that any later process takes for possible ones. The library's default binds them to a key of
-/// the process, and drops those of an earlier one without the reset above.
-struct RandomIds;
-
-impl ConnectionIdGenerator for RandomIds {
-    fn generate_cid(&mut self) -> ConnectionId {
-        ConnectionId::new(&random_u64().to_ne_bytes())
-    }
-
-    fn cid_len(&self) -> usize {
-        size_of::<u64>()
-    }
-
-    fn cid_lifetime(&self) -> Option<std::time::Duration> {
-        None
     }
 }

@@ -16,6 +16,7 @@ use tracing::error;
 use super::connection;
 use super::endpoint::{self, Shared};
 use super::socket::{Room, SLOTS, ecn};
+use super::steering::Stray;
 use super::timers::Timers;
 
 /// Packets that a connection may send before it is another's turn.
@@ -70,22 +71,29 @@ impl Driver {
         Ok(true)
     }
 
-    /// Gives the packets in a slot to their connections.
+    /// Gives the packets in a slot to their connections, or to the sockets whose they are.
     fn take(&mut self, now: Instant, slot: usize, meta: &RecvMeta) {
-        let mut state = self.shared.lock();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
         for packet in self.room.slot(slot, meta.len).chunks(meta.stride.max(1)) {
-            let (packet, mut answer) = (BytesMut::from(packet), Vec::new());
-            match state.quic.handle(now, meta.addr, meta.dst_ip, ecn(meta), packet, &mut answer) {
-                Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                    let Some(connection) = state.connection(handle) else { continue };
-                    let mut inner = connection.lock();
-                    inner.quic.handle_event(event);
-                    enqueue(&mut self.queue, connection, &mut inner);
-                }
-                Some(DatagramEvent::NewConnection(incoming)) => self.shared.offer(&mut state, incoming),
-                Some(DatagramEvent::Response(transmit)) => self.shared.socket.try_send(&transmit, &answer),
-                None => {}
+            let (owner, packet) = (shared.group.owner(packet), BytesMut::from(packet));
+            if owner == shared.own {
+                take(&shared, &mut state, &mut self.queue, now, Stray { meta: *meta, packet });
+            } else {
+                shared.group.pass(owner, Stray { meta: *meta, packet });
             }
+        }
+    }
+
+    /// Takes what came to other sockets of the port.
+    fn take_strays(&mut self, now: Instant) {
+        let strays = self.shared.group.strays(self.shared.own);
+        if strays.is_empty() {
+            return;
+        }
+        let mut state = self.shared.lock();
+        for stray in strays {
+            take(&self.shared, &mut state, &mut self.queue, now, stray);
         }
     }
 
@@ -195,6 +203,7 @@ impl Driver {
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let now = Instant::now();
         let received = self.receive(cx, now)?;
+        self.take_strays(now);
         self.expire(now);
         let known = self.queue.len();
         self.shared.ready.take(&mut self.queue, cx);
@@ -213,6 +222,28 @@ impl Driver {
             self.sleep.as_mut().reset(next.into());
         }
         self.sleep.as_mut().poll(cx).is_ready()
+    }
+}
+
+/// Gives a packet to its connection.
+fn take(
+    shared: &Shared,
+    state: &mut endpoint::State,
+    queue: &mut VecDeque<Arc<connection::Shared>>,
+    now: Instant,
+    Stray { meta, packet }: Stray,
+) {
+    let mut answer = Vec::new();
+    match state.quic.handle(now, meta.addr, meta.dst_ip, ecn(&meta), packet, &mut answer) {
+        Some(DatagramEvent::ConnectionEvent(handle, event)) => {
+            let Some(connection) = state.connection(handle) else { return };
+            let mut inner = connection.lock();
+            inner.quic.handle_event(event);
+            enqueue(queue, connection, &mut inner);
+        }
+        Some(DatagramEvent::NewConnection(incoming)) => shared.offer(state, incoming),
+        Some(DatagramEvent::Response(transmit)) => shared.socket.try_send(&transmit, &answer),
+        None => {}
     }
 }
 

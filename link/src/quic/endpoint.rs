@@ -15,6 +15,7 @@ use super::connection::{self, Connection};
 use super::driver::Driver;
 use super::ready::Ready;
 use super::socket::Socket;
+use super::steering::Group;
 
 /// A socket with its connections. They live on when it is dropped; nothing new comes.
 pub(crate) struct Endpoint(Arc<Shared>);
@@ -24,7 +25,11 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) ready: Arc<Ready>,
     pub(super) socket: Socket,
-    incoming: Notify,
+    /// The sockets of the same port, and which of them this is.
+    pub(super) group: Arc<Group>,
+    pub(super) own: usize,
+    /// Of all sockets of the port.
+    incoming: Arc<Notify>,
     idle: Notify,
 }
 
@@ -116,19 +121,61 @@ impl Shared {
     }
 }
 
+/// Drives the sockets of a port, which listen, each in a task of its own; the configuration of each is made for it. In a
+/// tokio runtime.
+pub(crate) fn listen(
+    sockets: Vec<Socket>,
+    config: impl Fn(u8) -> EndpointConfig,
+    server: ServerConfig,
+) -> Vec<Endpoint> {
+    let (server, incoming) = (Arc::new(server), Arc::new(Notify::new()));
+    let ready: Vec<Arc<Ready>> = sockets.iter().map(|_| Arc::default()).collect();
+    let group = Arc::new(Group::new(ready.iter().map(Arc::clone)));
+    let parts = (0..).zip(sockets.into_iter().zip(ready));
+    let endpoint = |(own, (socket, ready))| {
+        let group = (Arc::clone(&group), usize::from(own));
+        Endpoint::start(config(own), Some(Arc::clone(&server)), socket, ready, group, Arc::clone(&incoming))
+    };
+    parts.map(endpoint).collect()
+}
+
+/// The next attempt to connect to any of the sockets of a port, or `None` once they are closed.
+pub(crate) async fn accept(endpoints: &[Endpoint]) -> Option<Incoming> {
+    let incoming = &endpoints.first()?.0.incoming;
+    loop {
+        // Made before they are looked at, it hears of whatever happens from now on.
+        let noticed = incoming.notified();
+        if let Some(incoming) = endpoints.iter().find_map(Endpoint::next_incoming) {
+            return Some(incoming);
+        }
+        if endpoints.iter().any(Endpoint::is_closed) {
+            return None;
+        }
+        noticed.await;
+    }
+}
+
 impl Endpoint {
-    /// Drives a socket; listens if there is a server's configuration. In a tokio runtime.
-    pub(crate) fn new(config: EndpointConfig, server: Option<ServerConfig>, socket: Socket) -> Self {
-        let quic = quinn_proto::Endpoint::new(Arc::new(config), server.map(Arc::new), !socket.may_fragment(), None);
+    /// Drives a socket that dials. In a tokio runtime.
+    pub(crate) fn dialling(config: EndpointConfig, socket: Socket) -> Self {
+        let ready = Arc::<Ready>::default();
+        let group = (Arc::new(Group::new([Arc::clone(&ready)])), 0);
+        Self::start(config, None, socket, ready, group, Arc::default())
+    }
+
+    fn start(
+        config: EndpointConfig,
+        server: Option<Arc<ServerConfig>>,
+        socket: Socket,
+        ready: Arc<Ready>,
+        (group, own): (Arc<Group>, usize),
+        incoming: Arc<Notify>,
+    ) -> Self {
+        let quic = quinn_proto::Endpoint::new(Arc::new(config), server, !socket.may_fragment(), None);
         let state =
             State { quic, connections: Vec::new(), open: 0, incoming: VecDeque::new(), closed: None, abandoned: false };
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            ready: Arc::default(),
-            socket,
-            incoming: Notify::new(),
-            idle: Notify::new(),
-        });
+        let idle = Notify::new();
+        let shared = Arc::new(Shared { state: Mutex::new(state), ready, socket, group, own, incoming, idle });
         tokio::spawn(Driver::new(Arc::clone(&shared)));
         Self(shared)
     }
@@ -142,6 +189,18 @@ impl Endpoint {
     #[cfg(test)]
     pub(super) fn segments_max(&self) -> usize {
         self.0.socket.segments_max()
+    }
+
+    /// How many connections there are.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        self.0.lock().open
+    }
+
+    /// How many packets came to other sockets.
+    #[cfg(test)]
+    pub(super) fn strays(&self) -> usize {
+        self.0.group.passed(self.0.own)
     }
 
     /// Begins to dial; see [`Connection::connected`].
@@ -166,22 +225,14 @@ impl Endpoint {
         Ok(Connection::new(connection))
     }
 
-    /// The next attempt to connect, or `None` once the endpoint is closed.
-    pub(crate) async fn accept(&self) -> Option<Incoming> {
-        loop {
-            let noticed = {
-                let mut state = self.0.lock();
-                if let Some(incoming) = state.incoming.pop_front() {
-                    let (remote, endpoint) = (incoming.remote_address(), Arc::clone(&self.0));
-                    return Some(Incoming { remote, incoming: Some(incoming), endpoint });
-                }
-                if state.closed.is_some() {
-                    return None;
-                }
-                self.0.incoming.notified()
-            };
-            noticed.await;
-        }
+    fn next_incoming(&self) -> Option<Incoming> {
+        let incoming = self.0.lock().incoming.pop_front()?;
+        let (remote, endpoint) = (incoming.remote_address(), Arc::clone(&self.0));
+        Some(Incoming { remote, incoming: Some(incoming), endpoint })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.lock().closed.is_some()
     }
 
     /// Refuses whoever comes from now on.
@@ -189,7 +240,7 @@ impl Endpoint {
         self.0.lock().quic.set_server_config(None);
     }
 
-    /// Closes all connections, and ends [`Endpoint::accept`].
+    /// Closes all connections, and ends [`accept`].
     pub(crate) fn close(&self, code: VarInt, reason: &[u8]) {
         let reason = Bytes::copy_from_slice(reason);
         let mut state = self.0.lock();

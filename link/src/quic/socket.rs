@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::steering;
 use crate::traffic::Traffic;
 
 /// Room for what the kernel joins to one (GRO), and for how many of those a call receives.
@@ -50,10 +51,41 @@ impl Socket {
     ///
     /// The address cannot be used.
     pub(crate) fn bind(addr: SocketAddr, buffer_bytes: usize) -> io::Result<Self> {
+        Self::bind_as(addr, buffer_bytes, false, Arc::default())
+    }
+
+    /// Binds so many sockets to one port, among which packets are steered by connection. They count together.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be used.
+    pub(crate) fn bind_all(addr: SocketAddr, buffer_bytes: usize, sockets: u8) -> io::Result<Vec<Self>> {
+        // Alone at first: a port that another process has is refused, which it would not be if both share it.
+        let alone = Self::bind(addr, buffer_bytes)?;
+        if sockets <= 1 {
+            return Ok(vec![alone]);
+        }
+        let (addr, traffic) = (alone.local_addr()?, Arc::clone(&alone.traffic));
+        drop(alone);
+        let bind = |_| Self::bind_shared(addr, buffer_bytes, Arc::clone(&traffic));
+        let all: Vec<Self> = (0..sockets).map(bind).collect::<Result<_, _>>()?;
+        if let Err(error) = steering::steer(&all[0].socket, sockets) {
+            tracing::warn!(%error, "the kernel does not steer packets: they are passed on from socket to socket");
+        }
+        Ok(all)
+    }
+
+    /// Binds one of several sockets of a port.
+    pub(super) fn bind_shared(addr: SocketAddr, buffer_bytes: usize, traffic: Arc<Traffic>) -> io::Result<Self> {
+        Self::bind_as(addr, buffer_bytes, true, traffic)
+    }
+
+    fn bind_as(addr: SocketAddr, buffer_bytes: usize, is_shared: bool, traffic: Arc<Traffic>) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
         if addr.is_ipv6() {
             socket.set_only_v6(false)?;
         }
+        socket.set_reuse_port(is_shared)?;
         // The kernel's own maximum may be lower; a smaller buffer drops packets, which QUIC sends again.
         let _ = socket.set_recv_buffer_size(buffer_bytes);
         let _ = socket.set_send_buffer_size(buffer_bytes);
@@ -61,7 +93,7 @@ impl Socket {
         socket.bind(&addr.into())?;
         let state = UdpSocketState::new((&socket).into())?;
         let socket = UdpSocket::from_std(socket.into())?;
-        Ok(Self { socket, state, traffic: Arc::default() })
+        Ok(Self { socket, state, traffic })
     }
 
     /// Where it is bound.

@@ -50,12 +50,42 @@ impl SendStream {
         Self { connection, id }
     }
 
-    /// Hands all chunks over, shared and not copied; waits while the peer grants no credit. Not safe to cancel: some may
-    /// have been handed over.
+    /// Hands over what there is credit for, shared and not copied: says how many chunks were taken whole. Of the next a part
+    /// may have been, which is cut off it.
+    pub(crate) fn try_write(&mut self, chunks: &mut [Bytes]) -> Result<usize, WriteError> {
+        let shared = self.connection.shared();
+        let mut state = shared.lock();
+        let mut taken = 0;
+        while taken < chunks.len()
+            && let Some(whole) = write(&mut state, self.id, &mut chunks[taken..])?
+        {
+            taken += whole;
+        }
+        shared.touch(&mut state);
+        Ok(taken)
+    }
+
+    /// Waits until there is credit, and hands over as [`SendStream::try_write`] does. Safe to cancel.
+    pub(crate) async fn write(&mut self, chunks: &mut [Bytes]) -> Result<usize, WriteError> {
+        poll_fn(|cx| {
+            let shared = self.connection.shared();
+            let mut state = shared.lock();
+            let Some(taken) = write(&mut state, self.id, chunks)? else {
+                state.writers.insert(self.id, cx.waker());
+                return Poll::Pending;
+            };
+            shared.touch(&mut state);
+            Poll::Ready(Ok(taken))
+        })
+        .await
+    }
+
+    /// Hands all chunks over.
+    #[cfg(test)]
     pub(crate) async fn write_all_chunks(&mut self, mut chunks: &mut [Bytes]) -> Result<(), WriteError> {
         while !chunks.is_empty() {
-            let whole = poll_fn(|cx| self.poll_write(cx, chunks)).await?;
-            chunks = &mut chunks[whole..];
+            let taken = self.write(chunks).await?;
+            chunks = &mut chunks[taken..];
         }
         Ok(())
     }
@@ -76,28 +106,6 @@ impl SendStream {
                 Err(error) => panic!("{error}"),
             }
         }
-    }
-
-    /// How many chunks were taken whole; of the next a part may have been.
-    fn poll_write(&self, cx: &Context<'_>, chunks: &mut [Bytes]) -> Poll<Result<usize, WriteError>> {
-        let shared = self.connection.shared();
-        let mut state = shared.lock();
-        if let Some(error) = &state.error {
-            return Poll::Ready(Err(WriteError::ConnectionLost(error.clone())));
-        }
-        let written = state.quic.send_stream(self.id).write_chunks(chunks);
-        Poll::Ready(match written {
-            Ok(written) => {
-                shared.touch(&mut state);
-                Ok(written.chunks)
-            }
-            Err(quinn_proto::WriteError::Blocked) => {
-                state.writers.insert(self.id, cx.waker());
-                return Poll::Pending;
-            }
-            Err(quinn_proto::WriteError::Stopped(code)) => Err(WriteError::Stopped(code)),
-            Err(quinn_proto::WriteError::ClosedStream) => Err(WriteError::ClosedStream),
-        })
     }
 
     /// Ends the stream in good order.
@@ -124,6 +132,19 @@ impl SendStream {
         let changed = change(&mut state, self.id);
         self.connection.shared().touch(&mut state);
         changed
+    }
+}
+
+/// How many chunks the transport took whole, or nothing if there is no credit.
+fn write(state: &mut State, id: StreamId, chunks: &mut [Bytes]) -> Result<Option<usize>, WriteError> {
+    if let Some(error) = &state.error {
+        return Err(WriteError::ConnectionLost(error.clone()));
+    }
+    match state.quic.send_stream(id).write_chunks(chunks) {
+        Ok(written) => Ok(Some(written.chunks)),
+        Err(quinn_proto::WriteError::Blocked) => Ok(None),
+        Err(quinn_proto::WriteError::Stopped(code)) => Err(WriteError::Stopped(code)),
+        Err(quinn_proto::WriteError::ClosedStream) => Err(WriteError::ClosedStream),
     }
 }
 

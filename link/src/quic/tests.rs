@@ -34,7 +34,25 @@ fn configs() -> (ServerConfig, ClientConfig) {
 }
 
 fn endpoint(server: Option<ServerConfig>) -> Endpoint {
-    Endpoint::new(EndpointConfig::default(), server, Socket::bind(loopback(), 1 << 20).unwrap())
+    match server {
+        Some(server) => endpoints(server, 1).remove(0),
+        None => Endpoint::dialling(EndpointConfig::default(), Socket::bind(loopback(), 1 << 20).unwrap()),
+    }
+}
+
+/// Those that listen on the sockets of one port.
+fn endpoints(server: ServerConfig, sockets: u8) -> Vec<Endpoint> {
+    listen(Socket::bind_all(loopback(), 1 << 20, sockets).unwrap(), |own| of_socket(own, sockets), server)
+}
+
+fn of_socket(socket: u8, sockets: u8) -> EndpointConfig {
+    let mut config = EndpointConfig::default();
+    config.cid_generator(move || Box::new(SocketIds { socket, sockets }));
+    config
+}
+
+async fn next_of(above: &Endpoint) -> Option<Incoming> {
+    accept(std::slice::from_ref(above)).await
 }
 
 /// Two connected ends; the endpoints must outlive them.
@@ -42,7 +60,7 @@ async fn pair() -> (Endpoint, Endpoint, Connection, Connection) {
     let (server, client) = configs();
     let (below, above) = (endpoint(None), endpoint(Some(server)));
     let dialled = below.connect(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
-    let accepted = soon(above.accept()).await.unwrap().accept().unwrap();
+    let accepted = soon(next_of(&above)).await.unwrap().accept().unwrap();
     soon(accepted.connected()).await.unwrap();
     soon(dialled.connected()).await.unwrap();
     (below, above, dialled, accepted)
@@ -70,7 +88,7 @@ async fn a_stock_client_gets_every_byte_back() {
     let above = endpoint(Some(server));
     let stock = quinn::Endpoint::client(loopback()).unwrap();
     let connecting = stock.connect_with(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
-    let accepted = soon(above.accept()).await.unwrap().accept().unwrap();
+    let accepted = soon(next_of(&above)).await.unwrap().accept().unwrap();
     let (connection, connected) = soon(async { tokio::join!(connecting, accepted.connected()) }).await;
     connected.unwrap();
     let echoing = tokio::spawn(echo(accepted));
@@ -92,7 +110,7 @@ async fn a_stock_server_gets_every_byte() {
     let above = quinn::Endpoint::server(server, loopback()).unwrap();
     let below = endpoint(None);
     let dialled = below.connect(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
-    let accepted = soon(above.accept()).await.unwrap().await.unwrap();
+    let accepted = soon(next_of(&above)).await.unwrap().await.unwrap();
     soon(dialled.connected()).await.unwrap();
     let mut stream = dialled.open_uni().await.unwrap();
     let mut chunks = [Bytes::from(content())];
@@ -167,7 +185,7 @@ async fn a_connection_ends_with_its_last_user() {
 async fn nobody_waits_for_an_endpoint_that_is_closed() {
     let (below, above, dialled, accepted) = pair().await;
     let waiting =
-        async { tokio::join!(above.accept(), accepted.accept_bi(), accepted.open_uni(), dialled.accept_uni()) };
+        async { tokio::join!(next_of(&above), accepted.accept_bi(), accepted.open_uni(), dialled.accept_uni()) };
     let closing = async {
         tokio::task::yield_now().await;
         above.close(VarInt::from_u32(2), b"done");
@@ -190,6 +208,83 @@ fn what_its_runtime_left_is_over() {
     drop(first);
     runtime().block_on(async {
         assert_eq!(soon(dialled.closed()).await, ConnectionError::LocallyClosed);
-        assert!(soon(above.accept()).await.is_none());
+        assert!(soon(next_of(&above)).await.is_none());
     });
+}
+
+const SOCKETS: u8 = 3;
+/// So many that none of the sockets is left out, but once in 10^8.
+const CLIENTS: usize = 48;
+
+/// Stock clients, each on a socket of its own and connected to one of the endpoints, whose streams come back.
+async fn dial_all(above: &[Endpoint], client: &ClientConfig) -> Vec<(quinn::Endpoint, quinn::Connection)> {
+    let addr = above[0].local_addr().unwrap();
+    let mut all = Vec::new();
+    for _ in 0..CLIENTS {
+        let stock = quinn::Endpoint::client(loopback()).unwrap();
+        let connecting = stock.connect_with(client.clone(), addr, SERVER_NAME).unwrap();
+        let accepted = soon(accept(above)).await.unwrap().accept().unwrap();
+        let (connection, connected) = soon(async { tokio::join!(connecting, accepted.connected()) }).await;
+        connected.unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut send, mut receive)) = accepted.accept_bi().await {
+                let mut all = Vec::new();
+                receive.read_to_end(&mut all).await.unwrap();
+                send.write_all(&all).await.unwrap();
+            }
+        });
+        all.push((stock, connection.unwrap()));
+    }
+    all
+}
+
+async fn is_echoed(connection: &quinn::Connection) {
+    let (mut send, mut receive) = soon(connection.open_bi()).await.unwrap();
+    send.write_all(b"there?").await.unwrap();
+    send.finish().unwrap();
+    assert_eq!(soon(receive.read_to_end(64)).await.unwrap(), b"there?");
+}
+
+#[tokio::test]
+async fn links_are_spread_over_sockets_and_clients_that_move_stay_where_they_are() {
+    let (server, client) = configs();
+    let above = endpoints(server, SOCKETS);
+    let clients = dial_all(&above, &client).await;
+    let open: Vec<usize> = above.iter().map(Endpoint::connections).collect();
+    assert_eq!(open.iter().sum::<usize>(), CLIENTS);
+    assert!(open.iter().all(|connections| *connections > 0), "{open:?}");
+    for (stock, connection) in &clients {
+        is_echoed(connection).await;
+        stock.rebind(std::net::UdpSocket::bind(loopback()).unwrap()).unwrap();
+        is_echoed(connection).await;
+    }
+    assert_eq!(above.iter().map(Endpoint::connections).collect::<Vec<_>>(), open);
+    assert_eq!(above.iter().map(Endpoint::strays).sum::<usize>(), 0, "the kernel steers");
+}
+
+#[tokio::test]
+async fn what_the_kernel_does_not_steer_is_passed_on() {
+    let (server, client) = configs();
+    // Bound one by one: nobody tells the kernel.
+    let first = Socket::bind_shared(loopback(), 1 << 20, Default::default()).unwrap();
+    let addr = first.local_addr().unwrap();
+    let mut sockets = vec![first];
+    sockets.extend((1..SOCKETS).map(|_| Socket::bind_shared(addr, 1 << 20, Default::default()).unwrap()));
+    let above = listen(sockets, |own| of_socket(own, SOCKETS), server);
+    let clients = dial_all(&above, &client).await;
+    for (stock, connection) in &clients {
+        stock.rebind(std::net::UdpSocket::bind(loopback()).unwrap()).unwrap();
+        is_echoed(connection).await;
+    }
+    assert!(above.iter().map(Endpoint::strays).sum::<usize>() > 0);
+}
+
+#[test]
+fn a_port_that_somebody_has_is_refused() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _within = runtime.enter();
+    let held = Socket::bind_all(loopback(), 1 << 20, SOCKETS).unwrap();
+    let addr = held[0].local_addr().unwrap();
+    assert!(Socket::bind_all(addr, 1 << 20, SOCKETS).is_err());
+    assert!(Socket::bind_all(addr, 1 << 20, 1).is_err());
 }

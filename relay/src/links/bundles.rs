@@ -1,7 +1,9 @@
 //! Bundles on their way to links: what goes to many is enveloped and digested once, by the first link that sends it.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use dialler::clock;
@@ -15,48 +17,90 @@ use tokio::sync::OnceCell;
 
 use crate::forms::{Forms, LinkForm};
 
+/// Bundles of so many bytes are written at once by whoever comes first; digesting and coding longer ones takes its time.
+const AT_ONCE_BYTES_MAX: usize = 64 << 10;
+
+/// A frame: its header, and its body in slices.
+pub(crate) type Written = (FrameHeader, Vec<Bytes>);
+
+/// What writing Deliveries takes.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    /// Who sends.
+    pub(crate) server: ServerGuid,
+    /// Items in segments.
+    pub(crate) forms: Forms,
+}
+
+impl Writing {
+    /// A Delivery of these parts, as a plain document.
+    pub(crate) fn plain(&self, class: Class, position: Position, spelling: Spelling, parts: Vec<Bytes>) -> Written {
+        let time = clock::now();
+        let sent_time = clock::text(time);
+        let outer = Outer { server: self.server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
+        let body = bundle::document(spelling, &outer, parts);
+        let header = FrameHeader::over(Kind::Delivery, &body).in_class(class).at(position.0).fresh(time.0);
+        (header, body)
+    }
+}
+
 /// What a shard sends, shared by all links that get the same.
 #[derive(Debug)]
 pub(crate) struct Bundle {
+    writing: Arc<Writing>,
     /// Of all items.
     pub(crate) class: Class,
     /// Of the last item.
     pub(crate) position: Position,
     /// Of all items.
-    pub(crate) spelling: Spelling,
+    spelling: Spelling,
     /// The items' bytes.
-    pub(crate) parts: Vec<Bytes>,
+    parts: Vec<Bytes>,
     document: OnceCell<Written>,
     /// The same in segments, without and with a dictionary, where that is worth it.
     segmented: [OnceCell<Option<Written>>; 2],
 }
 
-/// A frame: its header, and its body in slices.
-type Written = (FrameHeader, Vec<Bytes>);
-
 impl Bundle {
     /// The document with its frame's header. Written by whoever comes first, as digesting a long item takes its time; the
     /// others wait for him.
-    pub(crate) async fn document(&self, server: ServerGuid) -> &Written {
-        self.document.get_or_init(async || self.write(server)).await
+    pub(crate) async fn document(&self) -> &Written {
+        let write = async || self.writing.plain(self.class, self.position, self.spelling, self.parts.clone());
+        self.document.get_or_init(write).await
     }
 
     /// The document in the form that the link takes, written once for each form.
-    pub(crate) async fn in_form(&self, server: ServerGuid, forms: &Forms, form: LinkForm) -> &Written {
-        let plain = self.document(server).await;
+    pub(crate) async fn in_form(&self, form: LinkForm) -> &Written {
+        let plain = self.document().await;
         let LinkForm::Segmented(dictionary) = form else { return plain };
-        let cell = &self.segmented[usize::from(dictionary.is_some())];
-        let segmented = cell.get_or_init(async || forms.segmented(&plain.0, &plain.1, dictionary).await);
-        segmented.await.as_ref().unwrap_or(plain)
+        let segment = async || self.writing.forms.segmented(&plain.0, &plain.1, dictionary).await;
+        self.segments(dictionary.is_some()).get_or_init(segment).await.as_ref().unwrap_or(plain)
     }
 
-    fn write(&self, server: ServerGuid) -> Written {
-        let time = clock::now();
-        let sent_time = clock::text(time);
-        let outer = Outer { server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
-        let body = bundle::document(self.spelling, &outer, self.parts.iter().cloned());
-        let header = FrameHeader::over(Kind::Delivery, &body).in_class(self.class);
-        (header.at(self.position.0).fresh(time.0), body)
+    /// The same without waiting: nothing if it has to be written first, and that takes its time.
+    pub(crate) fn at_once(&self, form: LinkForm) -> Option<&Written> {
+        let is_written = match form {
+            LinkForm::Plain => self.document.initialized(),
+            LinkForm::Segmented(dictionary) => self.segments(dictionary.is_some()).initialized(),
+        };
+        if !is_written && bytes(&self.parts) > AT_ONCE_BYTES_MAX {
+            return None;
+        }
+        match pin!(self.in_form(form)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(written) => Some(written),
+            // Another is writing it.
+            Poll::Pending => None,
+        }
+    }
+
+    fn segments(&self, has_dictionary: bool) -> &OnceCell<Option<Written>> {
+        &self.segmented[usize::from(has_dictionary)]
+    }
+
+    /// How long the longest item is. Only one that goes alone can be longer than a bundle, and so than what every client
+    /// takes.
+    pub(crate) fn longest_item(&self) -> usize {
+        self.parts.iter().map(Bytes::len).max().unwrap_or(0)
     }
 
     /// Whether it has just these parts: not copies of them, the same.
@@ -75,13 +119,18 @@ const RECENT: usize = 32;
 const RECENT_BYTES_MAX: usize = 4 << 20;
 
 /// The bundles that were sent last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Recent {
+    writing: Arc<Writing>,
     bundles: VecDeque<Arc<Bundle>>,
     bytes: usize,
 }
 
 impl Recent {
+    pub(crate) fn new(writing: Arc<Writing>) -> Self {
+        Self { writing, bundles: VecDeque::new(), bytes: 0 }
+    }
+
     /// The bundle of these parts: one that is being sent already, or a new one.
     pub(crate) fn bundle(
         &mut self,
@@ -94,8 +143,8 @@ impl Recent {
             return Arc::clone(same);
         }
         self.bytes += bytes(&parts);
-        let (document, segmented) = (OnceCell::new(), Default::default());
-        let bundle = Arc::new(Bundle { class, position, spelling, parts, document, segmented });
+        let (document, segmented, writing) = (OnceCell::new(), Default::default(), Arc::clone(&self.writing));
+        let bundle = Arc::new(Bundle { writing, class, position, spelling, parts, document, segmented });
         self.bundles.push_back(Arc::clone(&bundle));
         while self.bundles.len() > 1 && (self.bundles.len() > RECENT || self.bytes > RECENT_BYTES_MAX) {
             self.bytes -= self.bundles.pop_front().map_or(0, |oldest| bytes(&oldest.parts));
@@ -109,8 +158,13 @@ fn bytes(parts: &[Bytes]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Bundles of a server.
+    pub(crate) fn recent() -> Recent {
+        Recent::new(Arc::new(Writing { server: ServerGuid(1), forms: Forms::default() }))
+    }
 
     fn parts(count: usize, bytes: usize) -> Vec<Bytes> {
         (0..count).map(|_| Bytes::from(vec![7; bytes])).collect()
@@ -118,21 +172,36 @@ mod tests {
 
     #[tokio::test]
     async fn what_goes_to_many_links_is_written_once() {
-        let (mut recent, items) = (Recent::default(), parts(2, 10));
+        let (mut recent, items) = (recent(), parts(2, 10));
         let mut bundle = |items: &[Bytes]| recent.bundle(Class::Normal, Position(5), Spelling::Double, items.to_vec());
         let [one, two] = [bundle(&items), bundle(&items)];
-        let (header, body) = one.document(ServerGuid(1)).await;
+        let (header, body) = one.document().await;
         assert!(Arc::ptr_eq(&one, &two));
-        assert_eq!((two.document(ServerGuid(1)).await, header.position), (&(header.clone(), body.clone()), 5));
+        assert_eq!((two.document().await, header.position), (&(header.clone(), body.clone()), 5));
         assert_eq!(FrameHeader::over(Kind::Delivery, body).digest, header.digest);
         let equal: Vec<Bytes> = items.iter().map(|item| Bytes::copy_from_slice(item)).collect();
         assert!(!Arc::ptr_eq(&one, &bundle(&equal)), "a copy would have to be compared");
         assert!(!Arc::ptr_eq(&one, &bundle(&items[..1])));
     }
 
+    #[tokio::test]
+    async fn short_bundles_are_written_at_once_and_long_ones_by_who_may_wait() {
+        for form in [LinkForm::Plain, LinkForm::Segmented(None)] {
+            let mut recent = recent();
+            let mut bundle = |bytes| recent.bundle(Class::Normal, Position(5), Spelling::Double, parts(1, bytes));
+            let short = bundle(1000);
+            let written = short.at_once(form).expect("it is short").clone();
+            assert_eq!(short.in_form(form).await, &written);
+            let long = bundle(AT_ONCE_BYTES_MAX + 1);
+            assert_eq!(long.at_once(form), None);
+            let written = long.in_form(form).await;
+            assert_eq!(long.at_once(form), Some(written));
+        }
+    }
+
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut recent = Recent::default();
+        let mut recent = recent();
         (0..100).for_each(|position| {
             drop(recent.bundle(Class::Normal, Position(position), Spelling::Double, parts(1, 10)))
         });

@@ -8,14 +8,15 @@ use dialler::clock;
 use link::close::CloseCode;
 use link::error::SendError;
 use link::exchange::{Exchange, Incoming};
-use link::frame::{Frame, FrameHeader, Kind};
+use link::frame::Frame;
 use node::answer::Answer;
-use node::bundle::{self, Outer};
+use node::bundle;
 use node::catalogue::{Due, Form, Stretch};
 use node::engine::{ENVELOPE_BYTES_MAX, ReplyTo};
 use node::entry;
 use node::ids::{ExchangeId, LinkId, Position};
 use node::intake::Intake;
+use schemas::class::Class;
 use schemas::error::Refused;
 use schemas::facts::Validated;
 use tokio::sync::oneshot;
@@ -159,16 +160,11 @@ async fn deliver_stretch(
         let parts = now.iter().filter_map(|due| bytes_of(context, due));
         let parts: Vec<Bytes> = parts.filter(|part| fits(part, largest)).collect();
         let (Some(last), false) = (now.last(), parts.is_empty()) else { continue };
-        let time = clock::now();
-        let sent_time = clock::text(time);
-        let outer =
-            Outer { server: context.server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
         context.metrics.items_answered.inc_by(parts.len() as u64);
-        let body = bundle::document(last.spelling, &outer, parts);
-        let header = FrameHeader::over(Kind::Delivery, &body).at(last.position.0).fresh(time.0);
+        let (header, body) = context.writing.plain(Class::default(), last.position, last.spelling, parts);
         let segmented = match form {
             LinkForm::Plain => None,
-            LinkForm::Segmented(dictionary) => context.forms.segmented(&header, &body, dictionary).await,
+            LinkForm::Segmented(dictionary) => context.writing.forms.segmented(&header, &body, dictionary).await,
         };
         let (header, body) = segmented.unwrap_or((header, body));
         exchange.deliver(&header, &body).await?;

@@ -1,8 +1,11 @@
 //! The lanes of a link: bundles from the shard, of each class one at a time, onto one long stream for each class.
+//!
+//! The driver writes what the transport takes at once ([`Lanes::put`]): a bundle that goes to a thousand links wakes the
+//! transport, and no task of a link. What takes its time is left to the link's own task ([`run`]): opening a lane, writing a
+//! long document, waiting for the client's credit.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use link::connection::Link;
 use link::error::SendError;
 use link::lane::LaneSender;
@@ -25,47 +28,86 @@ pub(crate) struct Pushed {
     pub(crate) settled: PerClass<bool>,
 }
 
-/// Where the driver puts bundles: one place for each class, as of each at most one is on its way. A channel would hold room
-/// for dozens, and most links are idle most of the time.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    next: Mutex<PerClass<Option<Pushed>>>,
+/// Where the driver puts bundles: one place for each class, as of each at most one is on its way.
+pub(crate) struct Lanes {
+    places: PerClass<Mutex<Place>>,
     put: PerClass<Notify>,
 }
 
-impl Default for Slots {
+/// A lane between two bundles.
+#[derive(Default)]
+struct Place {
+    /// With the link's task while that is at work.
+    open: Option<Open>,
+    /// For the link's task.
+    next: Option<Pushed>,
+}
+
+/// A lane that has been opened.
+struct Open {
+    sender: LaneSender,
+    form: LinkForm,
+    /// What the client takes of an item.
+    item_bytes_max: u64,
+}
+
+impl Default for Lanes {
     fn default() -> Self {
-        Self { next: Mutex::new(PerClass::new(|_| None)), put: PerClass::new(|_| Notify::new()) }
+        Self { places: PerClass::new(|_| Mutex::default()), put: PerClass::new(|_| Notify::new()) }
     }
 }
 
-impl Slots {
-    /// Hands over a bundle. The one before it has been taken: the shard waits for that.
-    pub(crate) fn put(&self, class: Class, pushed: Pushed) {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)[class] = Some(pushed);
-        self.put[class].notify_one();
-    }
-
-    /// The next bundle of a class.
-    async fn take(&self, class: Class) -> Pushed {
-        loop {
-            if let Some(pushed) = self.next.lock().unwrap_or_else(PoisonError::into_inner)[class].take() {
-                return pushed;
-            }
-            self.put[class].notified().await;
+impl Lanes {
+    /// Sends a bundle. The one before it has been taken: the shard waits for that. Says whether the transport has this one
+    /// already; if not, the link's task says so when it has.
+    pub(crate) fn put(&self, class: Class, pushed: Pushed) -> bool {
+        let mut place = self.place(class);
+        match place.open.as_mut().and_then(|open| open.begin(&pushed)) {
+            Some(true) => return true,
+            Some(false) => {}
+            None => place.next = Some(pushed),
         }
+        drop(place);
+        self.put[class].notify_one();
+        false
+    }
+
+    /// What the link's task is to do next in a lane: a bundle, or the rest of one.
+    async fn take(&self, class: Class) -> (Option<Open>, Option<Pushed>) {
+        self.put[class].notified().await;
+        let mut place = self.place(class);
+        (place.open.take(), place.next.take())
+    }
+
+    fn place(&self, class: Class) -> MutexGuard<'_, Place> {
+        self.places[class].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Writes bundles until the link or the driver ends. All lanes in one task, and room for a write only while there is one:
-/// most links are idle most of the time.
-pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, slots: Arc<Slots>) {
-    let form = LinkForm::of(link.peer_hello());
-    let lane = |class| Lane { context: &context, id, link: &link, class, form, sender: None };
+impl Open {
+    /// Sends what can be sent without waiting; says whether that was all. Nothing if it must wait from the start, or will not
+    /// do: who may wait finds out.
+    fn begin(&mut self, Pushed { bundle, settled }: &Pushed) -> Option<bool> {
+        if self.refuses(bundle) {
+            return None;
+        }
+        let (header, body) = bundle.at_once(self.form)?;
+        self.sender.begin(&header.clone().beside(*settled), body).ok()
+    }
+
+    fn refuses(&self, bundle: &Bundle) -> bool {
+        bundle.longest_item() as u64 > self.item_bytes_max
+    }
+}
+
+/// Writes what is left to it until the link or the driver ends. All lanes in one task, and room for a write only while there
+/// is one: most links are idle most of the time.
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, lanes: Arc<Lanes>) {
+    let lane = |class| Lane { context: &context, id, link: &link, class };
     let ended = tokio::select! {
-        ended = lane(Class::Critical).run(&slots) => ended,
-        ended = lane(Class::Normal).run(&slots) => ended,
-        ended = lane(Class::Bulk).run(&slots) => ended,
+        ended = lane(Class::Critical).run(&lanes) => ended,
+        ended = lane(Class::Normal).run(&lanes) => ended,
+        ended = lane(Class::Bulk).run(&lanes) => ended,
     };
     if let Err(error) = ended {
         tracing::debug!(link = id.0, %error, "a lane ended");
@@ -78,40 +120,52 @@ struct Lane<'a> {
     id: LinkId,
     link: &'a Link,
     class: Class,
-    form: LinkForm,
-    /// Opened for the first bundle.
-    sender: Option<LaneSender>,
 }
 
 impl Lane<'_> {
-    async fn run(mut self, slots: &Slots) -> Result<(), SendError> {
+    async fn run(self, lanes: &Lanes) -> Result<(), SendError> {
         loop {
-            let pushed = slots.take(self.class).await;
-            if !Box::pin(self.write(pushed)).await? {
+            let (open, next) = lanes.take(self.class).await;
+            let open = Box::pin(self.work(open, next)).await?;
+            lanes.place(self.class).open = Some(open);
+            if self.context.inputs.send(Input::Ready(self.id, self.class)).await.is_err() {
                 return Ok(());
             }
         }
     }
 
-    /// Answers whether the driver takes more.
-    async fn write(&mut self, Pushed { bundle, settled }: Pushed) -> Result<bool, SendError> {
-        let (link, class) = (self.id, self.class);
-        let inputs = &self.context.inputs;
-        let largest = self.link.peer_hello().document_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX as u64);
-        // Only an item that goes alone can be longer than a bundle, and so than what every client takes.
-        let too_long = bundle.parts.first().map(Bytes::len).filter(|bytes| *bytes as u64 > largest);
-        if let Some(bytes) = too_long {
-            tracing::warn!(link = link.0, bytes, largest, "an item is longer than its client takes: refused for it");
-            let refused = Input::Answered { link, class, position: bundle.position, outcomes: vec![false] };
-            return Ok(inputs.send(refused).await.is_ok() && inputs.send(Input::Ready(link, class)).await.is_ok());
-        }
-        let (header, body) = bundle.in_form(self.context.server, &self.context.forms, self.form).await;
-        let sender = match &mut self.sender {
-            Some(sender) => sender,
-            none => none.insert(self.link.open_lane(class).await?),
+    /// Writes a bundle, or what is left of one.
+    async fn work(&self, open: Option<Open>, next: Option<Pushed>) -> Result<Open, SendError> {
+        let mut open = match open {
+            Some(open) => open,
+            None => self.open().await?,
         };
-        sender.deliver(&header.clone().beside(settled), body).await?;
-        Ok(inputs.send(Input::Ready(link, class)).await.is_ok())
+        let Some(Pushed { bundle, settled }) = next else {
+            open.sender.flush().await?;
+            return Ok(open);
+        };
+        if open.refuses(&bundle) {
+            self.refuse(&bundle).await;
+            return Ok(open);
+        }
+        let (header, body) = bundle.in_form(open.form).await;
+        open.sender.deliver(&header.clone().beside(settled), body).await?;
+        Ok(open)
+    }
+
+    async fn open(&self) -> Result<Open, SendError> {
+        let hello = self.link.peer_hello();
+        let item_bytes_max = hello.document_bytes_max.saturating_sub(ENVELOPE_BYTES_MAX as u64);
+        Ok(Open { sender: self.link.open_lane(self.class).await?, form: LinkForm::of(hello), item_bytes_max })
+    }
+
+    /// Answers in place of a client that cannot take an item.
+    async fn refuse(&self, bundle: &Bundle) {
+        let (link, class, bytes) = (self.id, self.class, bundle.longest_item());
+        tracing::warn!(link = link.0, bytes, "an item is longer than its client takes: refused for it");
+        let refused = Input::Answered { link, class, position: bundle.position, outcomes: vec![false] };
+        // The driver is gone only when the server stops.
+        drop(self.context.inputs.send(refused).await);
     }
 }
 
@@ -119,29 +173,31 @@ impl Lane<'_> {
 mod tests {
     use std::time::Duration;
 
+    use bytes::Bytes;
     use node::ids::Position;
     use schemas::names::Spelling;
 
     use super::*;
-    use crate::links::bundles::Recent;
+    use crate::links::bundles::tests::recent;
 
     #[tokio::test]
     async fn each_class_has_its_place_and_whoever_waits_gets_what_is_put() {
-        let (slots, mut recent) = (Arc::new(Slots::default()), Recent::default());
+        let (lanes, mut recent) = (Arc::new(Lanes::default()), recent());
         let mut pushed = |class, position| Pushed {
             bundle: recent.bundle(class, Position(position), Spelling::Double, vec![Bytes::from_static(b"<a/>")]),
             settled: PerClass::all(true),
         };
+        let position = |(_, next): (Option<Open>, Option<Pushed>)| next.map(|next| next.bundle.position);
         let waiting = tokio::spawn({
-            let slots = Arc::clone(&slots);
-            async move { slots.take(Class::Bulk).await.bundle.position }
+            let lanes = Arc::clone(&lanes);
+            async move { position(lanes.take(Class::Bulk).await) }
         });
         tokio::task::yield_now().await;
-        slots.put(Class::Critical, pushed(Class::Critical, 1));
-        slots.put(Class::Bulk, pushed(Class::Bulk, 2));
-        assert_eq!(waiting.await.unwrap(), Position(2));
-        assert_eq!(slots.take(Class::Critical).await.bundle.position, Position(1));
-        let nothing = tokio::time::timeout(Duration::from_millis(20), slots.take(Class::Normal)).await;
+        assert!(!lanes.put(Class::Critical, pushed(Class::Critical, 1)), "no lane is open");
+        assert!(!lanes.put(Class::Bulk, pushed(Class::Bulk, 2)));
+        assert_eq!(waiting.await.unwrap(), Some(Position(2)));
+        assert_eq!(position(lanes.take(Class::Critical).await), Some(Position(1)));
+        let nothing = tokio::time::timeout(Duration::from_millis(20), lanes.take(Class::Normal)).await;
         assert!(nothing.is_err(), "nothing was put there");
     }
 }

@@ -10,25 +10,26 @@ use link::endpoint::Pending;
 use link::hello::{Hello, RequestPolicy};
 use node::engine::Welcome;
 use node::ids::{ExchangeId, LinkId};
-use schemas::guid::{Cid, ClientGuid, ServerGuid};
+use schemas::guid::{Cid, ClientGuid};
 use schemas::limits::Limits;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::lane::Slots;
+use super::bundles::Writing;
+use super::lane::Lanes;
 use super::notes::{self, Notes};
 use super::reading::Reading;
 use super::{exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
-use crate::forms::Forms;
 use crate::metrics::Metrics;
 use crate::store::Reader;
 
 /// What every link's tasks need.
 pub(crate) struct Context {
-    pub(crate) server: ServerGuid,
+    /// How Deliveries are written.
+    pub(crate) writing: Arc<Writing>,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) reader: Reader,
     /// Counts changes of what may go on.
@@ -37,8 +38,6 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     /// Documents that are being read.
     pub(crate) reading: Reading,
-    /// Items in segments.
-    pub(crate) forms: Forms,
     /// Long documents that are read at once.
     pub(crate) decoders: Semaphore,
     /// Bytes of clients' answers that may be held.
@@ -105,7 +104,7 @@ async fn greet(context: &Context, id: LinkId, pending: Pending) -> Option<(Link,
 
 /// What joins a link's tasks with the driver.
 fn channels() -> (Handle, Ends) {
-    let lanes = Arc::<Slots>::default();
+    let lanes = Arc::<Lanes>::default();
     let (opening_sender, openings) = mpsc::channel(outgoing::WAITING);
     let (notes_sender, notes) = watch::channel(Notes::default());
     let (close, closing) = oneshot::channel();
@@ -115,7 +114,7 @@ fn channels() -> (Handle, Ends) {
 
 /// The link's ends of what the driver tells it.
 struct Ends {
-    lanes: Arc<Slots>,
+    lanes: Arc<Lanes>,
     openings: mpsc::Receiver<Box<outgoing::Opening>>,
     notes: watch::Receiver<Notes>,
     closing: oneshot::Receiver<Closing>,
