@@ -110,7 +110,7 @@ async fn a_stock_server_gets_every_byte() {
     let above = quinn::Endpoint::server(server, loopback()).unwrap();
     let below = endpoint(None);
     let dialled = below.connect(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
-    let accepted = soon(next_of(&above)).await.unwrap().await.unwrap();
+    let accepted = soon(above.accept()).await.unwrap().await.unwrap();
     soon(dialled.connected()).await.unwrap();
     let mut stream = dialled.open_uni().await.unwrap();
     let mut chunks = [Bytes::from(content())];
