@@ -14,6 +14,7 @@ use schemas::names::Spelling;
 use tokio::sync::OnceCell;
 
 use crate::forms::{Forms, LinkForm};
+use crate::store::Reader;
 
 /// What a shard sends, shared by all links that get the same.
 #[derive(Debug)]
@@ -24,8 +25,12 @@ pub(crate) struct Bundle {
     pub(crate) position: Position,
     /// Of all items.
     pub(crate) spelling: Spelling,
+    /// Where the items stand in the log.
+    positions: Vec<Position>,
     /// The items' bytes.
     pub(crate) parts: Vec<Bytes>,
+    /// Which of them are not what was stored.
+    damaged: OnceCell<Vec<Position>>,
     document: OnceCell<Written>,
     /// The same in segments, without and with a dictionary, where that is worth it.
     segmented: [OnceCell<Option<Written>>; 2],
@@ -35,6 +40,13 @@ pub(crate) struct Bundle {
 type Written = (FrameHeader, Vec<Bytes>);
 
 impl Bundle {
+    /// Which items are not what was stored: nothing of the bundle may go out then. Looked at by whoever comes first, before the
+    /// document's digest is made of what is there; from then on the receiver's check tells.
+    pub(crate) async fn damaged(&self, log: &Reader) -> &[Position] {
+        let is_damaged = |position: &Position| !log.is_intact(position.0);
+        self.damaged.get_or_init(async || self.positions.iter().copied().filter(is_damaged).collect()).await
+    }
+
     /// The document with its frame's header. Written by whoever comes first, as digesting a long item takes its time; the
     /// others wait for him.
     pub(crate) async fn document(&self, server: ServerGuid) -> &Written {
@@ -86,16 +98,17 @@ impl Recent {
     pub(crate) fn bundle(
         &mut self,
         class: Class,
-        position: Position,
         spelling: Spelling,
+        positions: Vec<Position>,
         parts: Vec<Bytes>,
     ) -> Arc<Bundle> {
+        let position = positions.last().copied().unwrap_or_default();
         if let Some(same) = self.bundles.iter().rev().find(|bundle| bundle.is_of(position, spelling, &parts)) {
             return Arc::clone(same);
         }
         self.bytes += bytes(&parts);
-        let (document, segmented) = (OnceCell::new(), Default::default());
-        let bundle = Arc::new(Bundle { class, position, spelling, parts, document, segmented });
+        let (damaged, document, segmented) = (OnceCell::new(), OnceCell::new(), Default::default());
+        let bundle = Arc::new(Bundle { class, position, spelling, positions, parts, damaged, document, segmented });
         self.bundles.push_back(Arc::clone(&bundle));
         while self.bundles.len() > 1 && (self.bundles.len() > RECENT || self.bytes > RECENT_BYTES_MAX) {
             self.bytes -= self.bundles.pop_front().map_or(0, |oldest| bytes(&oldest.parts));
@@ -109,6 +122,9 @@ fn bytes(parts: &[Bytes]) -> usize {
 }
 
 #[cfg(test)]
+mod copies;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -119,7 +135,8 @@ mod tests {
     #[tokio::test]
     async fn what_goes_to_many_links_is_written_once() {
         let (mut recent, items) = (Recent::default(), parts(2, 10));
-        let mut bundle = |items: &[Bytes]| recent.bundle(Class::Normal, Position(5), Spelling::Double, items.to_vec());
+        let mut bundle =
+            |items: &[Bytes]| recent.bundle(Class::Normal, Spelling::Double, vec![Position(5)], items.to_vec());
         let [one, two] = [bundle(&items), bundle(&items)];
         let (header, body) = one.document(ServerGuid(1)).await;
         assert!(Arc::ptr_eq(&one, &two));
@@ -134,10 +151,10 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut recent = Recent::default();
         (0..100).for_each(|position| {
-            drop(recent.bundle(Class::Normal, Position(position), Spelling::Double, parts(1, 10)))
+            drop(recent.bundle(Class::Normal, Spelling::Double, vec![Position(position)], parts(1, 10)))
         });
         assert_eq!((recent.bundles.len(), recent.bytes), (RECENT, 10 * RECENT));
-        drop(recent.bundle(Class::Normal, Position(200), Spelling::Double, parts(1, RECENT_BYTES_MAX + 1)));
+        drop(recent.bundle(Class::Normal, Spelling::Double, vec![Position(200)], parts(1, RECENT_BYTES_MAX + 1)));
         assert_eq!((recent.bundles.len(), recent.bytes), (1, RECENT_BYTES_MAX + 1));
     }
 }

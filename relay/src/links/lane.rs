@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use link::close::CloseCode;
 use link::connection::Link;
 use link::error::SendError;
 use link::lane::LaneSender;
@@ -105,6 +106,13 @@ impl Lane<'_> {
             let refused = Input::Answered { link, class, position: bundle.position, outcomes: vec![false] };
             return Ok(inputs.send(refused).await.is_ok() && inputs.send(Input::Ready(link, class)).await.is_ok());
         }
+        let damaged = bundle.damaged(&self.context.reader).await;
+        if !damaged.is_empty() {
+            // Before the link ends: the next one is told that it may miss something.
+            drop(inputs.send(Input::Damaged(damaged.to_vec())).await);
+            self.link.close(CloseCode::Internal, "an item of the log is damaged; connect again");
+            return Ok(false);
+        }
         let (header, body) = bundle.in_form(self.context.server, &self.context.forms, self.form).await;
         let sender = match &mut self.sender {
             Some(sender) => sender,
@@ -129,7 +137,7 @@ mod tests {
     async fn each_class_has_its_place_and_whoever_waits_gets_what_is_put() {
         let (slots, mut recent) = (Arc::new(Slots::default()), Recent::default());
         let mut pushed = |class, position| Pushed {
-            bundle: recent.bundle(class, Position(position), Spelling::Double, vec![Bytes::from_static(b"<a/>")]),
+            bundle: recent.bundle(class, Spelling::Double, vec![Position(position)], vec![Bytes::from_static(b"<a/>")]),
             settled: PerClass::all(true),
         };
         let waiting = tokio::spawn({
