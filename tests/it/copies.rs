@@ -29,6 +29,8 @@ const KIB: usize = 1 << 10;
 const SIZES: [usize; 3] = [KIB, 64 * KIB, 4096 * KIB];
 /// What may be allocated around an item at once: the frame's header, the list of its slices, the transport's own lists.
 const AROUND_BYTES: usize = 2 * KIB;
+/// The header, the list of slices, and room in two lists of the transport, which grow now and then.
+const ALLOCATIONS: usize = 4;
 const LINKS: u64 = 4;
 
 /// One link with a lane that has carried something before; its endpoints must outlive it.
@@ -84,8 +86,7 @@ fn deliver(sender: &mut LaneSender, header: &FrameHeader, body: &[Bytes]) -> Tak
 
 // One thread: nobody sends packets while the Delivery is handed over.
 #[tokio::test]
-async fn p_2_a_delivery_on_a_link_allocates_the_same_whatever_the_item_is_long() {
-    let mut counts = Vec::new();
+async fn p_2_what_a_delivery_on_a_link_allocates_does_not_grow_with_the_item() {
     for (place, bytes) in SIZES.into_iter().enumerate() {
         let body = body(bytes);
         let header = header(&body);
@@ -93,12 +94,11 @@ async fn p_2_a_delivery_on_a_link_allocates_the_same_whatever_the_item_is_long()
             let mut link = link(place as u128 * 100 + u128::from(number)).await;
             let taken = deliver(&mut link.sender, &header, &body);
             assert!(taken.peak_bytes <= AROUND_BYTES, "{bytes} bytes: {taken:?}");
-            counts.push(taken.allocations);
+            assert!(taken.allocations <= ALLOCATIONS, "{bytes} bytes: {taken:?}");
             let frame = within("a Delivery", link.receiver.recv()).await.unwrap().unwrap();
             assert_eq!(frame.body.len(), body.iter().map(Bytes::len).sum::<usize>());
         }
     }
-    assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
 }
 
 /// What it takes until a shard has said what goes to each of so many links, and how often it was one and the same item.

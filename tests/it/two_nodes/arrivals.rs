@@ -8,9 +8,9 @@ use schemas::version::{Code, CodeContent, CodeKind, Container, Info, VersionInfo
 use tests::harness::{TestClient, TestServer, draft, within};
 use tokio::task::JoinSet;
 
-/// Links, and on each as many exchanges as a server takes at once.
-const LINKS: u128 = 125;
-const EXCHANGES: usize = 8;
+/// Links, and on each as many exchanges as a server takes at once: eight streams, one of them for control.
+const LINKS: u128 = 143;
+const EXCHANGES: usize = 7;
 const ARRIVALS: usize = LINKS as usize * EXCHANGES;
 
 /// An item so long that it is read on a thread of its own.
@@ -60,7 +60,7 @@ async fn arrive() {
         }
     };
     within("every document", all_are_there).await;
-    assert_eq!(sending.try_join_next().map(Result::is_ok), None, "nobody is answered yet");
+    assert_eq!(sending.try_join_next().map(|sent| sent.is_ok()), None, "nobody is answered yet");
     free.send(()).unwrap();
     busy.await.unwrap().unwrap();
     while let Some(answered) = within("an answer", sending.join_next()).await {

@@ -42,9 +42,9 @@ async fn p_2_what_others_get_too_is_made_once_and_costs_nothing_more() {
     for (bytes, is_noise) in SIZES.into_iter().flat_map(|bytes| [(bytes, false), (bytes, true)]) {
         let (mut recent, forms, item) = (Recent::default(), Forms::default(), item(bytes, is_noise));
         let mut bundle = || {
-            let (parts, mut bundle) = (vec![item.clone()], None);
+            let (positions, parts, mut bundle) = (vec![Position(7)], vec![item.clone()], None);
             let info = measure(|| {
-                bundle = Some(recent.bundle(Class::Bulk, Spelling::Double, vec![Position(7)], parts));
+                bundle = Some(recent.bundle(Class::Bulk, Spelling::Double, positions, parts));
             });
             (info, bundle.expect("a bundle"))
         };
