@@ -62,6 +62,15 @@ pub enum Write {
     },
 }
 
+/// An item that was stored once and cannot be read any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Its place in the log, or the last one that it may have had.
+    pub position: u64,
+    /// Its record, if that can be read; else nothing is known of it, and there may have been others before it.
+    pub record: Option<Bytes>,
+}
+
 /// What a store holds when it is opened.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
@@ -69,6 +78,8 @@ pub struct Recovered {
     pub incarnation: u128,
     /// (position, record) of the log, ascending.
     pub records: Vec<(u64, Bytes)>,
+    /// Items of the log that are damaged, ascending; none of them stands in `records`.
+    pub lost: Vec<Lost>,
     /// All rows of all tables.
     pub rows: Vec<(Table, Bytes, Bytes)>,
 }

@@ -84,6 +84,10 @@ pub(crate) enum Input {
     Inventory { after: Option<ClientGuid>, answer: oneshot::Sender<Vec<Listed>> },
     /// Clients below are asked, or have answered.
     Reach(reach::Input),
+    /// These items in the log are not what was stored.
+    Damaged(Vec<Position>),
+    /// A client got bytes that are not what their digest says: what is sent again is looked at again.
+    DigestRefused,
     /// The lane of this class took its bundle.
     Ready(LinkId, Class),
     /// A bundle was answered.
@@ -283,6 +287,8 @@ impl Driver {
                 let event = self.reach.event(input);
                 self.engine.handle(now, engine::Event::Reach(event));
             }
+            Input::Damaged(positions) => self.engine.handle(now, engine::Event::Lost(positions)),
+            Input::DigestRefused => self.recent.forget(),
             Input::Ready(link, class) => self.shard.handle(now, shard::Event::Ready(link, class)),
             Input::Answered { link, class, position, outcomes } => {
                 self.shard.handle(now, shard::Event::Answered { link, class, position, outcomes });
@@ -387,9 +393,9 @@ impl Driver {
                 let items = positions.into_iter().map(|position| (position, self.reader.read(position.0))).collect();
                 self.shard.handle(now, shard::Event::Data { link, class, items });
             }
-            shard::Action::Send { link, push, spelling, parts } => {
+            shard::Action::Send { link, push, spelling, positions, parts } => {
                 if let Some(handle) = self.links.get(&link) {
-                    let bundle = self.recent.bundle(push.class, push.position, spelling, parts);
+                    let bundle = self.recent.bundle(push.class, spelling, positions, parts);
                     if handle.lanes.put(push.class, Pushed { bundle, settled: push.settled }) {
                         self.shard.handle(now, shard::Event::Ready(link, push.class));
                     }

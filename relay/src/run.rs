@@ -237,7 +237,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     });
     let handles = handles.collect();
     let stale = config.stale_after();
-    let writing = Arc::new(Writing { server: guid, forms: Forms::default() });
+    let writing = Arc::new(Writing { server: guid, forms: Forms::default(), log: reader.clone() });
     let recent = Recent::new(writing.clone());
     let driver = Driver::new(engine, shard, recent, (reader.clone(), queue), snapshot.clone(), handles, stale);
     let epoch = driver.epoch();

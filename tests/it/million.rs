@@ -62,7 +62,7 @@ fn stored(from: u128) -> Recovered {
         let row = BelowRow { via: LOCAL.0, path, renewed: NOW.0, subscriptions: subscription(number) };
         rows.push((Table::Below, client_key(below(number)), row.encode()));
     }
-    Recovered { incarnation: 0x1c, records: Vec::new(), rows }
+    Recovered { incarnation: 0x1c, records: Vec::new(), lost: Vec::new(), rows }
 }
 
 /// An engine and the store that answers it at once.

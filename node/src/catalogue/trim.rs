@@ -37,32 +37,52 @@ impl Catalogue {
             && let Some(oldest) = self.items.first_entry().filter(|oldest| may_go(&oldest.get().record))
         {
             let position = *oldest.key();
-            self.vacate(position);
-            let Some(item) = self.items.remove(&position) else { break };
-            self.bytes -= item.record.bytes;
-            if self.digests.get(&item.record.digest) == Some(&position) {
-                self.digests.remove(&item.record.digest);
-            }
-            if item.current {
-                self.forget_current(position, &item.record);
-            }
-            if let Some(bar) = item.barred {
-                self.barred.remove(&item.record, bar == Bar::Own);
-            }
+            let Some(item) = self.remove(position) else { break };
             items.push((position, item));
         }
         let floor = items.last()?.0;
         Some(Trimmed { floor, items })
     }
 
+    /// Forgets an item whose bytes are lost, wherever it stands, as if it had been trimmed; `None` if it is not there.
+    pub fn lose(&mut self, position: Position) -> Option<Trimmed> {
+        let item = self.remove(position)?;
+        Some(Trimmed { floor: position, items: vec![(position, item)] })
+    }
+
+    /// Something up to here is lost of which nothing is known: whoever has not come so far may miss it.
+    pub fn lose_unknown(&mut self, position: Position) {
+        self.head = position.max(self.head);
+        self.trimmed_before = position.max(self.trimmed_before);
+    }
+
+    fn remove(&mut self, position: Position) -> Option<Item> {
+        self.vacate(position);
+        let item = self.items.remove(&position)?;
+        self.bytes -= item.record.bytes;
+        if self.digests.get(&item.record.digest) == Some(&position) {
+            self.digests.remove(&item.record.digest);
+        }
+        if item.current {
+            self.forget_current(position, &item.record);
+        }
+        if let Some(bar) = item.barred {
+            self.barred.remove(&item.record, bar == Bar::Own);
+        }
+        Some(item)
+    }
+
     fn forget_current(&mut self, position: Position, record: &ItemRecord) {
         remove_postings(&mut self.postings, position, record);
         for key in record.reach.keys() {
-            self.trimmed.entry(key).or_default()[record.class] = position;
+            let trimmed = &mut self.trimmed.entry(key).or_default()[record.class];
+            // What is lost may stand anywhere.
+            *trimmed = position.max(*trimmed);
         }
         if self.trimmed.len() > TRIMMED_KEYS_MAX {
             // Errs towards behind, and stays small.
-            self.trimmed_before = position;
+            self.trimmed_before =
+                self.trimmed.values().flat_map(|of| of.iter().map(|(_, at)| *at)).max().unwrap_or(position);
             self.trimmed.clear();
         }
     }

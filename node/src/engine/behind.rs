@@ -46,21 +46,24 @@ impl Engine {
         let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
         let Some(trimmed) = self.catalogue.trim(self.bound(), may_go) else { return };
         self.totals.trimmed += (before - self.catalogue.len()) as u64;
-        let (catalogue, appending) = (&self.catalogue, &self.appending);
-        self.latest.retain(|_, latest| {
-            catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)
-        });
+        self.forget_latest();
         let floor = trimmed.floor;
         let mut writes = vec![Write::Trim { below: floor.0 + 1 }, super::recover::floor_row(floor)];
         writes.extend(self.seen_rows(&trimmed));
         writes.extend(self.lacks_trimmed(&trimmed));
         self.store(Plan { writes, ..Plan::default() });
         self.cut_lists(&trimmed);
-        for shard in 0..self.config.shards {
-            self.actions.push_back(Action::Shard(shard, shard::Event::Trimmed(floor)));
-        }
+        self.tell_shards(&shard::Event::Trimmed(floor));
         let lacking = self.answers_lacking(&trimmed);
         lacking.into_iter().for_each(|link| self.is_behind(link, floor));
+    }
+
+    /// What is not kept any more is the newest of nothing.
+    pub(super) fn forget_latest(&mut self) {
+        let (catalogue, appending) = (&self.catalogue, &self.appending);
+        self.latest.retain(|_, latest| {
+            catalogue.position_of(latest.digest).is_some() || appending.contains_key(&latest.digest)
+        });
     }
 
     /// The records of what is trimmed said what was delivered already, also after a restart.
@@ -86,7 +89,7 @@ impl Engine {
     }
 
     /// Links with an answer under way that something trimmed belongs to.
-    fn answers_lacking(&self, trimmed: &Trimmed) -> BTreeSet<LinkId> {
+    pub(super) fn answers_lacking(&self, trimmed: &Trimmed) -> BTreeSet<LinkId> {
         let mut lacking = BTreeSet::new();
         for (position, record) in trimmed.current() {
             let asks_for = |ask: &Subscription| covers(&ask.interest, record.reach.affected());
@@ -98,7 +101,7 @@ impl Engine {
     }
 
     /// What was trimmed is on its upstream's list: as an entry, or as content that came in an entry's place.
-    fn cut_lists(&mut self, trimmed: &Trimmed) {
+    pub(super) fn cut_lists(&mut self, trimmed: &Trimmed) {
         for (_, record) in trimmed.current() {
             let Origin::Upstream(server) = record.origin else { continue };
             let entry = record.subject.identity.as_ref().and_then(|identity| self.catalogue.current(identity, true));

@@ -10,6 +10,7 @@ mod config;
 mod deliver;
 mod exchange;
 mod inventory;
+mod lost;
 mod names;
 mod parked;
 mod plan;
@@ -116,6 +117,8 @@ pub enum Event {
         /// That has everything up to here.
         after: Position,
     },
+    /// The bytes of these items in the log are not what was stored, and cannot be read any more.
+    Lost(Vec<Position>),
     /// Links of a shard advanced.
     Cursors(Vec<CursorReport>),
     /// The operator changed who may do what.
@@ -276,6 +279,7 @@ impl Engine {
             Event::StoreLost(why) => self.store_lost(&why),
             Event::Need { link, class, after } => self.need(link, class, after),
             Event::Lags { link, class, after } => self.lags(link, class, after),
+            Event::Lost(positions) => positions.into_iter().for_each(|position| self.lose(now, position)),
             Event::Cursors(reports) => self.cursors(&reports),
             Event::Policy(policy) => self.set_policy(now, policy),
             Event::Uplink(server, event) => self.uplink(now, server, event),
@@ -376,6 +380,10 @@ impl Engine {
     fn tell_shard(&mut self, link: LinkId, event: shard::Event) {
         let shard = self.shard_of(link);
         self.actions.push_back(Action::Shard(shard, event));
+    }
+
+    fn tell_shards(&mut self, event: &shard::Event) {
+        self.actions.extend((0..self.config.shards).map(|shard| Action::Shard(shard, event.clone())));
     }
 
     /// Sends a plan to the store. Its effects apply when it comes back.

@@ -184,9 +184,7 @@ impl Engine {
         // What may go on was decided under another policy, perhaps.
         let inserted = self.catalogue.insert(position, record, &Rights { trust: &trust, at: self.now });
         for position in inserted.off_offer {
-            for shard in 0..self.config.shards {
-                self.actions.push_back(Action::Shard(shard, shard::Event::Outdated(position)));
-            }
+            self.tell_shards(&shard::Event::Outdated(position));
         }
         if !inserted.current {
             // A list says what there is to ask for, whoever answers for it.

@@ -101,13 +101,19 @@ impl Engine {
             }
         }
         engine.assigned = engine.catalogue.head();
+        let mut lost = recovered.lost.iter().peekable();
+        let mut missing = Vec::new();
         for (position, record) in recovered.records {
+            while let Some(before) = lost.next_if(|lost| lost.position < position) {
+                engine.recover_lost(before, &mut missing);
+            }
             let record = ItemRecord::decode(&record)?;
             if let (Some(id), Origin::Client(client)) = (record.message_id, record.origin) {
                 seen.push((record.accepted, (client, id), record.digest));
             }
             engine.recover_item(Position(position), record);
         }
+        lost.for_each(|lost| engine.recover_lost(lost, &mut missing));
         engine.relearn_latest();
         seen.sort_by_key(|(at, key, _)| (*at, *key));
         for (at, key, digest) in seen {
@@ -115,6 +121,7 @@ impl Engine {
         }
         engine.recover_uplinks(now, uplink_rows)?;
         engine.check_trust(now);
+        engine.fetch_missing(now, missing);
         Ok(engine)
     }
 

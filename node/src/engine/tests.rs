@@ -4,6 +4,7 @@ mod below;
 mod bench;
 mod items;
 mod links;
+mod lost;
 mod names;
 mod operations;
 mod reach;

@@ -21,6 +21,8 @@ pub struct Totals {
     pub coalesced: u64,
     /// Items trimmed from the log.
     pub trimmed: u64,
+    /// Items that are lost because their bytes in the log are not what was stored, those found so at the start among them.
+    pub damaged: u64,
     /// Items refused because of who has signed them, or that nobody has, by reason (R-8.3-6).
     pub refused: BTreeMap<&'static str, u64>,
 }

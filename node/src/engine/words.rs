@@ -237,7 +237,7 @@ impl Engine {
 }
 
 /// The words of an entry, with the keys of what they stand for.
-fn words_of(uplink: &Uplink, subject: &Subject) -> Vec<(Want, Keys)> {
+pub(super) fn words_of(uplink: &Uplink, subject: &Subject) -> Vec<(Want, Keys)> {
     let word = |affected: &Affected| Some((Want::of_affected(affected, uplink.granularity())?, affected.keys()));
     subject.affected.iter().filter_map(word).collect()
 }

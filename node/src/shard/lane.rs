@@ -67,7 +67,7 @@ pub(super) enum Next {
     Nothing,
     Wait(Time),
     Read(Vec<Position>),
-    Send { position: Position, spelling: Spelling, parts: Vec<Bytes> },
+    Send { position: Position, spelling: Spelling, positions: Vec<Position>, parts: Vec<Bytes> },
 }
 
 /// Whether more may come with what has just come.
@@ -265,8 +265,9 @@ impl Lane {
         self.sent = last;
         self.ready = false;
         self.waiting_since = None;
+        let positions = taken.iter().map(|queued| queued.position).collect();
         let parts = taken.into_iter().filter_map(|queued| queued.bytes).collect();
-        Next::Send { position: last, spelling, parts }
+        Next::Send { position: last, spelling, positions, parts }
     }
 
     /// Takes an answered bundle out of the window, whatever the answers were: no item can poison a link. Says when those

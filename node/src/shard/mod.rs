@@ -174,7 +174,9 @@ pub enum Action {
         push: Push,
         /// Of all of them.
         spelling: Spelling,
-        /// The items' bytes, in log order.
+        /// Where the items stand in the log.
+        positions: Vec<Position>,
+        /// Their bytes, in log order.
         parts: Vec<Bytes>,
     },
     /// Store how far clients have answered.
@@ -364,12 +366,12 @@ impl Shard {
                 self.deadlines.insert((until, link, class));
             }
             lane::Next::Read(positions) => self.actions.push_back(Action::Read { link, class, positions }),
-            lane::Next::Send { position, spelling, parts } => {
+            lane::Next::Send { position, spelling, positions, parts } => {
                 self.totals.bundles += 1;
                 self.totals.items += parts.len() as u64;
                 self.totals.item_bytes += parts.iter().map(|part| part.len() as u64).sum::<u64>();
                 let push = Push { class, position, settled: own.settled() };
-                self.actions.push_back(Action::Send { link, push, spelling, parts });
+                self.actions.push_back(Action::Send { link, push, spelling, positions, parts });
             }
         }
         if own.has_news() {

@@ -16,6 +16,7 @@ use schemas::names::Spelling;
 use tokio::sync::OnceCell;
 
 use crate::forms::{Forms, LinkForm};
+use crate::store::Reader;
 
 /// Bundles of so many bytes are written at once by whoever comes first; digesting and coding longer ones takes its time.
 const AT_ONCE_BYTES_MAX: usize = 64 << 10;
@@ -30,6 +31,8 @@ pub(crate) struct Writing {
     pub(crate) server: ServerGuid,
     /// Items in segments.
     pub(crate) forms: Forms,
+    /// Where the items come from.
+    pub(crate) log: Reader,
 }
 
 impl Writing {
@@ -54,14 +57,25 @@ pub(crate) struct Bundle {
     pub(crate) position: Position,
     /// Of all items.
     spelling: Spelling,
+    /// Where the items stand in the log.
+    positions: Vec<Position>,
     /// The items' bytes.
     parts: Vec<Bytes>,
+    /// Which of them are not what was stored.
+    damaged: OnceCell<Vec<Position>>,
     document: OnceCell<Written>,
     /// The same in segments, without and with a dictionary, where that is worth it.
     segmented: [OnceCell<Option<Written>>; 2],
 }
 
 impl Bundle {
+    /// Which items are not what was stored: nothing of the bundle may go out then. Looked at by whoever comes first, before the
+    /// document's digest is made of what is there; from then on the receiver's check tells.
+    pub(crate) async fn damaged(&self) -> &[Position] {
+        let is_damaged = |position: &Position| !self.writing.log.is_intact(position.0);
+        self.damaged.get_or_init(async || self.positions.iter().copied().filter(is_damaged).collect()).await
+    }
+
     /// The document with its frame's header. Written by whoever comes first, as digesting a long item takes its time; the
     /// others wait for him.
     pub(crate) async fn document(&self) -> &Written {
@@ -77,7 +91,7 @@ impl Bundle {
         self.segments(dictionary.is_some()).get_or_init(segment).await.as_ref().unwrap_or(plain)
     }
 
-    /// The same without waiting: nothing if it has to be written first, and that takes its time.
+    /// The same without waiting: nothing if it has to be written first and that takes its time, or must not go out.
     pub(crate) fn at_once(&self, form: LinkForm) -> Option<&Written> {
         let is_written = match form {
             LinkForm::Plain => self.document.initialized(),
@@ -86,8 +100,9 @@ impl Bundle {
         if !is_written && bytes(&self.parts) > AT_ONCE_BYTES_MAX {
             return None;
         }
-        match pin!(self.in_form(form)).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(written) => Some(written),
+        let intact = async { if self.damaged().await.is_empty() { Some(self.in_form(form).await) } else { None } };
+        match pin!(intact).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(written) => written,
             // Another is writing it.
             Poll::Pending => None,
         }
@@ -131,20 +146,29 @@ impl Recent {
         Self { writing, bundles: VecDeque::new(), bytes: 0 }
     }
 
+    /// What is sent from now on is written, and looked at, anew.
+    pub(crate) fn forget(&mut self) {
+        self.bundles.clear();
+        self.bytes = 0;
+    }
+
     /// The bundle of these parts: one that is being sent already, or a new one.
     pub(crate) fn bundle(
         &mut self,
         class: Class,
-        position: Position,
         spelling: Spelling,
+        positions: Vec<Position>,
         parts: Vec<Bytes>,
     ) -> Arc<Bundle> {
+        let position = positions.last().copied().unwrap_or_default();
         if let Some(same) = self.bundles.iter().rev().find(|bundle| bundle.is_of(position, spelling, &parts)) {
             return Arc::clone(same);
         }
         self.bytes += bytes(&parts);
-        let (document, segmented, writing) = (OnceCell::new(), Default::default(), Arc::clone(&self.writing));
-        let bundle = Arc::new(Bundle { writing, class, position, spelling, parts, document, segmented });
+        let (damaged, document, segmented) = (OnceCell::new(), OnceCell::new(), Default::default());
+        let writing = Arc::clone(&self.writing);
+        let bundle = Bundle { writing, class, position, spelling, positions, parts, damaged, document, segmented };
+        let bundle = Arc::new(bundle);
         self.bundles.push_back(Arc::clone(&bundle));
         while self.bundles.len() > 1 && (self.bundles.len() > RECENT || self.bytes > RECENT_BYTES_MAX) {
             self.bytes -= self.bundles.pop_front().map_or(0, |oldest| bytes(&oldest.parts));
@@ -158,12 +182,15 @@ fn bytes(parts: &[Bytes]) -> usize {
 }
 
 #[cfg(test)]
+mod copies;
+
+#[cfg(test)]
 pub(super) mod tests {
     use super::*;
 
     /// Bundles of a server.
     pub(crate) fn recent() -> Recent {
-        Recent::new(Arc::new(Writing { server: ServerGuid(1), forms: Forms::default() }))
+        Recent::new(Arc::new(Writing { server: ServerGuid(1), forms: Forms::default(), log: Reader::default() }))
     }
 
     fn parts(count: usize, bytes: usize) -> Vec<Bytes> {
@@ -173,7 +200,8 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_goes_to_many_links_is_written_once() {
         let (mut recent, items) = (recent(), parts(2, 10));
-        let mut bundle = |items: &[Bytes]| recent.bundle(Class::Normal, Position(5), Spelling::Double, items.to_vec());
+        let mut bundle =
+            |items: &[Bytes]| recent.bundle(Class::Normal, Spelling::Double, vec![Position(5)], items.to_vec());
         let [one, two] = [bundle(&items), bundle(&items)];
         let (header, body) = one.document().await;
         assert!(Arc::ptr_eq(&one, &two));
@@ -188,7 +216,7 @@ pub(super) mod tests {
     async fn short_bundles_are_written_at_once_and_long_ones_by_who_may_wait() {
         for form in [LinkForm::Plain, LinkForm::Segmented(None)] {
             let mut recent = recent();
-            let mut bundle = |bytes| recent.bundle(Class::Normal, Position(5), Spelling::Double, parts(1, bytes));
+            let mut bundle = |bytes| recent.bundle(Class::Normal, Spelling::Double, vec![Position(5)], parts(1, bytes));
             let short = bundle(1000);
             let written = short.at_once(form).expect("it is short").clone();
             assert_eq!(short.in_form(form).await, &written);
@@ -203,10 +231,10 @@ pub(super) mod tests {
     fn what_is_remembered_is_bounded() {
         let mut recent = recent();
         (0..100).for_each(|position| {
-            drop(recent.bundle(Class::Normal, Position(position), Spelling::Double, parts(1, 10)))
+            drop(recent.bundle(Class::Normal, Spelling::Double, vec![Position(position)], parts(1, 10)))
         });
         assert_eq!((recent.bundles.len(), recent.bytes), (RECENT, 10 * RECENT));
-        drop(recent.bundle(Class::Normal, Position(200), Spelling::Double, parts(1, RECENT_BYTES_MAX + 1)));
+        drop(recent.bundle(Class::Normal, Spelling::Double, vec![Position(200)], parts(1, RECENT_BYTES_MAX + 1)));
         assert_eq!((recent.bundles.len(), recent.bytes), (1, RECENT_BYTES_MAX + 1));
     }
 }

@@ -157,6 +157,7 @@ async fn deliver_stretch(
         let (now, later) = due.split_at(count);
         due = later;
         through = now.last().map_or(through, |last| last.position);
+        drop_damaged(context, now).await;
         let parts = now.iter().filter_map(|due| bytes_of(context, due));
         let parts: Vec<Bytes> = parts.filter(|part| fits(part, largest)).collect();
         let (Some(last), false) = (now.last(), parts.is_empty()) else { continue };
@@ -179,6 +180,16 @@ fn fits(part: &Bytes, largest: u64) -> bool {
         tracing::warn!(bytes = part.len(), largest, "an item is longer than its asker takes, and is left out");
     }
     fits
+}
+
+/// What is not what was stored counts as trimmed from here on.
+async fn drop_damaged(context: &Context, items: &[Due]) {
+    let positions = items.iter().map(|due| due.position);
+    let damaged: Vec<Position> = positions.filter(|position| !context.reader.is_intact(position.0)).collect();
+    if !damaged.is_empty() {
+        // The driver is gone only when this link is.
+        drop(context.inputs.send(Input::Damaged(damaged)).await);
+    }
 }
 
 /// `None` if the item was trimmed meanwhile: whoever may miss it is told that he is behind.

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use link::close::CloseCode;
 use link::connection::Link;
 use link::error::SendError;
 use link::lane::LaneSender;
@@ -148,6 +149,13 @@ impl Lane<'_> {
             self.refuse(&bundle).await;
             return Ok(open);
         }
+        let damaged = bundle.damaged().await;
+        if !damaged.is_empty() {
+            // Before the link ends: the next one is told that it may miss something.
+            drop(self.context.inputs.send(Input::Damaged(damaged.to_vec())).await);
+            self.link.close(CloseCode::Internal, "an item of the log is damaged; connect again");
+            return Err(SendError::Closed(self.link.closed().await));
+        }
         let (header, body) = bundle.in_form(open.form).await;
         open.sender.deliver(&header.clone().beside(settled), body).await?;
         Ok(open)
@@ -184,7 +192,7 @@ mod tests {
     async fn each_class_has_its_place_and_whoever_waits_gets_what_is_put() {
         let (lanes, mut recent) = (Arc::new(Lanes::default()), recent());
         let mut pushed = |class, position| Pushed {
-            bundle: recent.bundle(class, Position(position), Spelling::Double, vec![Bytes::from_static(b"<a/>")]),
+            bundle: recent.bundle(class, Spelling::Double, vec![Position(position)], vec![Bytes::from_static(b"<a/>")]),
             settled: PerClass::all(true),
         };
         let position = |(_, next): (Option<Open>, Option<Pushed>)| next.map(|next| next.bundle.position);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dialler::places;
-use link::close::CloseCode;
+use link::close::{CloseCode, ClosedBy};
 use link::connection::Link;
 use link::endpoint::Pending;
 use link::hello::{Hello, RequestPolicy};
@@ -60,6 +60,10 @@ pub(crate) async fn run(context: &Arc<Context>, id: LinkId, pending: Pending) {
         live(context, id, &link, ends).await;
         if let Some(reason) = link.close_reason() {
             tracing::info!(link = id.0, %reason, "link down");
+            if reason.by == ClosedBy::Peer && reason.code == CloseCode::Digest {
+                tracing::warn!(link = id.0, "what the client got is not what its digest says: it is looked at again");
+                drop(context.inputs.send(Input::DigestRefused).await);
+            }
         }
     }
     // The driver may be gone first when the server stops.

@@ -22,6 +22,7 @@ pub(super) struct State {
     accepted: IntCounter,
     duplicates: IntCounter,
     trimmed: IntCounter,
+    damaged: IntCounter,
     refused: IntCounterVec,
     behind: IntCounter,
     pushed: IntCounter,
@@ -66,6 +67,8 @@ impl State {
             accepted: new.counter("items_accepted_total", "Items accepted into the log.")?,
             duplicates: new.counter("items_duplicate_total", "Delivered items that repeated what was there.")?,
             trimmed: new.counter("items_trimmed_total", "Items that left the log because it was full.")?,
+            damaged: new
+                .counter("items_damaged_total", "Items lost because the log has other bytes than were stored.")?,
             refused: new.counters("items_refused_total", "Delivered items refused by the trust file.", &["reason"])?,
             behind: new.counter("links_behind_total", "Clients told that they must ask again for everything.")?,
             pushed: new.counter("items_pushed_total", "Items pushed to clients.")?,
@@ -103,6 +106,7 @@ impl State {
         advance(&self.accepted, engine.accepted);
         advance(&self.duplicates, engine.duplicates);
         advance(&self.trimmed, engine.trimmed);
+        advance(&self.damaged, engine.damaged);
         advance(&self.behind, engine.behind);
         for (reason, count) in &engine.refused {
             advance(&self.refused.with_label_values(&[*reason]), *count);

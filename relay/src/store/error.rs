@@ -2,6 +2,17 @@
 
 use std::{io, path::PathBuf};
 
+/// Names an item that is lost, for the operator: the rest of the log is served, and who can bring it again is asked for it.
+pub(super) fn tell_damaged(file: &str, offset: u64, position: u64) {
+    tracing::error!(
+        file,
+        offset,
+        position,
+        "an item in the log is not what was written, and counts as missing: what came from an upstream is fetched again, what a \
+         provider delivered here has to be delivered again; look at the disk"
+    );
+}
+
 /// Why a store could not be opened. The store on disk is as it was, but for torn bytes that nobody was promised.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

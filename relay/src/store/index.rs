@@ -4,7 +4,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
-use super::scan::Entry;
+use super::{
+    scan::Entry,
+    segment::{self, Key},
+};
 
 /// Reads items by position, from any thread. Cloning it is cheap.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +21,19 @@ impl Reader {
     #[must_use]
     pub fn read(&self, position: u64) -> Option<Bytes> {
         self.shared().read(position)
+    }
+
+    /// Whether the item at this position still is what was appended: to be asked before its bytes go out under a digest that is made of
+    /// them. What a mapped file does not show as it was written is named in the log, counts as not there from now on, and stays so. Reads the
+    /// whole item; what is in memory is not read, nor is what is trimmed.
+    #[must_use]
+    pub fn is_intact(&self, position: u64) -> bool {
+        let Some(held) = self.shared().held(position) else { return true };
+        let is_intact = !held.entry.damaged && held.key.sum(&held.bytes) == held.entry.sum;
+        if !is_intact && self.exclusive().give_up(position) {
+            super::error::tell_damaged(&segment::name(held.sequence), held.entry.start as u64, position);
+        }
+        is_intact
     }
 
     fn shared(&self) -> RwLockReadGuard<'_, Index> {
@@ -42,6 +58,7 @@ pub(super) struct Index {
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) sequence: u64,
+    pub(super) key: Key,
     /// No position in this segment or before it is higher.
     pub(super) last: u64,
     pub(super) entries: Vec<Entry>,
@@ -66,18 +83,36 @@ impl Index {
         self.views.get(view)?.read(position)
     }
 
+    /// An item that is served from a mapped file, or was.
+    fn held(&self, position: u64) -> Option<HeldItem> {
+        if position < self.trimmed {
+            return None;
+        }
+        let view = self.views.get(self.views.partition_point(|view| view.last < position))?;
+        let Held::Mapped(bytes) = &view.held else { return None };
+        let entry = view.entries[view.find(position)?];
+        Some(HeldItem { sequence: view.sequence, key: view.key, entry, bytes: bytes.slice(entry.start..entry.end) })
+    }
+
+    /// Serves this item no more; answers whether it did until now.
+    fn give_up(&mut self, position: u64) -> bool {
+        let at = self.views.partition_point(|view| view.last < position);
+        let Some(view) = self.views.get_mut(at) else { return false };
+        view.find(position).is_some_and(|found| !std::mem::replace(&mut view.entries[found].damaged, true))
+    }
+
     /// Adds a segment behind the others.
     pub(super) fn push(&mut self, view: View) {
         self.views.push(view);
     }
 
     /// Adds items to the segment being written, which is the last; begins it if these are its first.
-    pub(super) fn publish(&mut self, sequence: u64, added: Vec<(Entry, Bytes)>) {
+    pub(super) fn publish(&mut self, sequence: u64, key: Key, added: Vec<(Entry, Bytes)>) {
         let Some(last) = added.last().map(|(entry, _)| entry.position) else {
             return;
         };
         let (new_entries, new_items): (Vec<_>, Vec<_>) = added.into_iter().unzip();
-        if let Some(View { sequence: open, last: open_last, entries, held: Held::Memory(items) }) =
+        if let Some(View { sequence: open, last: open_last, entries, held: Held::Memory(items), .. }) =
             self.views.last_mut()
             && *open == sequence
         {
@@ -85,7 +120,7 @@ impl Index {
             items.extend(new_items);
             *open_last = last;
         } else {
-            self.views.push(View { sequence, last, entries: new_entries, held: Held::Memory(new_items) });
+            self.views.push(View { sequence, key, last, entries: new_entries, held: Held::Memory(new_items) });
         }
     }
 
@@ -106,9 +141,21 @@ impl Index {
     }
 }
 
+/// An item of a mapped file.
+struct HeldItem {
+    sequence: u64,
+    key: Key,
+    entry: Entry,
+    bytes: Bytes,
+}
+
 impl View {
+    fn find(&self, position: u64) -> Option<usize> {
+        self.entries.binary_search_by_key(&position, |entry| entry.position).ok()
+    }
+
     fn read(&self, position: u64) -> Option<Bytes> {
-        let found = self.entries.binary_search_by_key(&position, |entry| entry.position).ok()?;
+        let found = self.find(position).filter(|found| !self.entries[*found].damaged)?;
         match &self.held {
             Held::Mapped(bytes) => {
                 let entry = self.entries[found];

@@ -8,9 +8,10 @@ use super::{
     disk::{Disk, File},
     error::OpenError,
     index::Reader,
-    recover,
+    recover::{self, Records},
     scan::Entry,
     segment::{self, HEADER_LEN, Header, Key, Link, RECORD_HEADER_LEN, RecordHeader},
+    tables::Known,
 };
 
 /// Bytes gathered before they are handed to the file. Larger items go to the file from where they are.
@@ -27,6 +28,7 @@ pub(super) struct Item<'a> {
 #[must_use]
 pub(super) struct Staged {
     sequence: u64,
+    key: Key,
     added: Vec<(Entry, Bytes)>,
     last: u64,
 }
@@ -58,14 +60,14 @@ struct Active {
 }
 
 impl Log {
-    /// Reads the log. `salt` is new for each call. Also returns (position, record) for what is not below `trimmed`.
+    /// Reads the log. `salt` is new for each call. Also returns what stands in it and is not trimmed.
     pub(super) fn open(
         disk: Arc<dyn Disk>,
         segment_bytes: u64,
         salt: u128,
-        trimmed: u64,
-    ) -> Result<(Self, Vec<(u64, Bytes)>), OpenError> {
-        let found = recover::read(&disk, trimmed)?;
+        known: &Known,
+    ) -> Result<(Self, Records), OpenError> {
+        let found = recover::read(&disk, known)?;
         let log = Self {
             disk,
             reader: Reader::default(),
@@ -109,6 +111,7 @@ impl Log {
                 active.len += len;
                 let staged = Staged {
                     sequence: active.header.sequence,
+                    key: active.key,
                     added,
                     last: batch.last().map_or(self.last, |item| item.position),
                 };
@@ -125,7 +128,7 @@ impl Log {
     /// Shows a batch to readers.
     pub(super) fn publish(&mut self, staged: Staged) {
         self.last = staged.last;
-        self.reader.exclusive().publish(staged.sequence, staged.added);
+        self.reader.exclusive().publish(staged.sequence, staged.key, staged.added);
     }
 
     /// Hides positions below and removes the segments that hold nothing else. A file that cannot be removed is removed when the store is next opened.
@@ -226,8 +229,9 @@ impl Active {
         for (place, item) in batch.iter().enumerate() {
             let last_of_batch = place + 1 == batch.len();
             let start = out.end() + RECORD_HEADER_LEN + item.record.0.len() as u64;
-            item.write(&self.key, self.len, last_of_batch, &mut out)?;
-            added.push((entry(item, start)?, item.item.0.clone()));
+            let header = item.write(&self.key, self.len, last_of_batch, &mut out)?;
+            let start = usize::try_from(start).map_err(|_| io::ErrorKind::FileTooLarge)?;
+            added.push((Entry::new(&header, start), item.item.0.clone()));
         }
         out.flush()?;
         self.file.sync_data()?;
@@ -235,17 +239,18 @@ impl Active {
     }
 }
 
-fn entry(item: &Item<'_>, start: u64) -> io::Result<Entry> {
-    let start = usize::try_from(start).map_err(|_| io::ErrorKind::FileTooLarge)?;
-    Ok(Entry { position: item.position, start, end: start + item.item.0.len() })
-}
-
 impl Item<'_> {
     fn body_len(&self) -> u64 {
         u64::from(self.record.1) + u64::from(self.item.1)
     }
 
-    fn write(&self, key: &Key, batch_start: u64, last_of_batch: bool, out: &mut Gather<'_>) -> io::Result<()> {
+    fn write(
+        &self,
+        key: &Key,
+        batch_start: u64,
+        last_of_batch: bool,
+        out: &mut Gather<'_>,
+    ) -> io::Result<RecordHeader> {
         let (record, record_len) = self.record;
         let (item, item_len) = self.item;
         let header =
@@ -254,7 +259,8 @@ impl Item<'_> {
         out.add(&header.encode(key))?;
         out.add(record)?;
         out.add(item)?;
-        out.add(&[0; 16][..padding as usize])
+        out.add(&[0; 16][..padding as usize])?;
+        Ok(header)
     }
 }
 

@@ -17,8 +17,9 @@
 //!
 //! # On disk
 //!
-//! `log-*.seg` as drawn in [`segment`], `tables.redb` as described in `tables`. Bytes that were durable once and do not match their checksum any more are an
-//! [`OpenError`] that names the file and the byte; the store is never opened around them. A log that ends below what the tables know is one, too.
+//! `log-*.seg` as drawn in [`segment`], `tables.redb` as described in `tables`. An item that was durable once and does not match its checksum any more is
+//! named in the log, with file and byte, and reported as [`node::store::Lost`]: everything else is served. Damage that leaves more in doubt (a segment's
+//! header, a file that is missing or too short, a log that ends below what the tables know) is an [`OpenError`]; the store is never opened around it.
 
 pub mod disk;
 pub mod segment;
@@ -42,6 +43,7 @@ use node::store::{Recovered, Write};
 use self::{
     disk::Disk,
     log::{Item, Log},
+    recover::Records,
     tables::Tables,
 };
 pub use self::{
@@ -93,14 +95,15 @@ impl Store {
         }
         let tables = Tables::open_existing(&disk, options.table_cache_bytes)?;
         let known = tables.known()?;
-        let (mut log, records) = Log::open(disk, options.segment_bytes, fresh_incarnation, known.trimmed)?;
+        let (mut log, found) = Log::open(disk, options.segment_bytes, fresh_incarnation, &known)?;
         if log.last() < known.head && known.head >= known.trimmed {
             return Err(OpenError::LogBehindTables { log: log.last(), tables: known.head });
         }
         log.continue_after(known.head);
         log.trim(known.trimmed);
         let store = Self { log, tables, trimmed: known.trimmed, poisoned: false };
-        let recovered = Recovered { incarnation: known.incarnation, records, rows: known.rows };
+        let Records { records, lost } = found;
+        let recovered = Recovered { incarnation: known.incarnation, records, lost, rows: known.rows };
         Ok((store, recovered))
     }
 

@@ -3,21 +3,31 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
+use node::store::Lost;
 
 use super::{
     disk::Disk,
-    error::OpenError,
+    error::{OpenError, tell_damaged},
     index::{Held, View},
     scan::{self, Scan},
     segment::{self, HEADER_LEN, Header, Link},
+    tables::Known,
 };
+
+/// What stands in the log and is not trimmed.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    /// (position, record) of whole items, ascending.
+    pub(super) records: Vec<(u64, Bytes)>,
+    /// What is damaged, ascending.
+    pub(super) lost: Vec<Lost>,
+}
 
 /// The log as it was found.
 pub(super) struct Found {
     /// Oldest first.
     pub(super) views: Vec<View>,
-    /// (position, record), ascending, trimmed ones left out.
-    pub(super) records: Vec<(u64, Bytes)>,
+    pub(super) records: Records,
     /// The newest segment and how much of it counts.
     pub(super) previous: Link,
     /// The highest position ever seen in the log.
@@ -35,18 +45,19 @@ struct Segment {
 
 /// Reads the log and removes the files that are no part of it: segments whose creation was never finished or that their successor passes over, and segments
 /// that hold only positions below `trimmed`.
-pub(super) fn read(disk: &Arc<dyn Disk>, trimmed: u64) -> Result<Found, OpenError> {
+pub(super) fn read(disk: &Arc<dyn Disk>, known: &Known) -> Result<Found, OpenError> {
     let mut segments = load(disk)?;
     let next_sequence = segments.keys().next_back().map_or(1, |newest| newest + 1);
-    let chain = chain(&mut segments, trimmed)?;
+    let chain = chain(&mut segments, known.trimmed)?;
     for (sequence, _) in segments {
         let name = segment::name(sequence);
         tracing::info!(file = name, "removing a log segment that is not needed");
         disk.remove(&name).map_err(OpenError::io(&name))?;
     }
-    let mut found = Found { views: Vec::new(), records: Vec::new(), previous: Link::default(), last: 0, next_sequence };
+    let (records, previous) = (Records::default(), Link::default());
+    let mut found = Found { views: Vec::new(), records, previous, last: 0, next_sequence };
     for (segment, len) in chain {
-        found.add(segment, len, trimmed)?;
+        found.add(segment, len, known)?;
     }
     Ok(found)
 }
@@ -77,42 +88,56 @@ fn load(disk: &Arc<dyn Disk>) -> Result<BTreeMap<u64, Option<Segment>>, OpenErro
     Ok(segments)
 }
 
-/// Takes the segments that count out of `segments`, oldest first, with the length that the successor states (none for the newest).
+/// How a segment ends, as its successor says.
+#[derive(Clone, Copy)]
+struct End {
+    len: u64,
+    /// No position in it is higher.
+    last: u64,
+}
+
+/// Takes the segments that count out of `segments`, oldest first, with how the successor says that they end (nothing for the newest).
 fn chain(
     segments: &mut BTreeMap<u64, Option<Segment>>,
     trimmed: u64,
-) -> Result<Vec<(Segment, Option<u64>)>, OpenError> {
+) -> Result<Vec<(Segment, Option<End>)>, OpenError> {
     let newest = segments.iter().rev().find_map(|(sequence, segment)| segment.is_some().then_some(*sequence));
     let mut chain = Vec::new();
     let mut next = newest.map(|sequence| (sequence, None));
-    while let Some((sequence, len)) = next {
+    while let Some((sequence, end)) = next {
         let Some(segment) = segments.remove(&sequence).flatten() else {
             return Err(OpenError::Missing { file: segment::name(sequence) });
         };
         let Header { previous, first, .. } = segment.header;
         // Everything before is below `first`, so it may be gone if that is trimmed.
         let needed = previous.sequence != 0 && first > trimmed;
-        next = needed.then_some((previous.sequence, Some(previous.len)));
+        let before = End { len: previous.len, last: first.saturating_sub(1) };
+        next = needed.then_some((previous.sequence, Some(before)));
         if needed && previous.sequence >= sequence {
             return Err(damaged(&segment, 32, "the segment names no earlier one as its predecessor"));
         }
-        chain.push((segment, len));
+        chain.push((segment, end));
     }
     chain.reverse();
     Ok(chain)
 }
 
 impl Found {
-    fn add(&mut self, segment: Segment, len: Option<u64>, trimmed: u64) -> Result<(), OpenError> {
+    fn add(&mut self, segment: Segment, end: Option<End>, known: &Known) -> Result<(), OpenError> {
         if !self.views.is_empty() && segment.header.first != self.last.saturating_add(1) {
             return Err(damaged(&segment, 24, "the segment does not continue the one before it"));
         }
-        let scan = segment.scan(len)?;
+        let scan = segment.scan(end, known)?;
         self.previous = Link { sequence: segment.header.sequence, len: scan.end };
         self.last = scan.last;
-        self.records.extend(scan.records.into_iter().filter(|(position, _)| *position >= trimmed));
+        self.records.records.extend(scan.records.into_iter().filter(|(position, _)| *position >= known.trimmed));
+        for (offset, lost) in scan.lost.into_iter().filter(|(_, lost)| lost.position >= known.trimmed) {
+            tell_damaged(&segment.name, offset, lost.position);
+            self.records.lost.push(lost);
+        }
         self.views.push(View {
             sequence: segment.header.sequence,
+            key: segment.header.key(),
             last: scan.last,
             entries: scan.entries,
             held: Held::Mapped(segment.bytes),
@@ -122,13 +147,15 @@ impl Found {
 }
 
 impl Segment {
-    fn scan(&self, len: Option<u64>) -> Result<Scan, OpenError> {
+    fn scan(&self, end: Option<End>, known: &Known) -> Result<Scan, OpenError> {
         let present = self.bytes.len() as u64;
-        match len {
-            Some(len) if len > present => Err(damaged(self, present, "the segment ends before its successor says")),
-            Some(len) => scan::sealed(&self.name, &self.header, &self.bytes, len),
+        match end {
+            Some(end) if end.len > present => Err(damaged(self, present, "the segment ends before its successor says")),
+            Some(End { len, last }) => scan::sealed(&self.name, &self.header, &self.bytes, len, last),
             None => {
-                let scan = scan::active(&self.name, &self.header, &self.bytes)?;
+                // Where everything was trimmed, the tables may know of items in segments that are gone.
+                let head = if known.head >= known.trimmed { known.head } else { 0 };
+                let scan = scan::active(&self.name, &self.header, &self.bytes, head)?;
                 if scan.end < present {
                     let bytes = present - scan.end;
                     tracing::warn!(file = self.name, bytes, "cut an unfinished batch off the log");

@@ -21,7 +21,7 @@
 //!  16 ├─────────────┴─────────────┼─────────────┴─────────────┤
 //!     │ position u64              │ batch start u64           │  offset in this file; all bytes before it were durable
 //!  32 ├───────────────────────────┴───────────────────────────┤
-//!     │ keyed BLAKE3 of record and item, first 16 bytes       │
+//!     │ keyed BLAKE3 of record    │ keyed BLAKE3 of item      │  first 8 bytes of each: which of them is damaged shows
 //!  48 ├───────────────────────────────────────────────────────┤
 //!     │ keyed BLAKE3 of bytes 0..48, first 16 bytes           │
 //!  64 ├───────────────────────────────────────────────────────┤
@@ -47,7 +47,7 @@ pub const NAME_PREFIX: &str = "log-";
 const NAME_SUFFIX: &str = ".seg";
 const MAGIC: [u8; 8] = *b"X1206LOG";
 const RECORD_MAGIC: [u8; 4] = *b"rec1";
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const LAST_OF_BATCH: u32 = 1;
 
 /// The file that holds the segment of this sequence number.
@@ -119,19 +119,23 @@ impl Header {
     }
 }
 
+/// The checksum of a record or an item. Who changes bytes does not know the key, so 64 bits are enough.
+pub(super) type Sum = [u8; 8];
+
 /// The key of one segment's checksums.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Key([u8; 32]);
 
 impl Key {
-    fn sum(&self, parts: &[&[u8]]) -> [u8; 16] {
-        let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        for part in parts {
-            hasher.update(part);
-        }
-        let mut sum = [0; 16];
-        hasher.finalize_xof().fill(&mut sum);
-        sum
+    fn digest<const N: usize>(&self, bytes: &[u8]) -> [u8; N] {
+        let mut digest = [0; N];
+        blake3::Hasher::new_keyed(&self.0).update(bytes).finalize_xof().fill(&mut digest);
+        digest
+    }
+
+    /// Of a record, or of an item.
+    pub(super) fn sum(&self, bytes: &[u8]) -> Sum {
+        self.digest(bytes)
     }
 }
 
@@ -143,7 +147,8 @@ pub(super) struct RecordHeader {
     pub(super) last_of_batch: bool,
     pub(super) record_len: u32,
     pub(super) item_len: u32,
-    sum: [u8; 16],
+    pub(super) record_sum: Sum,
+    pub(super) item_sum: Sum,
 }
 
 impl RecordHeader {
@@ -155,7 +160,8 @@ impl RecordHeader {
         (record, record_len): (&[u8], u32),
         (item, item_len): (&[u8], u32),
     ) -> Self {
-        Self { position, batch_start, last_of_batch, record_len, item_len, sum: key.sum(&[record, item]) }
+        let (record_sum, item_sum) = (key.sum(record), key.sum(item));
+        Self { position, batch_start, last_of_batch, record_len, item_len, record_sum, item_sum }
     }
 
     pub(super) fn encode(&self, key: &Key) -> [u8; RECORD_HEADER_LEN as usize] {
@@ -167,33 +173,28 @@ impl RecordHeader {
         bytes[12..16].copy_from_slice(&flags.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.position.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.batch_start.to_le_bytes());
-        bytes[32..48].copy_from_slice(&self.sum);
-        let sum = key.sum(&[&bytes[..48]]);
-        bytes[48..].copy_from_slice(&sum);
+        bytes[32..40].copy_from_slice(&self.record_sum);
+        bytes[40..48].copy_from_slice(&self.item_sum);
+        let own: [u8; 16] = key.digest(&bytes[..48]);
+        bytes[48..].copy_from_slice(&own);
         bytes
     }
 
     /// Nothing if the bytes do not start with a header that was written under this key.
     pub(super) fn decode(key: &Key, bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..RECORD_HEADER_LEN as usize)?;
-        if bytes[..4] != RECORD_MAGIC || key.sum(&[&bytes[..48]])[..] != bytes[48..] {
+        if bytes[..4] != RECORD_MAGIC || key.digest::<16>(&bytes[..48])[..] != bytes[48..] {
             return None;
         }
-        let mut sum = [0; 16];
-        sum.copy_from_slice(&bytes[32..48]);
         Some(Self {
             position: u64_at(bytes, 16),
             batch_start: u64_at(bytes, 24),
             last_of_batch: u32_at(bytes, 12) & LAST_OF_BATCH != 0,
             record_len: u32_at(bytes, 4),
             item_len: u32_at(bytes, 8),
-            sum,
+            record_sum: u64_at(bytes, 32).to_le_bytes(),
+            item_sum: u64_at(bytes, 40).to_le_bytes(),
         })
-    }
-
-    /// Whether these bytes are the ones the header was written for.
-    pub(super) fn covers(&self, key: &Key, body: &[u8]) -> bool {
-        key.sum(&[body]) == self.sum
     }
 
     /// Bytes of record and item together.

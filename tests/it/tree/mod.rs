@@ -5,6 +5,7 @@ mod below;
 mod c6;
 mod c8_2_2;
 mod c9_3;
+mod damage;
 mod fidelity;
 mod fleet;
 mod outage;

@@ -3,6 +3,7 @@
 //! Names begin with the clause; a comment names the rows of the conformance matrix that a test shows.
 
 pub(crate) mod agents;
+mod arrivals;
 mod asked;
 mod c1;
 mod c10_1_1;
@@ -21,7 +22,7 @@ mod c9;
 mod forms;
 mod lanes;
 mod limits;
-mod observed;
+pub(crate) mod observed;
 mod project;
 
 use std::sync::atomic::{AtomicU32, Ordering};

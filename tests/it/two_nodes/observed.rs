@@ -15,20 +15,20 @@ pub(super) fn wire(document: &Validated) -> &str {
 }
 
 /// Log lines since [`log`] was called; ends when it is dropped.
-pub(super) struct Log {
+pub(crate) struct Log {
     lines: Arc<Mutex<String>>,
     _guard: DefaultGuard,
 }
 
 impl Log {
     /// All lines so far, with every field.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Collects what is logged by this thread: on a runtime of one thread, by every task of it.
-pub(super) fn log() -> Log {
+pub(crate) fn log() -> Log {
     let lines = Arc::<Mutex<String>>::default();
     let guard = tracing::subscriber::set_default(Collector(lines.clone()));
     // Whoever looked before may have found that nobody listens.

@@ -106,6 +106,7 @@ impl Disk {
         Recovered {
             incarnation: self.incarnation,
             records: log.iter().map(|(position, (record, _))| (*position, record.clone())).collect(),
+            lost: Vec::new(),
             rows: rows.iter().map(|((table, key), value)| (*table, key.clone(), value.clone())).collect(),
         }
     }

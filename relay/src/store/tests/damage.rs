@@ -1,4 +1,4 @@
-//! Bytes that are not what was written: a torn end is cut, anything else is refused by name and place.
+//! Bytes that are not what was written: a torn end is cut, an item is lost by name and place, anything else is refused.
 
 use std::{
     fs::{self, OpenOptions},
@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-use node::store::Write;
+use node::store::{Lost, Write};
 use tempfile::tempdir;
 
-use super::{append, append_sized, item, open, positions, put, segments, try_open};
+use super::{append, append_sized, item, open, positions, put, record, segments, try_open};
 use crate::store::OpenError;
 
 /// Three commits of one item, of which the last is `last`; the path of their segment and the offset where the last one starts.
@@ -69,40 +69,113 @@ fn a_torn_batch_leaves_none_of_its_items() {
 }
 
 #[test]
-fn damage_before_the_last_batch_is_refused_even_in_the_newest_segment() {
+fn a_damaged_item_before_the_last_batch_is_lost_and_named_also_in_the_newest_segment() {
     let directory = tempdir().unwrap();
     let (path, _) = three_items(directory.path(), append_sized(3, 50));
-    flip(&path, 96 + 70);
-    let refused = try_open(directory.path()).err().unwrap();
-    assert!(matches!(&refused, OpenError::Corrupt { offset: 96, .. }), "{refused}");
+    // Header of the segment, then of the record, then its 8 bytes, then the item.
+    flip(&path, 96 + 64 + 8 + 10);
+    let (mut store, recovered) = open(directory.path());
+    assert_eq!(positions(&recovered), [2, 3]);
+    assert_eq!(recovered.lost, [Lost { position: 1, record: Some(record(1)) }]);
+    assert_eq!((store.reader().read(1), store.reader().read(3)), (None, Some(item(3, 50))));
+    store.commit(&[append(4)]).unwrap();
+    drop(store);
+    assert_eq!(positions(&open(directory.path()).1), [2, 3, 4], "sealed with the damage in it");
 }
 
 #[test]
-fn damage_in_a_sealed_segment_is_refused_with_file_and_offset() {
+fn damage_in_the_last_batch_is_told_from_a_torn_end_by_the_tables() {
     let directory = tempdir().unwrap();
+    let (path, start) = three_items(directory.path(), append_sized(3, 50));
+    let whole = fs::read(&path).unwrap();
     let (mut store, _) = open(directory.path());
+    store.commit(&[put("any", "row")]).unwrap();
+    drop(store);
+    for (at, record) in [(start + 5, None), (start + 66, None), (start + 64 + 8 + 20, Some(record(3)))] {
+        fs::write(&path, &whole).unwrap();
+        flip(&path, at as u64);
+        let (_, recovered) = open(directory.path());
+        assert_eq!(positions(&recovered), [1, 2], "changed at {at}");
+        assert_eq!(recovered.lost, [Lost { position: 3, record }], "changed at {at}");
+    }
+}
+
+/// A store whose first segment is sealed: its path, and how many items stand in it.
+fn sealed(directory: &Path) -> (std::path::PathBuf, u64) {
+    let (mut store, _) = open(directory);
     for position in 1..=12 {
         store.commit(&[append(position)]).unwrap();
     }
     drop(store);
-    let names = segments(directory.path());
-    let path = directory.path().join(&names[0]);
-    let len = fs::metadata(&path).unwrap().len();
-    for at in [0, 70, 97, 200, len / 2, len - 20] {
+    let [first, second, ..] = &segments(directory)[..] else { panic!("several segments") };
+    let next = fs::read(directory.join(second)).unwrap();
+    (directory.join(first), u64::from_le_bytes(next[24..32].try_into().unwrap()) - 1)
+}
+
+#[test]
+fn one_damaged_byte_in_a_sealed_segment_loses_one_item_wherever_it_is() {
+    let directory = tempdir().unwrap();
+    let (path, items) = sealed(directory.path());
+    let whole = fs::read(&path).unwrap();
+    let each = (whole.len() as u64 - 96) / items;
+    // One byte in seventeen: every part of header, record and item of each.
+    for at in (96..whole.len() as u64).step_by(17) {
+        fs::write(&path, &whole).unwrap();
+        flip(&path, at);
+        let (store, recovered) = open(directory.path());
+        let (hit, within) = ((at - 96) / each + 1, (at - 96) % each);
+        if within >= 64 + 8 + 700 && within >= 64 + record(hit).len() as u64 + 700 {
+            assert_eq!(recovered.lost, [], "padding means nothing");
+            continue;
+        }
+        let kept: Vec<u64> = (1..=12).filter(|position| *position != hit).collect();
+        assert_eq!(positions(&recovered), kept, "changed at {at}");
+        let is_readable = within >= 64 + record(hit).len() as u64;
+        assert_eq!(
+            recovered.lost,
+            [Lost { position: hit, record: is_readable.then(|| record(hit)) }],
+            "changed at {at}"
+        );
+        assert_eq!(store.reader().read(hit), None);
+        assert!(kept.iter().all(|position| store.reader().read(*position) == Some(item(*position, 700))));
+    }
+}
+
+#[test]
+fn a_sealed_segment_without_its_header_or_its_end_is_refused_with_file_and_offset() {
+    let directory = tempdir().unwrap();
+    let (path, _) = sealed(directory.path());
+    let name = &segments(directory.path())[0];
+    for at in [0, 70] {
         flip(&path, at);
         let refused = try_open(directory.path()).err().unwrap();
-        assert!(
-            matches!(&refused, OpenError::Corrupt { file, offset, .. } if *file == names[0] && *offset <= at),
-            "{refused}"
-        );
-        assert!(refused.to_string().contains(&names[0]));
+        assert!(matches!(&refused, OpenError::Corrupt { file, offset: 0, .. } if file == name), "{refused}");
+        assert!(refused.to_string().contains(name));
         flip(&path, at);
     }
+    let len = fs::metadata(&path).unwrap().len();
     OpenOptions::new().write(true).open(&path).unwrap().set_len(len - 16).unwrap();
     assert!(matches!(try_open(directory.path()), Err(OpenError::Corrupt { .. })));
     fs::remove_file(&path).unwrap();
     let refused = try_open(directory.path()).err().unwrap();
-    assert!(matches!(&refused, OpenError::Missing { file } if *file == names[0]), "{refused}");
+    assert!(matches!(&refused, OpenError::Missing { file } if file == name), "{refused}");
+}
+
+#[test]
+fn an_item_that_changes_under_its_mapping_is_found_when_it_is_looked_at_and_not_read_again() {
+    let directory = tempdir().unwrap();
+    let (path, _) = sealed(directory.path());
+    let (store, _) = open(directory.path());
+    let reader = store.reader();
+    assert!((1..=12).all(|position| reader.is_intact(position)));
+    flip(&path, 96 + 64 + 8 + 100);
+    let shown = reader.read(1).expect("nobody has looked");
+    assert_ne!(shown, item(1, 700), "the mapping shows the file");
+    assert!(!reader.is_intact(1));
+    assert_eq!(reader.read(1), None);
+    flip(&path, 96 + 64 + 8 + 100);
+    assert!(!reader.is_intact(1), "who has read it before must not send it either");
+    assert!((2..=12).all(|position| reader.is_intact(position) && reader.read(position).is_some()));
 }
 
 #[test]
