@@ -87,6 +87,9 @@ fn carry_out(
 }
 
 fn check(plan: &Plan) -> anyhow::Result<ExitCode> {
+    for tier in &plan.tier {
+        say(&format!("tier {:?}: {} servers", tier.name, tier.servers));
+    }
     for group in &plan.clients {
         say(&format!("clients {:?}: {}, {:?}", group.name, group.count, group.habit));
     }

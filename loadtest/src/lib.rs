@@ -1,7 +1,7 @@
 //! Load on a real server, over real links: synthetic clients that want something, providers that publish it, and what
 //! that costs the server.
 //!
-//! A run in order is [`run::run`]: a [`plan`] is read, a server started ([`server`]), clients connected ([`crowd`],
+//! A run in order is [`run::run`]: a [`plan`] is read, servers started ([`tiers`], [`server`]), clients connected ([`crowd`],
 //! [`client`]), [`items`] published ([`publisher`]), each receipt written down ([`ledger`]), and told as a [`report`].
 
 pub mod cli;
@@ -18,3 +18,4 @@ pub mod report;
 pub mod run;
 pub mod sample;
 pub mod server;
+pub mod tiers;
