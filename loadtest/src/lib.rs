@@ -3,13 +3,16 @@
 //!
 //! A run in order is [`run::run`]: a [`plan`] is read, servers started ([`tiers`], [`server`]), clients connected ([`crowd`],
 //! [`client`]), [`items`] published ([`publisher`]), each receipt written down ([`ledger`]), and told as a [`report`].
+//! Many runs in rounds are [`measure::measure`].
 
 pub mod cli;
 pub mod client;
 pub mod crowd;
+pub mod figures;
 pub mod html;
 pub mod items;
 pub mod ledger;
+pub mod measure;
 pub mod network;
 pub mod people;
 pub mod plan;
