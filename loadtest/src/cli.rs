@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::plan::Plan;
 use crate::run::{self, Options, Progress};
-use crate::{html, server};
+use crate::{html, measure, server};
 
 /// Synthetic clients and providers against a real server, over QUIC: what it costs, and how long it takes.
 #[derive(Parser)]
@@ -47,6 +47,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+    /// What the server costs by itself, in rounds, as tables; scripts/measure runs it
+    Measure(measure::Args),
     /// Check a plan, and print what it would do
     Check {
         /// The plan file
@@ -60,6 +62,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run { plan, json, html, program, keep } => {
             Plan::read(&plan).and_then(|plan| carry_out(&plan, json, html, program, keep))
         }
+        Command::Measure(args) => measure::measure(&args, say),
         Command::Check { plan } => Plan::read(&plan).and_then(|plan| check(&plan)),
     };
     done.unwrap_or_else(|error| {
@@ -87,6 +90,9 @@ fn carry_out(
 }
 
 fn check(plan: &Plan) -> anyhow::Result<ExitCode> {
+    for tier in &plan.tier {
+        say(&format!("tier {:?}: {} servers", tier.name, tier.servers));
+    }
     for group in &plan.clients {
         say(&format!("clients {:?}: {}, {:?}", group.name, group.count, group.habit));
     }

@@ -64,13 +64,13 @@ struct Life {
 }
 
 impl Crowd {
-    /// Connects everybody to a server at an address; `connected` is told of each.
+    /// Connects everybody, each client of a group to the server that `target_of` says; `connected` is told of each.
     ///
     /// # Errors
     /// Somebody is not let in, or not answered.
     pub async fn connect(
         plan: &Plan,
-        target: (SocketAddr, ServerGuid),
+        target_of: impl Fn(&Clients, usize) -> (SocketAddr, ServerGuid),
         authority: &Authority,
         ledger: &Arc<Ledger>,
         mut connected: impl FnMut(),
@@ -85,6 +85,7 @@ impl Crowd {
             for number in 0..clients.count {
                 let guid = guid(&plan.name, &clients.name, number);
                 let identity = authority.identity(guid, &format!("client-{index}"))?;
+                let target = target_of(clients, number);
                 let life = Life {
                     clients: clients.clone(),
                     group,

@@ -29,8 +29,8 @@ pub fn page(report: &Report) -> anyhow::Result<String> {
         ("Receipts a second", rate(report, |point| point.receipts as f64)?),
     ];
     if report.server.is_some() {
-        plots.push(("Processor time of the server, in cores", rate(report, |point| point.server_cpu)?));
-        plots.push(("Memory of the server, MiB", line(report, |point| point.server_resident as f64 / 1_048_576.0)?));
+        plots.push(("Processor time of the servers, in cores", rate(report, |point| point.server_cpu)?));
+        plots.push(("Memory of the servers, MiB", line(report, |point| point.server_resident as f64 / 1_048_576.0)?));
     }
     for (heading, plot) in plots {
         writeln!(page, "<h2>{heading}</h2>\n{plot}")?;

@@ -74,6 +74,9 @@ fn code(publish: &Publish, run: u64, number: usize, content: &[u8]) -> Item {
     item(document(publish, run, number, container), Some(content.len()))
 }
 
+/// The line of an advisory that says how bad it is: 9.8 of 10.
+const CRITICAL: &str = "\nCVSS3: CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+
 /// English-like words: such text compresses as advisories do.
 fn text(publish: &Publish, run: u64, number: usize, bytes: usize) -> Item {
     const WORDS: [&str; 16] = [
@@ -100,7 +103,8 @@ fn text(publish: &Publish, run: u64, number: usize, bytes: usize) -> Item {
         comments.push_str(WORDS[random.next() as usize % WORDS.len()]);
     }
     comments.truncate(bytes);
-    let comments = Some(comments.trim_end().into());
+    let severity = if publish.critical { CRITICAL } else { "" };
+    let comments = Some(format!("{}{severity}", comments.trim_end()).into());
     let container = Container { version: "1.0.0".into(), author_comments: comments, ..Container::default() };
     item(document(publish, run, number, container), None)
 }
@@ -141,7 +145,7 @@ mod tests {
 
     fn publish(content: Content) -> Publish {
         let (name, window) = ("news".to_owned(), Some(1));
-        Publish { name, content, count: 4, window, rate: None, burst: 1, start: 0.0 }
+        Publish { name, content, critical: false, count: 4, window, rate: None, burst: 1, start: 0.0 }
     }
 
     #[test]

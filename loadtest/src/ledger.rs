@@ -10,7 +10,7 @@ use schemas::digest::Digest;
 use tokio::sync::Notify;
 
 use crate::items::Item;
-use crate::plan::{Clients, Habit, Plan};
+use crate::plan::{Clients, Habit, Plan, Publish};
 
 /// Longest latency that is told apart, in microseconds: a quarter of an hour.
 const LATENCY_MAX: u64 = 900_000_000;
@@ -23,10 +23,7 @@ pub type Latencies = Histogram<u64>;
 pub struct Ledger {
     begin: Instant,
     index: HashMap<Digest, u32>,
-    /// Where each publication's items begin.
-    starts: Vec<usize>,
-    /// For each publication, how many receipts of an item are waited for.
-    waited_for: Vec<u32>,
+    publications: Vec<Publication>,
     expected: u64,
     entries: Vec<Entry>,
     /// For each group of clients.
@@ -46,6 +43,16 @@ struct Entry {
 }
 
 #[derive(Debug)]
+struct Publication {
+    /// Where its items begin.
+    start: usize,
+    /// How many receipts of an item are waited for.
+    waited_for: u32,
+    latencies: Mutex<Latencies>,
+    counts: Counts,
+}
+
+#[derive(Debug)]
 struct Group {
     latencies: Mutex<Latencies>,
     counts: Counts,
@@ -62,7 +69,7 @@ struct Counts {
     last: AtomicU64,
 }
 
-/// What a group has received so far.
+/// What a group has received so far, or what all have received of a publication.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// Items, each counted once for each client.
@@ -96,10 +103,10 @@ impl Ledger {
             ..Entry::default()
         };
         let starts = items.iter().scan(0, |next, items| Some(std::mem::replace(next, *next + items.len())));
-        let waited_for = plan.publish.iter().map(|publish| {
+        let waited_for = |publish: &Publish| {
             let groups = plan.clients.iter().filter(|group| group.habit.is_waited_for() && group.want(publish));
             groups.map(|group| u32::try_from(group.count).unwrap_or(u32::MAX)).sum()
-        });
+        };
         let expected = |clients: &Clients| -> usize {
             let wanted = plan.publish.iter().zip(items).filter(|(publish, _)| clients.want(publish));
             if clients.habit == Habit::Stalled {
@@ -109,6 +116,12 @@ impl Ledger {
             }
         };
         let latencies: Latencies = Histogram::new_with_max(LATENCY_MAX, 3)?;
+        let publication = |(publish, start): (&Publish, usize)| Publication {
+            start,
+            waited_for: waited_for(publish),
+            latencies: Mutex::new(latencies.clone()),
+            counts: Counts::default(),
+        };
         let group = |clients: &Clients| Group {
             latencies: Mutex::new(latencies.clone()),
             counts: Counts::default(),
@@ -117,8 +130,7 @@ impl Ledger {
         Ok(Self {
             begin: Instant::now(),
             index: (0..).zip(all()).map(|(index, item)| (item.digest, index)).collect(),
-            starts: starts.collect(),
-            waited_for: waited_for.collect(),
+            publications: plan.publish.iter().zip(starts).map(publication).collect(),
             expected: plan.clients.iter().map(|clients| expected(clients) as u64).sum(),
             entries: all().map(entry).collect(),
             groups: plan.clients.iter().map(group).collect(),
@@ -143,7 +155,7 @@ impl Ledger {
 
     /// An item is published, or is due though it can only be published later.
     pub fn publish(&self, publication: usize, number: usize, due: Duration) {
-        let entry = &self.entries[self.starts[publication] + number];
+        let entry = self.entry(publication, number);
         entry.due.store(micros(due) + 1, Ordering::Release);
     }
 
@@ -159,30 +171,32 @@ impl Ledger {
             return;
         }
         let (now, entry) = (micros(self.elapsed()), &self.entries[index]);
-        let due = entry.due.load(Ordering::Acquire).saturating_sub(1);
-        let mut latencies = latencies.lock().unwrap_or_else(PoisonError::into_inner);
-        latencies.saturating_record(now.saturating_sub(due).max(1));
-        drop(latencies);
-        counts.receipts.fetch_add(1, Ordering::Relaxed);
-        counts.content_bytes.fetch_add(entry.content_bytes, Ordering::Relaxed);
-        counts.document_bytes.fetch_add(entry.document_bytes, Ordering::Relaxed);
-        counts.last.fetch_max(now, Ordering::Relaxed);
-        if *is_waited_for && entry.received.fetch_add(1, Ordering::AcqRel) + 1 == self.waited_for_of(index) {
+        let latency = now.saturating_sub(entry.due.load(Ordering::Acquire).saturating_sub(1)).max(1);
+        let publication = self.publication_of(index);
+        for (latencies, counts) in [(latencies, counts), (&publication.latencies, &publication.counts)] {
+            latencies.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(latency);
+            counts.receive(entry, now);
+        }
+        if *is_waited_for && entry.received.fetch_add(1, Ordering::AcqRel) + 1 == publication.waited_for {
             self.moved.notify_waiters();
         }
     }
 
-    fn waited_for_of(&self, index: usize) -> u32 {
-        let publication = self.starts.partition_point(|start| *start <= index).saturating_sub(1);
-        self.waited_for[publication]
+    fn publication_of(&self, index: usize) -> &Publication {
+        let following = self.publications.partition_point(|publication| publication.start <= index);
+        &self.publications[following.saturating_sub(1)]
+    }
+
+    fn entry(&self, publication: usize, number: usize) -> &Entry {
+        &self.entries[self.publications[publication].start + number]
     }
 
     /// Waits until an item has been received by everybody who is waited for.
     pub async fn received_by_all(&self, publication: usize, number: usize) {
-        let entry = &self.entries[self.starts[publication] + number];
+        let entry = self.entry(publication, number);
         loop {
             let moved = self.moved.notified();
-            if entry.received.load(Ordering::Acquire) >= self.waited_for[publication] {
+            if entry.received.load(Ordering::Acquire) >= self.publications[publication].waited_for {
                 return;
             }
             moved.await;
@@ -191,16 +205,17 @@ impl Ledger {
 
     /// What a group has received.
     pub fn received(&self, group: usize) -> Received {
-        let counts = &self.groups[group].counts;
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Received {
-            receipts: read(&counts.receipts),
-            repeats: read(&counts.repeats),
-            strangers: read(&counts.strangers),
-            content_bytes: read(&counts.content_bytes),
-            document_bytes: read(&counts.document_bytes),
-            last: read(&counts.last),
-        }
+        self.groups[group].counts.read()
+    }
+
+    /// What all have received of a publication.
+    pub fn received_of(&self, publication: usize) -> Received {
+        self.publications[publication].counts.read()
+    }
+
+    /// When the first item of a publication was due.
+    pub fn begin_of(&self, publication: usize) -> Duration {
+        Duration::from_micros(self.entry(publication, 0).due.load(Ordering::Acquire).saturating_sub(1))
     }
 
     /// Receipts of all groups.
@@ -211,6 +226,33 @@ impl Ledger {
     /// A group's latencies.
     pub fn latencies(&self, group: usize) -> Latencies {
         self.groups[group].latencies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A publication's latencies.
+    pub fn latencies_of(&self, publication: usize) -> Latencies {
+        self.publications[publication].latencies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Counts {
+    /// An item that is new to somebody, now.
+    fn receive(&self, entry: &Entry, now: u64) {
+        self.receipts.fetch_add(1, Ordering::Relaxed);
+        self.content_bytes.fetch_add(entry.content_bytes, Ordering::Relaxed);
+        self.document_bytes.fetch_add(entry.document_bytes, Ordering::Relaxed);
+        self.last.fetch_max(now, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Received {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Received {
+            receipts: read(&self.receipts),
+            repeats: read(&self.repeats),
+            strangers: read(&self.strangers),
+            content_bytes: read(&self.content_bytes),
+            document_bytes: read(&self.document_bytes),
+            last: read(&self.last),
+        }
     }
 }
 
@@ -255,6 +297,8 @@ mod tests {
         assert_eq!((received.receipts, received.repeats, received.strangers), (1, 1, 1));
         assert_eq!(received.document_bytes, items[1][2].document.len() as u64);
         assert_eq!((ledger.latencies(0).len(), ledger.receipts()), (1, 1));
+        assert_eq!([0, 1].map(|publication| ledger.received_of(publication).receipts), [0, 1]);
+        assert_eq!([0, 1].map(|publication| ledger.latencies_of(publication).len()), [0, 1]);
         assert_eq!(ledger.expected(), 2 * 5, "of who is stalled nothing is");
     }
 

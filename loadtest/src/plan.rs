@@ -1,7 +1,7 @@
 //! Plans: who connects, what is published, how fast.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
+use crate::tiers::{self, Tier};
 
 /// Clients that one run may have.
 pub const CLIENTS_MAX: usize = 10_000;
@@ -34,9 +35,12 @@ pub struct Plan {
     /// The cores on which the clients and providers run; all if empty.
     #[serde(default)]
     pub cores: Vec<usize>,
-    /// What lies between the clients and the server.
+    /// What lies between clients and their server.
     #[serde(default)]
     pub network: Option<Network>,
+    /// Local servers below the server, from the top down, each tier below the one before.
+    #[serde(default)]
+    pub tier: Vec<Tier>,
     /// Groups of clients.
     pub clients: Vec<Clients>,
     /// What is published, each by a provider of its own, at the same time.
@@ -63,6 +67,10 @@ fn default_idle() -> f64 {
 pub struct Server {
     /// The core on which a server that is started runs; any, if not given.
     pub core: Option<usize>,
+    /// The address at which a server that is started listens; loopback, if not given.
+    pub host: Option<IpAddr>,
+    /// The network namespace (ip-netns(8)) in which it runs, which needs root; this one, if not given.
+    pub namespace: Option<String>,
     /// What a server that is started takes for congestion: `cubic`, `newreno` or `bbr`; its default, if not given.
     pub congestion: Option<String>,
     /// A server that runs already. `guid` and `pki` go with it, and it must have the providers in its policy that
@@ -86,6 +94,9 @@ pub struct Clients {
     pub name: String,
     /// How many.
     pub count: usize,
+    /// At which tier's servers they are, in turn: its name, or `top`; the lowest, if not given.
+    #[serde(default)]
+    pub tier: Option<String>,
     /// Which publications they want, by name; all of them and whatever else there is, if empty.
     #[serde(default)]
     pub wants: Vec<String>,
@@ -144,6 +155,9 @@ pub struct Publish {
     pub name: String,
     /// What an item is.
     pub content: Content,
+    /// Whether its text is of something critical, which has a lane of its own.
+    #[serde(default)]
+    pub critical: bool,
     /// How many. A folder's files are published again under other names until there are so many.
     pub count: usize,
     /// So many items, at most, are published and not received by everybody who is waited for.
@@ -217,11 +231,43 @@ impl Plan {
         for group in &self.clients {
             group.check(&self.publish).with_context(|| format!("clients {:?}", group.name))?;
         }
-        let Server { address, guid, pki, pid, admin, core, congestion } = &self.server;
+        tiers::check(&self.tier)?;
+        for group in &self.clients {
+            let is_there = group.tier.as_ref().is_none_or(|name| self.tier_named(name).is_some());
+            ensure!(is_there, "clients {:?}: there is no tier {:?}", group.name, group.tier);
+        }
+        self.server.check()?;
+        ensure!(
+            self.tier.is_empty() || self.server.address.is_none(),
+            "a tier is below a server that the run starts: leave server.address out"
+        );
+        Ok(())
+    }
+
+    /// The number of the tier at whose servers a group is; 0 is the top.
+    pub fn tier_of(&self, group: &Clients) -> usize {
+        group.tier.as_ref().and_then(|name| self.tier_named(name)).unwrap_or(self.tier.len())
+    }
+
+    fn tier_named(&self, name: &str) -> Option<usize> {
+        let mut names = std::iter::once(tiers::TOP).chain(self.tier.iter().map(|tier| tier.name.as_str()));
+        names.position(|is| is == name)
+    }
+
+    /// How long nothing may come.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs_f64(self.patience_seconds)
+    }
+}
+
+impl Server {
+    fn check(&self) -> anyhow::Result<()> {
+        let Self { core, host, namespace, congestion, address, guid, pki, pid, admin } = self;
+        let is_told = core.is_some() || host.is_some() || namespace.is_some() || congestion.is_some();
         match address {
             Some(_) => ensure!(
-                guid.is_some() && pki.is_some() && core.is_none() && congestion.is_none(),
-                "server.address needs server.guid and server.pki, and excludes server.core and congestion"
+                guid.is_some() && pki.is_some() && !is_told,
+                "server.address needs server.guid and server.pki, and excludes server.core, host, namespace and congestion"
             ),
             None => ensure!(
                 guid.is_none() && pki.is_none() && pid.is_none() && admin.is_none(),
@@ -229,11 +275,6 @@ impl Plan {
             ),
         }
         Ok(())
-    }
-
-    /// How long nothing may come.
-    pub fn patience(&self) -> Duration {
-        Duration::from_secs_f64(self.patience_seconds)
     }
 }
 
@@ -244,6 +285,8 @@ impl Publish {
         ensure!(self.window.is_none() || self.rate.is_none(), "has a window or a rate, not both");
         ensure!(self.window != Some(0) && self.burst > 0, "window and burst are at least 1");
         ensure!(self.burst == 1 || self.rate.is_some(), "a burst needs a rate");
+        let is_text = matches!(self.content, Content::Text(_));
+        ensure!(is_text || !self.critical, "only text is critical: other content says by itself what it is");
         ensure!(self.rate.is_none_or(|rate| (0.001..=1e6).contains(&rate)), "rate must be 0.001 to 1000000 a second");
         if let Content::Random(bytes) | Content::Text(bytes) = self.content {
             ensure!((1..=40 << 20).contains(&bytes), "an item has 1 byte to 40 MiB");
@@ -309,6 +352,16 @@ mod tests {
     }
 
     #[test]
+    fn clients_are_at_the_lowest_tier_unless_they_say_where() {
+        let tiers = "[[tier]]\nname = \"isp\"\nservers = 2\n[[tier]]\nname = \"site\"\nservers = 4\n";
+        let plan = |tier: &str| parse(&format!("{}{tiers}", SMALL.replace("count = 3", &format!("count = 3\n{tier}"))));
+        for (tier, number) in [("", 2), ("tier = \"site\"", 2), ("tier = \"isp\"", 1), ("tier = \"top\"", 0)] {
+            let plan = plan(tier).unwrap();
+            assert_eq!(plan.tier_of(&plan.clients[0]), number, "{tier}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_what_would() {
         let with = |line: &str| format!("{SMALL}{line}\n");
         for (text, says) in [
@@ -323,6 +376,17 @@ mod tests {
             (format!("{SMALL}[[publish]]\nname = \"news\"\ncontent = {{ text = 9 }}\ncount = 1\n"), "same name"),
             (format!("{SMALL}[network]\nloss = 0.9\n"), "0 to 0.5"),
             (format!("{SMALL}[network]\nqueue = 9\n"), "needs megabits"),
+            (with("critical = true").replace("text", "random"), "only text"),
+            (SMALL.replace("count = 3", "count = 3\ntier = \"isp\""), "no tier"),
+            (format!("{SMALL}[[tier]]\nname = \"isp\"\nservers = 0\n"), "at least 1"),
+            (
+                format!(
+                    "{SMALL}[server]\naddress = \"127.0.0.1:1\"\nguid = \"1\"\npki = \"p\"\n\
+                     [[tier]]\nname = \"isp\"\nservers = 1\n"
+                ),
+                "leave server.address out",
+            ),
+            (format!("{SMALL}[server]\nguid = \"1\"\n"), "go with server.address"),
             (format!("{SMALL}[server]\naddress = \"127.0.0.1:1\"\n"), "needs server.guid"),
         ] {
             let error = format!("{:#}", parse(&text).expect_err(says));

@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::items::Item;
 use crate::ledger::{Latencies, Ledger, Received};
-use crate::plan::{Clients, Plan};
+use crate::plan::{Clients, Plan, Publish};
 use crate::sample::{Sample, Usage};
+use crate::tiers::TOP;
+
+mod text;
 
 /// How the links came to be, and what they cost while nothing happened.
 #[derive(Clone, Copy, Debug)]
 pub struct Idle {
     /// Time until all were connected and answered.
     pub connecting: Duration,
-    /// The server before the first, if its process is known.
+    /// All servers before the first, if their processes are known.
     pub before: Option<Usage>,
     /// After the last.
     pub after: Option<Usage>,
@@ -32,8 +34,8 @@ pub struct Seen {
     pub begin: Duration,
     /// Ten looks a second from then on.
     pub samples: Vec<Sample>,
-    /// Bytes of the server's sockets towards clients meanwhile: out, in.
-    pub wire: Option<(u64, u64)>,
+    /// Bytes of each tier's sockets towards what is below meanwhile: out, in.
+    pub wire: Vec<Option<(u64, u64)>>,
     /// Links that ended and should not have.
     pub faults: Vec<String>,
 }
@@ -68,22 +70,56 @@ pub struct Report {
     pub content_bytes: u64,
     /// Bytes of documents in them.
     pub document_bytes: u64,
-    /// Of the server, if its process is known.
+    /// Of all servers together, if their processes are known.
     pub server: Option<Cost>,
     /// Of the clients and providers, which are one process.
     pub clients: Option<Cost>,
     /// What links cost before anything was published.
     pub idle: IdleCost,
-    /// Bytes that the server's sockets towards clients carried, UDP payload: out, in. None if it does not say.
+    /// Bytes that all servers' sockets towards what is below carried, UDP payload: out, in. None if one does not say.
     pub wire: Option<(u64, u64)>,
+    /// The server at the top, and each tier below it.
+    pub tiers: Vec<TierReport>,
+    /// For each publication.
+    pub publications: Vec<Publication>,
     /// For each group of clients.
     pub groups: Vec<Group>,
     /// Ten times a second.
     pub timeline: Vec<Point>,
 }
 
-/// What a process took for the publication.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// Servers that are alike, and what they took.
+#[derive(Clone, Debug, Serialize)]
+pub struct TierReport {
+    /// Of the plan; `top` is the first.
+    pub name: String,
+    /// How many.
+    pub servers: usize,
+    /// Of all of them, if their processes are known.
+    pub cost: Option<Cost>,
+    /// What their sockets towards what is below carried, UDP payload: out, in. None if one does not say.
+    pub wire: Option<(u64, u64)>,
+}
+
+/// What became of a publication, at all clients that want it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Publication {
+    /// Of the plan.
+    pub name: String,
+    /// What they received.
+    pub receipts: u64,
+    /// Bytes of content in that.
+    pub content_bytes: u64,
+    /// Seconds from the beginning of the run's publications to when the first item was due.
+    pub begin: f64,
+    /// The same to the last receipt; 0 if there is none.
+    pub end: f64,
+    /// From when an item was due to its receipt, in milliseconds.
+    pub latency: Quantiles,
+}
+
+/// What processes took for the publication.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cost {
     /// Seconds of processor time.
     pub cpu_seconds: f64,
@@ -91,18 +127,18 @@ pub struct Cost {
     pub cpu_seconds_per_million: f64,
     /// The same for a gigabyte (10^9) of content in receipts.
     pub cpu_seconds_per_gb: f64,
-    /// Most memory in RAM at any time, in bytes.
+    /// Most memory in RAM at any time, in bytes; of several processes the most of each.
     pub resident_bytes_max: u64,
 }
 
 /// What links cost before anything was published.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct IdleCost {
     /// Seconds until all were connected, registered and answered.
     pub connecting_seconds: f64,
-    /// The server's processor time for that, in milliseconds for each, if its process is known.
+    /// The servers' processor time for that, in milliseconds for each client, if their processes are known.
     pub cpu_milliseconds_each: Option<f64>,
-    /// The server's memory, in KiB for each.
+    /// The servers' memory, in KiB for each client.
     pub kib_each: Option<f64>,
 }
 
@@ -122,7 +158,7 @@ pub struct Group {
 }
 
 /// Latencies in milliseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the quantiles")]
 pub struct Quantiles {
     pub p50: f64,
@@ -139,9 +175,9 @@ pub struct Point {
     pub at: f64,
     /// Receipts so far.
     pub receipts: u64,
-    /// The server's processor time so far, in seconds.
+    /// Processor time of all servers so far, in seconds.
     pub server_cpu: f64,
-    /// The server's memory, in bytes.
+    /// Their memory, in bytes.
     pub server_resident: u64,
 }
 
@@ -156,19 +192,7 @@ impl Report {
         let unasked: u64 = unasked.map(|(_, received)| received.repeats).sum();
         let (repeats, strangers) = (sum(|group| group.repeats), sum(|group| group.strangers));
         let (content_bytes, document_bytes) = (sum(|group| group.content_bytes), sum(|group| group.document_bytes));
-        let first = samples.first().copied().unwrap_or_default();
-        let last =
-            samples.iter().find(|sample| sample.receipts >= receipts).or(samples.last()).copied().unwrap_or_default();
-        let cost = |usage: fn(&Sample) -> Option<Usage>| {
-            let (first, last) = (usage(&first)?, usage(&last)?);
-            let cpu_seconds = last.cpu.saturating_sub(first.cpu).as_secs_f64();
-            Some(Cost {
-                cpu_seconds,
-                cpu_seconds_per_million: cpu_seconds / (receipts.max(1) as f64 / 1e6),
-                cpu_seconds_per_gb: cpu_seconds / (content_bytes.max(1) as f64 / 1e9),
-                resident_bytes_max: last.resident_max,
-            })
-        };
+        let spent = Spent::of(&samples, receipts, content_bytes);
         let expected = ledger.expected();
         let is_own = plan.server.address.is_none();
         let last_receipt = Duration::from_micros(received.iter().map(|group| group.last).max().unwrap_or_default());
@@ -197,68 +221,72 @@ impl Report {
             seconds: last_receipt.saturating_sub(begin).as_secs_f64(),
             content_bytes,
             document_bytes,
-            server: cost(|sample| sample.server),
-            clients: cost(|sample| sample.own),
+            server: spent.cost(Sample::servers),
+            clients: spent.cost(|sample| sample.own),
             idle: idle.cost(clients),
-            wire,
+            wire: wire.iter().copied().try_fold((0, 0), |sum, one| one.map(|one| (sum.0 + one.0, sum.1 + one.1))),
+            tiers: tiers(plan, &spent, &wire),
+            publications: publications(plan, ledger, begin),
             groups: plan.clients.iter().enumerate().map(group).collect(),
             timeline: samples.iter().map(Point::of).collect(),
         }
     }
+}
 
-    /// A table for people.
-    pub fn text(&self) -> String {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        let mut row = |name: &str, value: String| {
-            table.add_row([Cell::new(name), Cell::new(value).set_alignment(CellAlignment::Right)]);
-        };
-        row("items published", self.items.to_string());
-        row("receipts", format!("{} of {}", self.receipts, self.expected));
-        row("repeated, unknown", format!("{}, {}", self.repeats, self.strangers));
-        row("from the first item to the last receipt", format!("{:.2} s", self.seconds));
-        row("receipts a second", format!("{:.0}", self.receipts as f64 / self.seconds.max(1e-9)));
-        row("content received", format!("{:.1} MB", self.content_bytes as f64 / 1e6));
-        if let Some(server) = &self.server {
-            row("server: processor time", format!("{:.2} s", server.cpu_seconds));
-            row("  for a million receipts", format!("{:.2} s", server.cpu_seconds_per_million));
-            row("  for a GB of content", format!("{:.3} s", server.cpu_seconds_per_gb));
-            row("server: most memory", format!("{:.1} MiB", server.resident_bytes_max as f64 / 1_048_576.0));
-        }
-        if let Some(clients) = &self.clients {
-            row("clients: processor time", format!("{:.2} s", clients.cpu_seconds));
-        }
-        row("connecting", format!("{:.2} s", self.idle.connecting_seconds));
-        if let (Some(cpu), Some(kib)) = (self.idle.cpu_milliseconds_each, self.idle.kib_each) {
-            row("  server: processor time for each", format!("{cpu:.2} ms"));
-            row("  server: memory for each, idle", format!("{kib:.1} KiB"));
-        }
-        if let Some((out, into)) = self.wire {
-            let ratio = out as f64 / self.content_bytes.max(1) as f64;
-            row("wire, out", format!("{:.1} MB ({ratio:.3} of content)", out as f64 / 1e6));
-            row("wire, in", format!("{:.1} MB", into as f64 / 1e6));
-        }
-        for fault in self.faults.iter().take(5) {
-            row("fault", fault.clone());
-        }
-        format!("{}\n{table}\n\n{}", self.name, self.latency_table())
+/// From the first look to the one at which everything had been received.
+struct Spent {
+    first: Sample,
+    last: Sample,
+    receipts: u64,
+    content_bytes: u64,
+}
+
+impl Spent {
+    fn of(samples: &[Sample], receipts: u64, content_bytes: u64) -> Self {
+        let last = samples.iter().find(|sample| sample.receipts >= receipts).or(samples.last());
+        let [first, last] = [samples.first(), last].map(|sample| sample.cloned().unwrap_or_default());
+        Self { first, last, receipts, content_bytes }
     }
 
-    fn latency_table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_preset(presets::ASCII_MARKDOWN);
-        table.set_header(["latency, ms", "clients", "receipts", "p50", "p90", "p99", "p99.9", "max"]);
-        for group in &self.groups {
-            let Quantiles { p50, p90, p99, p999, max } = group.latency;
-            let times = [p50, p90, p99, p999, max].map(|time| format!("{time:.2}"));
-            let head = [group.name.clone(), group.clients.to_string(), group.receipts.to_string()];
-            table.add_row(head.into_iter().chain(times));
-        }
-        (1..8)
-            .filter_map(|column| table.column_mut(column).map(|column| column.set_cell_alignment(CellAlignment::Right)))
-            .for_each(drop);
-        table
+    /// What somebody took, if it is known.
+    fn cost(&self, usage: impl Fn(&Sample) -> Option<Usage>) -> Option<Cost> {
+        let (first, last) = (usage(&self.first)?, usage(&self.last)?);
+        let cpu_seconds = last.cpu.saturating_sub(first.cpu).as_secs_f64();
+        Some(Cost {
+            cpu_seconds,
+            cpu_seconds_per_million: cpu_seconds / (self.receipts.max(1) as f64 / 1e6),
+            cpu_seconds_per_gb: cpu_seconds / (self.content_bytes.max(1) as f64 / 1e9),
+            resident_bytes_max: last.resident_max,
+        })
     }
+}
+
+fn tiers(plan: &Plan, spent: &Spent, wire: &[Option<(u64, u64)>]) -> Vec<TierReport> {
+    let below = plan.tier.iter().map(|tier| (tier.name.as_str(), tier.servers));
+    let tiers = std::iter::once((TOP, 1)).chain(below).enumerate();
+    let report = |(number, (name, servers)): (usize, (&str, usize))| TierReport {
+        name: name.to_owned(),
+        servers,
+        cost: spent.cost(|sample| sample.tiers.get(number).copied().flatten()),
+        wire: wire.get(number).copied().flatten(),
+    };
+    tiers.map(report).collect()
+}
+
+fn publications(plan: &Plan, ledger: &Ledger, begin: Duration) -> Vec<Publication> {
+    let report = |(number, publish): (usize, &Publish)| {
+        let received = ledger.received_of(number);
+        let since = |at: Duration| at.saturating_sub(begin).as_secs_f64();
+        Publication {
+            name: publish.name.clone(),
+            receipts: received.receipts,
+            content_bytes: received.content_bytes,
+            begin: since(ledger.begin_of(number)),
+            end: since(Duration::from_micros(received.last)),
+            latency: quantiles(&ledger.latencies_of(number)),
+        }
+    };
+    plan.publish.iter().enumerate().map(report).collect()
 }
 
 impl Idle {
@@ -277,7 +305,7 @@ impl Idle {
 
 impl Point {
     fn of(sample: &Sample) -> Self {
-        let server = sample.server.unwrap_or_default();
+        let server = sample.servers().unwrap_or_default();
         Self {
             at: sample.at.as_secs_f64(),
             receipts: sample.receipts,

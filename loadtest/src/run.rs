@@ -1,5 +1,6 @@
 //! A run, from a plan to a report.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +16,14 @@ use tokio::task::JoinSet;
 use crate::crowd::Crowd;
 use crate::items::{self, Item};
 use crate::ledger::Ledger;
-use crate::network::Way;
+use crate::network::{Network, Way};
 use crate::people::guid;
-use crate::plan::{Habit, Plan, Publish};
+use crate::plan::{Clients, Habit, Plan, Publish};
 use crate::publisher;
 use crate::report::{Idle, Report, Seen};
-use crate::sample::{self, Sample, usage};
+use crate::sample::{Sample, Usage, usage};
 use crate::server::{self, Server};
+use crate::tiers::Servers;
 
 /// Between two looks at what a run costs.
 const LOOK: Duration = Duration::from_millis(100);
@@ -54,46 +56,79 @@ pub fn run(plan: &Plan, options: &Options, progress: &mut dyn Progress) -> anyho
         (None, Some(program)) => program.clone(),
         (None, None) => server::program()?,
     };
-    let server = Server::of(plan, &options.folder, &program)?;
+    let servers = Servers::of(plan, &options.folder, &program)?;
     server::stay_on(&plan.cores)?;
     let threads = if plan.cores.is_empty() { 2 } else { plan.cores.len() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
-    runtime.block_on(stages(plan, server, progress))
+    runtime.block_on(stages(plan, servers, progress))
 }
 
-async fn stages(plan: &Plan, mut server: Server, progress: &mut dyn Progress) -> anyhow::Result<Report> {
+async fn stages(plan: &Plan, mut servers: Servers, progress: &mut dyn Progress) -> anyhow::Result<Report> {
     let run = link::tls::random_u64();
     let made: Result<Vec<_>, _> = plan.publish.iter().map(|publish| items::make(publish, run)).collect();
     let made: Arc<Vec<Vec<Item>>> = Arc::new(made?);
     let ledger = Arc::new(Ledger::new(plan, &made)?);
-    let before = usage(server.pid);
+    let before = total(&servers);
 
     let clients: u64 = plan.clients.iter().map(|group| group.count as u64).sum();
     progress.begin("connecting", clients);
     let (begin, mut connected) = (Instant::now(), 0);
-    let way = match plan.network {
-        Some(network) => Some(Way::open(network, server.address).await?),
-        None => None,
+    let ways = Ways::open(plan, &servers).await?;
+    let target_of = |group: &Clients, number| {
+        let (tier, place) = servers.place_of(plan, group, number);
+        let server = &servers.tiers()[tier][place];
+        (ways.address(tier, place).unwrap_or(server.address), server.guid)
     };
-    let address = way.as_ref().map_or(server.address, Way::address);
-    let crowd = Crowd::connect(plan, (address, server.guid), &server.authority, &ledger, || {
+    let crowd = Crowd::connect(plan, target_of, &servers.top().authority, &ledger, || {
         connected += 1;
         progress.at(connected);
     });
     let crowd = crowd.await?;
     let connecting = begin.elapsed();
-    let after = usage(server.pid);
+    let after = total(&servers);
     tokio::time::sleep(Duration::from_secs_f64(plan.idle_seconds)).await;
-    let idle = Idle { connecting, before, after, resting: usage(server.pid) };
+    let idle = Idle { connecting, before, after, resting: total(&servers) };
 
-    let providers = Providers::connect(plan, &server).await?;
-    let wire = sample::wire(&server);
+    let providers = Providers::connect(plan, servers.top()).await?;
+    let wire = servers.wire();
     progress.begin("delivering", ledger.expected());
     let begin = ledger.elapsed();
-    let samples = publish(plan, &mut server, &crowd, providers, &made, &ledger, &mut |done| progress.at(done)).await?;
-    let wire = sample::wire(&server).zip(wire).map(|(now, then)| (now.0 - then.0, now.1 - then.1));
+    let samples = publish(plan, &mut servers, &crowd, providers, &made, &ledger, &mut |done| progress.at(done)).await?;
+    let wire = servers.wire().into_iter().zip(wire);
+    let wire = wire.map(|both| both.0.zip(both.1).map(|(now, then)| (now.0 - then.0, now.1 - then.1))).collect();
     let faults = crowd.end().await;
     Ok(Report::of(plan, &ledger, &made, Seen { idle, begin, samples, wire, faults }))
+}
+
+/// What all servers have taken so far.
+fn total(servers: &Servers) -> Option<Usage> {
+    servers.usage().into_iter().sum()
+}
+
+/// What a plan says that lies between clients and their server: each server has its own.
+struct Ways(Vec<Vec<Way>>);
+
+impl Ways {
+    async fn open(plan: &Plan, servers: &Servers) -> anyhow::Result<Self> {
+        let mut ways = Vec::new();
+        let (Some(network), mut seed) = (plan.network, 0) else { return Ok(Self(ways)) };
+        for tier in servers.tiers() {
+            let mut beside = Vec::new();
+            for server in tier {
+                let network = Network { seed: network.seed.wrapping_add(seed), ..network };
+                beside.push(Way::open(network, server.address).await?);
+                // A way takes two of them.
+                seed += 2;
+            }
+            ways.push(beside);
+        }
+        Ok(Self(ways))
+    }
+
+    /// Where clients dial instead of this server, if there is anything between.
+    fn address(&self, tier: usize, place: usize) -> Option<SocketAddr> {
+        Some(self.0.get(tier)?.get(place)?.address())
+    }
 }
 
 /// The links of all providers, which live as long as their sockets.
@@ -119,7 +154,7 @@ impl Providers {
 /// Publishes everything, and looks at what happens until everything has arrived or nothing comes any more.
 async fn publish(
     plan: &Plan,
-    server: &mut Server,
+    servers: &mut Servers,
     crowd: &Crowd,
     providers: Providers,
     made: &Arc<Vec<Vec<Item>>>,
@@ -144,9 +179,9 @@ async fn publish(
         }
         let at = begin.elapsed();
         let (own, receipts) = (usage(Some(std::process::id())), ledger.receipts());
-        samples.push(Sample { at, server: usage(server.pid), own, receipts });
+        samples.push(Sample { at, tiers: servers.usage(), own, receipts });
         progress(receipts);
-        server.check()?;
+        servers.check()?;
         unrest.stir(plan, crowd, at);
         if receipts > last.1 {
             last = (Instant::now(), receipts);

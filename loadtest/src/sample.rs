@@ -1,5 +1,6 @@
 //! What a run costs, read from the kernel: processor time and memory of the server and of this process.
 
+use std::iter::Sum;
 use std::time::Duration;
 
 use crate::server::Server;
@@ -16,16 +17,24 @@ pub struct Usage {
 }
 
 /// One look at a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sample {
     /// Since the beginning of the publication.
     pub at: Duration,
-    /// Of the server, if its process is known.
-    pub server: Option<Usage>,
+    /// Of each tier's servers, if their processes are known.
+    pub tiers: Vec<Option<Usage>>,
     /// Of the clients and providers.
     pub own: Option<Usage>,
     /// Receipts of all clients.
     pub receipts: u64,
+}
+
+impl Sample {
+    /// Of all servers, if their processes are known.
+    pub fn servers(&self) -> Option<Usage> {
+        // The sum of nothing would be nothing, and not unknown.
+        if self.tiers.is_empty() { None } else { self.tiers.iter().copied().sum() }
+    }
 }
 
 /// What a process has taken, if there is one.
@@ -39,18 +48,32 @@ pub fn usage(pid: Option<u32>) -> Option<Usage> {
     })
 }
 
-/// What the server's sockets towards its clients carried: out, in.
+/// What a server's sockets towards its clients carried: out, in.
 pub fn wire(server: &Server) -> Option<(u64, u64)> {
     let page = server.page("/metrics")?;
-    let value = |direction: &str| {
-        let line = page.lines().find(|line| {
-            line.starts_with("distributary_wire_bytes_total{")
-                && line.contains("side=\"down\"")
-                && line.contains(&format!("direction=\"{direction}\""))
-        })?;
-        line.rsplit(' ').next()?.parse().ok()
-    };
-    Some((value("out")?, value("in")?))
+    let carried =
+        |direction| value(&page, "distributary_wire_bytes_total", &[("side", "down"), ("direction", direction)]);
+    Some((carried("out")?, carried("in")?))
+}
+
+/// A whole number on a page of metrics, of the first series with this name and these labels.
+pub(crate) fn value(page: &str, name: &str, labels: &[(&str, &str)]) -> Option<u64> {
+    let line = page.lines().find(|line| {
+        let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']));
+        rest.is_some_and(|rest| labels.iter().all(|(label, is)| rest.contains(&format!("{label}=\"{is}\""))))
+    })?;
+    line.rsplit(' ').next()?.parse().ok()
+}
+
+/// Of several processes; the most of each, whenever that was.
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            cpu: sum.cpu + one.cpu,
+            resident: sum.resident + one.resident,
+            resident_max: sum.resident_max + one.resident_max,
+        })
+    }
 }
 
 /// User and system time of `/proc/PID/stat` (proc(5)): fields 14 and 15, counted after the name in parentheses.
@@ -79,5 +102,21 @@ mod tests {
         assert_eq!(cpu("nothing"), None);
         assert!(usage(Some(std::process::id())).unwrap().resident > 1 << 20);
         assert_eq!(usage(None), None);
+    }
+
+    #[test]
+    fn a_value_is_that_of_its_name_and_labels() {
+        let page = "# TYPE bytes counter\nbytes_total 1\nbytes{side=\"up\",direction=\"in\"} 2\n\
+                    bytes{direction=\"in\",side=\"down\"} 3\nlinks 4\n";
+        assert_eq!(value(page, "bytes", &[("side", "down"), ("direction", "in")]), Some(3));
+        assert_eq!((value(page, "links", &[]), value(page, "link", &[])), (Some(4), None));
+    }
+
+    #[test]
+    fn what_one_process_does_not_say_is_not_the_sum() {
+        let one = Some(Usage { resident: 2, ..Usage::default() });
+        let servers = |tiers: &[Option<Usage>]| Sample { tiers: tiers.to_vec(), ..Sample::default() }.servers();
+        assert_eq!(servers(&[one, one]).map(|usage| usage.resident), Some(4));
+        assert_eq!([servers(&[one, None]), servers(&[])], [None, None]);
     }
 }

@@ -1,8 +1,8 @@
-//! The server under load: one that this run starts with a folder of its own, or one that is there.
+//! A server under load: one that this run starts with files of its own, or one that is there.
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +14,9 @@ use schemas::guid::{ServerGuid, parse_128};
 use serde::Serialize;
 
 use crate::people::{Authority, guid};
-use crate::plan::{CLIENTS_MAX, PUBLICATIONS_MAX, Plan};
+use crate::plan::{self, CLIENTS_MAX, PUBLICATIONS_MAX, Plan};
+use crate::sample;
+use crate::tiers::{Ask, Realm};
 
 /// How long a server may take to start: ten times what it takes on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -38,17 +40,32 @@ pub struct Server {
     child: Option<Child>,
 }
 
+/// What a server is told that is started.
+pub(crate) struct Place<'a> {
+    /// Of its files.
+    pub(crate) name: String,
+    pub(crate) guid: u128,
+    pub(crate) core: Option<usize>,
+    /// Where it listens, and in which network namespace if not in this one.
+    pub(crate) host: IpAddr,
+    pub(crate) namespace: Option<&'a str>,
+    pub(crate) congestion: Option<&'a str>,
+    pub(crate) policy: Policy,
+    pub(crate) upstream: Vec<Upstream>,
+}
+
 /// The configuration of a server that is started: everything else is the default.
 #[derive(Serialize)]
 struct Config<'a> {
     listen: Listen,
     identity: Identity<'a>,
     store: Store<'a>,
-    policy: Policy,
+    policy: &'a Policy,
     #[serde(skip_serializing_if = "Option::is_none")]
     transport: Option<Transport<'a>>,
     limits: Limits,
     log: Log,
+    upstream: &'a [Upstream],
 }
 
 #[derive(Serialize)]
@@ -74,9 +91,21 @@ struct Store<'a> {
     directory: &'a Path,
 }
 
+/// Who has which rights at a server that is started.
+#[derive(Default, Serialize)]
+pub(crate) struct Policy {
+    pub(crate) providers: Vec<String>,
+    pub(crate) local_servers: Vec<String>,
+}
+
+/// The server above one that is started.
 #[derive(Serialize)]
-struct Policy {
-    providers: Vec<String>,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
+    pub(crate) guid: String,
+    pub(crate) realm: Realm,
+    pub(crate) ask: Ask,
+    pub(crate) delay_seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -90,45 +119,65 @@ struct Log {
 }
 
 impl Server {
-    /// The server of a plan, with its files in `folder`; `program` is run if one has to be started.
+    /// One that runs already, if the plan names one.
     ///
     /// # Errors
-    /// It cannot be started or found; says what it wrote.
-    pub fn of(plan: &Plan, folder: &Path, program: &Path) -> anyhow::Result<Self> {
-        let people = folder.join("people");
-        if let (Some(address), Some(guid), Some(pki)) = (plan.server.address, &plan.server.guid, &plan.server.pki) {
-            let guid = parse_128(guid).ok().with_context(|| format!("server.guid {guid:?} is no GUID"))?;
-            let authority = Authority::open(pki, &people)?;
-            let (pid, admin) = (plan.server.pid, plan.server.admin);
-            return Ok(Self { address, guid: ServerGuid(guid), authority, pid, admin, child: None });
-        }
-        let authority = Authority::open(&folder.join("pki"), &people)?;
+    /// What the plan says of it makes no sense, or its authority is not there.
+    pub(crate) fn there(plan: &Plan, people: &Path) -> anyhow::Result<Option<Self>> {
+        let plan::Server { address, guid, pki, pid, admin, .. } = &plan.server;
+        let (Some(address), Some(guid), Some(pki)) = (*address, guid, pki) else { return Ok(None) };
+        let guid = ServerGuid(parse_128(guid).ok().with_context(|| format!("server.guid {guid:?} is no GUID"))?);
+        let authority = Authority::open(pki, people)?;
+        Ok(Some(Self { address, guid, authority, pid: *pid, admin: *admin, child: None }))
+    }
+
+    /// Starts one, with its files in `folder`; returns when it takes links, and has one to each server above it.
+    ///
+    /// # Errors
+    /// It cannot be started; says what it wrote.
+    pub(crate) fn start(
+        authority: &Authority,
+        folder: &Path,
+        program: &Path,
+        place: &Place<'_>,
+    ) -> anyhow::Result<Self> {
         let (address, admin) =
             (free(|any| UdpSocket::bind(any)?.local_addr())?, free(|any| TcpListener::bind(any)?.local_addr())?);
-        let guid = guid(&plan.name, "server", 0);
-        let files = authority.issue(guid, Role::Server, "server")?;
+        let [address, admin] = [address, admin].map(|free| SocketAddr::new(place.host, free.port()));
+        let files = authority.issue(place.guid, Role::Server, &place.name)?;
         let config = Config {
             listen: Listen { quic: address, admin },
             identity: Identity { certificate: &files.certificate, key: &files.key, ca: &authority.certificate() },
-            store: Store { directory: &folder.join("store") },
-            policy: Policy { providers: providers(plan) },
-            transport: plan.server.congestion.as_deref().map(|congestion| Transport { congestion }),
+            store: Store { directory: &folder.join(format!("{}-store", place.name)) },
+            policy: &place.policy,
+            transport: place.congestion.map(|congestion| Transport { congestion }),
             limits: Limits { links_max: LINKS_MAX },
             log: Log { filter: "warn" },
+            upstream: &place.upstream,
         };
-        let path = folder.join("server.toml");
+        let path = folder.join(format!("{}.toml", place.name));
         std::fs::write(&path, toml::to_string(&config)?)?;
-        let log = folder.join("server.log");
-        let child = on_core(plan.server.core, || start(program, &path, &log))?;
+        let log = folder.join(format!("{}.log", place.name));
+        let mut command = inside(place.namespace, program);
+        command.arg("run").arg("--config").arg(path);
+        let child = on_core(place.core, || start(command, &log))?;
         let (pid, admin) = (Some(child.id()), Some(admin));
-        let mut server = Self { address, guid: ServerGuid(guid), authority, pid, admin, child: Some(child) };
-        server.wait_until_ready(&log)?;
+        let guid = ServerGuid(place.guid);
+        let mut server = Self { address, guid, authority: authority.clone(), pid, admin, child: Some(child) };
+        server.wait_until(&log, |server| server.page("/readyz").is_some())?;
+        server.wait_until(&log, |server| server.is_below(place.upstream.len()))?;
         Ok(server)
     }
 
-    fn wait_until_ready(&mut self, log: &Path) -> anyhow::Result<()> {
+    /// Whether a link stands to each of so many servers above.
+    fn is_below(&self, upstreams: usize) -> bool {
+        let linked = || sample::value(&self.page("/metrics")?, "distributary_uplinks_connected", &[]);
+        upstreams == 0 || linked() == Some(upstreams as u64)
+    }
+
+    fn wait_until(&mut self, log: &Path, is_there: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let until = Instant::now() + START;
-        while self.page("/readyz").is_none() {
+        while !is_there(self) {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             if ended.is_some() || Instant::now() > until {
                 bail!("the server did not start: {}", std::fs::read_to_string(log).unwrap_or_default().trim());
@@ -191,12 +240,18 @@ pub fn program() -> anyhow::Result<PathBuf> {
     Ok(beside)
 }
 
-fn start(program: &Path, config: &Path, log: &Path) -> anyhow::Result<Child> {
+fn start(mut command: Command, log: &Path) -> anyhow::Result<Child> {
     let log = File::create(log)?;
-    let mut command = Command::new(program);
-    command.arg("run").arg("--config").arg(config);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    command.spawn().with_context(|| format!("cannot start {}", program.display()))
+    command.spawn().with_context(|| format!("cannot start {command:?}"))
+}
+
+/// A program's command, in a network namespace: `ip` gives its process to the program.
+pub(crate) fn inside(namespace: Option<&str>, program: &Path) -> Command {
+    let Some(namespace) = namespace else { return Command::new(program) };
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
 }
 
 /// Does something on one core; a process that it starts stays there.

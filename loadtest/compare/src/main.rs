@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use loadtest::figures::put;
 
 use peers::{Name, Site};
 use results::Results;
@@ -23,6 +24,9 @@ mod table;
 mod tally;
 mod tls;
 mod workload;
+
+/// Who writes figures into documents.
+const SCRIPT: &str = "scripts/compare";
 
 #[derive(Parser)]
 struct Cli {
@@ -166,8 +170,8 @@ fn show(results: &Results, write: Option<&Path>) -> anyhow::Result<()> {
     println!("{circumstances}\n\n{short}\n{long}");
     if let Some(folder) = write {
         std::fs::write(folder.join("docs/comparison.svg"), plot::svg(results))?;
-        table::put(&folder.join("README.md"), "comparison", &format!("{short}\n{circumstances}"))?;
-        table::put(&folder.join("docs/benchmarks.md"), "figures", &format!("{circumstances}\n\n{short}\n{long}"))?;
+        put(&folder.join("README.md"), SCRIPT, "comparison", &format!("{short}\n{circumstances}"))?;
+        put(&folder.join("docs/benchmarks.md"), SCRIPT, "figures", &format!("{circumstances}\n\n{short}\n{long}"))?;
     }
     Ok(())
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use loadtest::figures::number;
+
 use crate::drive::Figures;
 use crate::peers::Name;
 use crate::results::Results;
-use crate::table::{number, shown};
+use crate::table::shown;
 use crate::workload::Workload;
 
 const WIDTH: usize = 860;

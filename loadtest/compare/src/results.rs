@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use loadtest::figures::median;
 use serde::{Deserialize, Serialize};
 
 use crate::drive::Figures;
@@ -84,7 +85,7 @@ impl Key {
 }
 
 fn median_of(all: &[Figures]) -> Figures {
-    let of = |field: fn(&Figures) -> f64| median(all.iter().map(field).collect());
+    let of = |field: fn(&Figures) -> f64| median(all.iter().map(field));
     Figures {
         receipts: all[0].receipts,
         content_bytes: all[0].content_bytes,
@@ -95,23 +96,5 @@ fn median_of(all: &[Figures]) -> Figures {
         resident_bytes_max: of(|figures| figures.resident_bytes_max as f64) as u64,
         idle_kib: of(|figures| figures.idle_kib),
         wire_bytes: of(|figures| figures.wire_bytes as f64) as u64,
-    }
-}
-
-/// The middle one, or the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) { (values[middle - 1] + values[middle]) / 2.0 } else { values[middle] }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
     }
 }

@@ -1,9 +1,8 @@
-//! Results as tables for people, in Markdown, and where they are put.
+//! Results as tables for people, in Markdown.
 
 use std::fmt::Write;
-use std::path::Path;
 
-use anyhow::Context;
+use loadtest::figures::number;
 
 use crate::drive::Figures;
 use crate::peers::Name;
@@ -120,46 +119,4 @@ pub fn shown(results: &Results) -> Vec<(Workload, Vec<(Name, Figures)>)> {
 
 fn of(medians: &[(Name, Figures)], peer: Name) -> Option<&Figures> {
     medians.iter().find(|(is, _)| *is == peer).map(|(_, figures)| figures)
-}
-
-/// Three digits.
-pub fn number(value: f64) -> String {
-    let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
-    format!("{value:.digits$}")
-}
-
-/// Puts a text between the two marks of this name in a file.
-///
-/// # Errors
-/// The file cannot be read or written, or has no such marks.
-pub fn put(file: &Path, mark: &str, text: &str) -> anyhow::Result<()> {
-    let old = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let new = between(&old, mark, text).with_context(|| format!("{} has no marks {mark:?}", file.display()))?;
-    Ok(std::fs::write(file, new)?)
-}
-
-fn between(old: &str, mark: &str, text: &str) -> Option<String> {
-    let (head, rest) = old.split_once(&format!("<!-- {mark}: written by `scripts/compare --write` -->\n"))?;
-    let end = format!("<!-- {mark}: end -->");
-    let (_, tail) = rest.split_once(&end)?;
-    Some(format!("{head}<!-- {mark}: written by `scripts/compare --write` -->\n{}\n{end}{tail}", text.trim_end()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_between_the_marks_is_replaced() {
-        let old = "a\n<!-- x: written by `scripts/compare --write` -->\nold\n<!-- x: end -->\nb\n";
-        let new = between(old, "x", "new").unwrap();
-        assert_eq!(new, old.replace("old", "new"));
-        assert_eq!(between(&new, "x", "new").unwrap(), new);
-        assert_eq!(between(old, "y", "new"), None);
-    }
-
-    #[test]
-    fn numbers_have_three_digits() {
-        assert_eq!([number(1.234), number(12.34), number(123.4)], ["1.23", "12.3", "123"]);
-    }
 }

@@ -1,0 +1,155 @@
+//! The loads of each measurement, made of plans that are shipped.
+
+use anyhow::ensure;
+
+use super::Measurement;
+use crate::plan::{Habit, Plan};
+
+const STALLED: &str = include_str!("../../plans/stalled.toml");
+const SATURATED: &str = include_str!("../../plans/fan-out-1k.toml");
+const PACED: &str = include_str!("../../plans/paced.toml");
+const BOTTLENECK: &str = include_str!("../../plans/bottleneck.toml");
+const IDLE: &str = include_str!("../../plans/idle-10000.toml");
+
+/// Clients of the cases of `scale`.
+pub(super) const SCALE: [usize; 3] = [100, 1000, 10_000];
+/// Receipts of a case of `scale`: the same for each number of clients, as what is cheap needs many to be seen.
+const SATURATED_RECEIPTS: usize = 2_000_000;
+const PACED_RECEIPTS: usize = 200_000;
+/// Receipts a second of all clients together, where a clock says when: a third of what one core does.
+const PACED_RATE: f64 = 10_000.0;
+
+/// Cases of `stalled`.
+pub(super) const ALL_READ: &str = "all read";
+pub(super) const ONE_STALLED: &str = "one reads nothing";
+
+/// One load of a measurement.
+pub(super) struct Case {
+    /// For people, and by which its runs are found.
+    pub(super) name: String,
+    pub(super) plan: Plan,
+}
+
+/// How items are published in a case of `scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    Saturated,
+    Paced,
+}
+
+impl Pace {
+    pub(super) const ALL: [Self; 2] = [Self::Saturated, Self::Paced];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Saturated => "64 in flight",
+            Self::Paced => "by the clock",
+        }
+    }
+
+    /// The name of its case with so many clients.
+    pub(super) fn case(self, clients: usize) -> String {
+        format!("{}, {clients} clients", self.label())
+    }
+}
+
+impl Measurement {
+    /// All its cases, or a fourth of each.
+    ///
+    /// # Errors
+    /// A shipped plan is none.
+    pub(super) fn cases(self, quick: bool) -> anyhow::Result<Vec<Case>> {
+        let mut cases = match self {
+            Self::Stalled => stalled()?,
+            Self::Scale => scale()?,
+            Self::Bottleneck => vec![Case { name: "critical beside bulk".to_owned(), plan: plan(BOTTLENECK)? }],
+            Self::Idle => vec![Case { name: "10,000 idle".to_owned(), plan: plan(IDLE)? }],
+        };
+        if quick {
+            cases.iter_mut().for_each(|case| self.fourth(&mut case.plan));
+        }
+        Ok(cases)
+    }
+
+    fn fourth(self, plan: &mut Plan) {
+        if self == Self::Idle {
+            plan.clients.iter_mut().for_each(|group| group.count = group.count.div_ceil(4));
+            plan.idle_seconds /= 4.0;
+        }
+        for publish in &mut plan.publish {
+            publish.count = publish.count.div_ceil(4);
+            publish.start /= 4.0;
+        }
+    }
+}
+
+fn plan(text: &str) -> anyhow::Result<Plan> {
+    Ok(toml::from_str(text)?)
+}
+
+/// The same load on the same others, with one that reads nothing and without.
+fn stalled() -> anyhow::Result<Vec<Case>> {
+    let (with, mut without) = (plan(STALLED)?, plan(STALLED)?);
+    without.clients.retain(|group| group.habit != Habit::Stalled);
+    ensure!(without.clients.len() < with.clients.len(), "nobody is stalled in stalled.toml");
+    let cases = [(ALL_READ, without), (ONE_STALLED, with)];
+    Ok(cases.into_iter().map(|(name, plan)| Case { name: name.to_owned(), plan }).collect())
+}
+
+fn scale() -> anyhow::Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (pace, text, receipts) in
+        [(Pace::Saturated, SATURATED, SATURATED_RECEIPTS), (Pace::Paced, PACED, PACED_RECEIPTS)]
+    {
+        for clients in SCALE {
+            let mut plan = plan(text)?;
+            plan.clients.iter_mut().for_each(|group| group.count = clients);
+            for publish in &mut plan.publish {
+                publish.count = receipts / clients;
+                publish.rate = publish.rate.map(|_| PACED_RATE / clients as f64);
+            }
+            cases.push(Case { name: pace.case(clients), plan });
+        }
+    }
+    Ok(cases)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn every_case_is_a_plan_that_can_be_run() {
+        let folder = tempfile::tempdir().unwrap();
+        for (measurement, quick) in
+            Measurement::value_variants().iter().flat_map(|what| [(*what, true), (*what, false)])
+        {
+            for case in measurement.cases(quick).unwrap() {
+                let path = folder.path().join("plan.toml");
+                std::fs::write(&path, toml::to_string(&case.plan).unwrap()).unwrap();
+                let read = Plan::read(&path).unwrap_or_else(|error| panic!("{}: {error:#}", case.name));
+                assert_eq!(read, case.plan, "{}", case.name);
+            }
+        }
+    }
+
+    #[test]
+    fn clients_that_read_are_as_many_with_a_stalled_one_as_without() {
+        let reading = |case: &Case| -> usize {
+            let groups = case.plan.clients.iter().filter(|group| group.habit != Habit::Stalled);
+            groups.map(|group| group.count).sum()
+        };
+        let cases = Measurement::Stalled.cases(false).unwrap();
+        assert_eq!(cases.iter().map(reading).collect::<Vec<_>>(), [199, 199]);
+        assert_eq!(cases.iter().map(|case| case.plan.clients.len()).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn a_case_of_scale_has_as_many_receipts_however_many_clients_there_are() {
+        let receipts = |case: &Case| case.plan.clients[0].count * case.plan.publish[0].count;
+        let receipts: Vec<usize> = Measurement::Scale.cases(false).unwrap().iter().map(receipts).collect();
+        assert_eq!(receipts, [2_000_000, 2_000_000, 2_000_000, 200_000, 200_000, 200_000]);
+    }
+}
