@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialler::clock;
+use link::apart::{ITEM_BYTES_MIN, Notice};
 use link::frame::{FrameHeader, Kind};
 use node::bundle::{self, Outer};
-use node::ids::Position;
+use node::ids::{Position, Time};
 use schemas::class::Class;
+use schemas::digest::Digest;
 use schemas::guid::ServerGuid;
 use schemas::names::Spelling;
 use tokio::sync::OnceCell;
@@ -27,8 +29,23 @@ pub(crate) struct Bundle {
     /// The items' bytes.
     pub(crate) parts: Vec<Bytes>,
     document: OnceCell<Written>,
+    /// What stands in the lane if its item goes on a stream of its own.
+    apart: OnceCell<Option<Apart>>,
     /// The same in segments, without and with a dictionary, where that is worth it.
     segmented: [OnceCell<Option<Written>>; 2],
+}
+
+/// A bundle of one long item whose item goes on a stream of its own.
+#[derive(Debug)]
+pub(crate) struct Apart {
+    /// Of the Apart frame.
+    pub(crate) header: FrameHeader,
+    /// Its body.
+    pub(crate) body: Bytes,
+    /// Of the item.
+    pub(crate) digest: Digest,
+    /// The item.
+    pub(crate) item: Bytes,
 }
 
 /// A frame: its header, and its body in slices.
@@ -50,13 +67,39 @@ impl Bundle {
         segmented.await.as_ref().unwrap_or(plain)
     }
 
+    /// The same as an Apart frame and an item, once for all links; `None` if it is not one long item.
+    pub(crate) async fn apart(&self, server: ServerGuid) -> Option<&Apart> {
+        let cell = self.apart.get_or_init(async || match &self.parts[..] {
+            [item] if self.class == Class::Bulk && item.len() > ITEM_BYTES_MIN => self.write_apart(server, item),
+            _ => None,
+        });
+        cell.await.as_ref()
+    }
+
     fn write(&self, server: ServerGuid) -> Written {
+        let (time, body) = self.enveloped(server);
+        (self.header(Kind::Delivery, time, &body), body)
+    }
+
+    fn write_apart(&self, server: ServerGuid, item: &Bytes) -> Option<Apart> {
+        let (time, body) = self.enveloped(server);
+        let [head, _, tail] = &body[..] else { return None };
+        let (digest, item_bytes) = (Digest::of(item), u32::try_from(item.len()).ok()?);
+        let body = Notice { digest, item_bytes, head: head.clone(), tail: tail.clone() }.to_wire()?;
+        let header = self.header(Kind::Apart, time, std::slice::from_ref(&body));
+        Some(Apart { header, body, digest, item: item.clone() })
+    }
+
+    /// The document and when that was.
+    fn enveloped(&self, server: ServerGuid) -> (Time, Vec<Bytes>) {
         let time = clock::now();
         let sent_time = clock::text(time);
         let outer = Outer { server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
-        let body = bundle::document(self.spelling, &outer, self.parts.iter().cloned());
-        let header = FrameHeader::over(Kind::Delivery, &body).in_class(self.class);
-        (header.at(self.position.0).fresh(time.0), body)
+        (time, bundle::document(self.spelling, &outer, self.parts.iter().cloned()))
+    }
+
+    fn header(&self, kind: Kind, time: Time, body: &[Bytes]) -> FrameHeader {
+        FrameHeader::over(kind, body).in_class(self.class).at(self.position.0).fresh(time.0)
     }
 
     /// Whether it has just these parts: not copies of them, the same.
@@ -94,8 +137,8 @@ impl Recent {
             return Arc::clone(same);
         }
         self.bytes += bytes(&parts);
-        let (document, segmented) = (OnceCell::new(), Default::default());
-        let bundle = Arc::new(Bundle { class, position, spelling, parts, document, segmented });
+        let (document, apart, segmented) = (OnceCell::new(), OnceCell::new(), Default::default());
+        let bundle = Arc::new(Bundle { class, position, spelling, parts, document, apart, segmented });
         self.bundles.push_back(Arc::clone(&bundle));
         while self.bundles.len() > 1 && (self.bundles.len() > RECENT || self.bytes > RECENT_BYTES_MAX) {
             self.bytes -= self.bundles.pop_front().map_or(0, |oldest| bytes(&oldest.parts));

@@ -11,6 +11,7 @@ use node::ids::LinkId;
 use schemas::class::{Class, PerClass};
 use tokio::sync::Notify;
 
+use super::apart::Items;
 use super::bundles::Bundle;
 use super::session::Context;
 use crate::driver::Input;
@@ -59,9 +60,9 @@ impl Slots {
 
 /// Writes bundles until the link or the driver ends. All lanes in one task, and room for a write only while there is one:
 /// most links are idle most of the time.
-pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, slots: Arc<Slots>) {
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, slots: Arc<Slots>, items: Arc<Items>) {
     let form = LinkForm::of(link.peer_hello());
-    let lane = |class| Lane { context: &context, id, link: &link, class, form, sender: None };
+    let lane = |class| Lane { context: &context, id, link: &link, class, form, items: &items, sender: None };
     let ended = tokio::select! {
         ended = lane(Class::Critical).run(&slots) => ended,
         ended = lane(Class::Normal).run(&slots) => ended,
@@ -79,6 +80,7 @@ struct Lane<'a> {
     link: &'a Link,
     class: Class,
     form: LinkForm,
+    items: &'a Arc<Items>,
     /// Opened for the first bundle.
     sender: Option<LaneSender>,
 }
@@ -105,12 +107,19 @@ impl Lane<'_> {
             let refused = Input::Answered { link, class, position: bundle.position, outcomes: vec![false] };
             return Ok(inputs.send(refused).await.is_ok() && inputs.send(Input::Ready(link, class)).await.is_ok());
         }
-        let (header, body) = bundle.in_form(self.context.server, &self.context.forms, self.form).await;
+        let apart = if self.items.are_taken() { bundle.apart(self.context.server).await } else { None };
         let sender = match &mut self.sender {
             Some(sender) => sender,
             none => none.insert(self.link.open_lane(class).await?),
         };
-        sender.deliver(&header.clone().beside(settled), body).await?;
+        if let Some(apart) = apart {
+            let Some(leave) = self.items.leave().await else { return Ok(false) };
+            sender.deliver(&apart.header.clone().beside(settled), std::slice::from_ref(&apart.body)).await?;
+            self.items.send(apart, leave);
+        } else {
+            let (header, body) = bundle.in_form(self.context.server, &self.context.forms, self.form).await;
+            sender.deliver(&header.clone().beside(settled), body).await?;
+        }
         Ok(inputs.send(Input::Ready(link, class)).await.is_ok())
     }
 }

@@ -3,6 +3,7 @@
 //! Names begin with the clause; a comment names the rows of the conformance matrix that a test shows.
 
 pub(crate) mod agents;
+mod apart;
 mod asked;
 mod c1;
 mod c10_1_1;
