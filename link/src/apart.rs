@@ -23,8 +23,8 @@ pub(crate) use self::partials::Beginning;
 pub use self::partials::Partials;
 pub(crate) use self::receiving::{Arrived, Begun, Receiving};
 
-/// Items on streams of their own that stand unanswered on a link. With three lanes they are fewer than the unidirectional
-/// streams that a client grants.
+/// Items on streams of their own that stand unanswered on a link. With three lanes they are one fewer than the 8
+/// unidirectional streams that a client grants: QUIC may give the credit of the last one that ended back with the next.
 pub const ITEMS_MAX: usize = 4;
 /// An item is worth a stream of its own above so many bytes.
 pub const ITEM_BYTES_MIN: usize = 256 << 10;

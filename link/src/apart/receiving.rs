@@ -16,7 +16,7 @@ use crate::quic::RecvStream;
 use crate::reader::{FrameReader, ReadFailure};
 
 const TOO_MANY: FrameError = FrameError::Contradiction("more items on streams of their own than may be unanswered");
-const UNANNOUNCED: FrameError = FrameError::Missing("of the bulk lane's frames, none says where an item belongs");
+const UNANNOUNCED: FrameError = FrameError::Contradiction("an item that no Apart frame announces");
 
 /// A stream whose first header is an Item's; nothing behind it has been read.
 pub(crate) struct Begun {

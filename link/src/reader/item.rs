@@ -40,13 +40,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         notice: &Notice,
         held: &mut Option<Beginning>,
     ) -> Result<Bytes, ReadFailure> {
-        if self.body.is_none() {
-            self.body = Some(self.begin_item(notice, held).await?);
-        }
-        if let Err(failure) = self.read_on().await {
+        if let Err(failure) = self.read_item(notice, held).await {
             if matches!(failure, ReadFailure::Frame(_)) {
-                // Whoever sends what cannot be restored may have done so before: it is fetched from its start.
-                self.body = None;
+                // Whoever sends what cannot be right may have done so before: it is fetched from its start.
+                (self.body, *held) = (None, None);
             }
             return Err(failure);
         }
@@ -55,6 +52,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.rules.traffic.received.fetch_add((HEADER_BYTES + body.wire_bytes) as u64, Ordering::Relaxed);
         body.bytes.extend_from_slice(&notice.tail);
         Ok(body.finish()?.body)
+    }
+
+    async fn read_item(&mut self, notice: &Notice, held: &mut Option<Beginning>) -> Result<(), ReadFailure> {
+        if self.body.is_none() {
+            self.body = Some(self.begin_item(notice, held).await?);
+        }
+        self.read_on().await
     }
 
     async fn begin_item(&mut self, notice: &Notice, held: &mut Option<Beginning>) -> Result<Body, ReadFailure> {
