@@ -73,6 +73,7 @@ async fn cut_in_the_middle(hello: Hello, item: VersionInfo) {
     let whole = steady.take().await.items();
     assert_eq!(ids(&whole), [ID]);
     let once = steady.socket_bytes().received;
+    steady.leave().await;
 
     tokio::select! {
         _ = first.pushed() => panic!("it was whole before the cut"),
@@ -95,7 +96,11 @@ async fn cut_in_the_middle(hello: Hello, item: VersionInfo) {
     let in_all = before + second.socket_bytes().received;
     assert!(in_all < once * 13 / 10, "{in_all} octets, {before} before the cut; {once} without one");
     let snapshot = server.snapshot_when(|snapshot| snapshot.shard.unanswered == 0).await;
-    assert_eq!((snapshot.shard.taken, snapshot.shard.refused), (3, 0), "two clients; one of them got the last word");
+    assert_eq!(
+        (snapshot.shard.taken, snapshot.shard.refused),
+        (3, 0),
+        "the item twice, as there are two clients, and the last word"
+    );
 }
 
 #[tokio::test]
