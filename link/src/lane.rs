@@ -35,8 +35,9 @@ impl LaneSender {
         self.class
     }
 
-    /// Sends one Delivery, or the Apart frame of one whose item goes by [`Link::send_item`]; the slices are shared, not copied. Waits while the client grants no credit, which is how a
-    /// client that cannot take an item says so. Dropped while it waits, it leaves the lane unusable.
+    /// Sends one Delivery, or the Apart frame of one whose item goes by [`Link::send_item`]; the slices are shared, not copied.
+    /// Waits while the client grants no credit, which is how a client that cannot take an item says so. Dropped while it
+    /// waits, it leaves the lane unusable.
     ///
     /// # Errors
     ///
@@ -55,6 +56,7 @@ pub struct LaneReceiver {
     link: Link,
     class: Class,
     reader: FrameReader<RecvStream>,
+    /// Of the bulk lane only.
     items: Receiving,
     /// When somebody last waited for a Delivery.
     left: Instant,
@@ -103,7 +105,8 @@ impl LaneReceiver {
         loop {
             let received = tokio::select! {
                 frame = inner.receive(&mut self.reader, None, Scope::Link, "the rest of a Delivery") => frame?,
-                delivery = self.items.next(inner) => return delivery.map(Some),
+                // What arrives on streams of its own is this lane's.
+                delivery = self.items.next(inner), if self.class == Class::Bulk => return delivery.map(Some),
             };
             let Some(frame) = received else { return Ok(None) };
             let FrameHeader { kind, class, .. } = frame.header;

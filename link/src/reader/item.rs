@@ -50,6 +50,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let Some(mut body) = self.body.take() else { return Ok(Bytes::new()) };
         (self.filled, self.deadline) = (0, None);
         self.rules.traffic.received.fetch_add((HEADER_BYTES + body.wire_bytes) as u64, Ordering::Relaxed);
+        // Not a byte beyond what was taken.
+        body.bytes.reserve_exact(notice.tail.len());
         body.bytes.extend_from_slice(&notice.tail);
         Ok(body.finish()?.body)
     }

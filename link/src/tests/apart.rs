@@ -77,14 +77,17 @@ fn apart_frame(position: u64, notice: &Notice) -> Vec<u8> {
     [&header.encode(body[0].len() as u32)[..], &body[0]].concat()
 }
 
-/// Takes Deliveries from the bulk lane until there are so many, or there can be none.
+/// Takes Deliveries from the bulk lane until there are so many, or there can be none. All other lanes are read as well.
 async fn take(up: &Link, count: usize) -> Result<Vec<Frame>, RecvError> {
     let (opened, mut lanes) = tokio::sync::mpsc::channel(1);
+    let mut others = tokio::task::JoinSet::new();
     let accepting = async {
         loop {
-            let lane = up.accept_lane().await?;
+            let mut lane = up.accept_lane().await?;
             if lane.class() == Class::Bulk {
                 opened.send(lane).await.expect("one bulk lane");
+            } else {
+                others.spawn(async move { lane.recv().await });
             }
         }
     };
@@ -145,6 +148,7 @@ async fn items_go_side_by_side_and_hold_up_no_delivery() {
     let pair = pair(LinkLimits::device(), &Partials::default()).await;
     let items: Vec<Bytes> = (1..=ITEMS_MAX).map(|number| item(number << 18)).collect();
     let sending = async {
+        let other = pair.down.open_lane(Class::Normal).await.unwrap();
         let mut lane = pair.down.open_lane(Class::Bulk).await.unwrap();
         for (position, item) in (1..).zip(&items) {
             let (header, body) = apart(position, &notice(item));
@@ -157,9 +161,9 @@ async fn items_go_side_by_side_and_hold_up_no_delivery() {
             let position = 1 + index as u64;
             pair.down.send_item(&rest(position, item, 0, false)).await.unwrap();
         }
-        lane
+        (lane, other)
     };
-    let (_lane, frames) = tokio::join!(sending, take(&pair.up, ITEMS_MAX + 1));
+    let (_lanes, frames) = tokio::join!(sending, take(&pair.up, ITEMS_MAX + 1));
     let mut frames = frames.unwrap();
     assert_eq!(frames[0].header.position, 9, "what is short does not wait");
     frames.sort_by_key(|frame| frame.header.position);
