@@ -20,12 +20,15 @@ pub(crate) async fn accept(link: Link, pushes: mpsc::Sender<(Push, Box<Intake>)>
     let mut lanes = JoinSet::new();
     while let Ok(lane) = link.accept_lane().await {
         let read = read(link.clone(), lane, pushes.clone(), answers.clone());
+        while lanes.try_join_next().is_some() {}
         lanes.spawn(async move {
             if let Err(error) = read.await {
                 tracing::debug!(%error, "a lane ended");
             }
         });
     }
+    // The link is gone, and each lane knows.
+    while lanes.join_next().await.is_some() {}
 }
 
 /// Reads a lane until it ends. Waits while the owner takes no pushes: then the window fills, and the server waits too.
@@ -43,7 +46,12 @@ async fn read(
                     link.close(CloseCode::Protocol, "a reply where a delivery belongs (10.1.5)");
                     return Ok(());
                 };
-                if pushes.send((push, Box::new(intake))).await.is_err() {
+                let sent = tokio::select! {
+                    sent = pushes.send((push, Box::new(intake))) => sent.is_ok(),
+                    // The owner hears of that later, and the server sends it again.
+                    _ = link.closed() => false,
+                };
+                if !sent {
                     return Ok(());
                 }
             }

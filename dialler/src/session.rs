@@ -1,12 +1,14 @@
 //! Dialling, and one link's life: lanes, exchanges, answers and control side by side, until one of them ends it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use link::apart::Partials;
 use link::backoff::Backoff;
 use link::close::{CloseCode, CloseReason};
 use link::connection::Link;
 use link::endpoint::Client;
-use link::hello::Hello;
+use link::hello::{Hello, Partial};
 use link::lane::ControlEvent;
 use link::reconnect::{Reconnect, Target};
 use link::tls;
@@ -26,6 +28,8 @@ const ANSWERS: usize = 1024;
 /// What the server says that may wait for the owner, and what the owner asks that may wait for the link. A document each,
 /// so few.
 const WAITING: usize = 4;
+/// A server that has not gone on with an item after so long on a link sends something else.
+const UNWANTED: Duration = Duration::from_secs(600);
 
 /// What dialling needs.
 pub struct Dialler {
@@ -48,9 +52,11 @@ pub struct Dialler {
 /// Keeps a link up until `stop`, or until the owner is gone.
 pub async fn dial(dialler: Dialler, stop: CancellationToken) {
     let mut reconnect = Reconnect::new(Backoff::default(), tls::random_u64);
+    let partials = Partials::default();
     loop {
         let own = dialler.hello.clone().reading_all_forms();
-        let hello = || places::write(own.clone(), *dialler.resume.borrow());
+        let hello =
+            || Hello { partials: Some(partials.offer()), ..places::write(own.clone(), *dialler.resume.borrow()) };
         let dialled = reconnect.dial(&dialler.endpoint, dialler.target, hello, |error, wait| {
             let wait_ms = wait.as_millis();
             tracing::warn!(server = %dialler.target.addr, %error, wait_ms, "no link; trying again");
@@ -59,8 +65,9 @@ pub async fn dial(dialler: Dialler, stop: CancellationToken) {
             link = dialled => link,
             () = stop.cancelled() => return,
         };
+        link.keep_partials(&partials);
         let up = Instant::now();
-        let Some(reason) = live(&dialler, &link).await else { return };
+        let Some(reason) = live(&dialler, &link, &partials).await else { return };
         if dialler.told.send(Told::Down).await.is_err() || stop.is_cancelled() {
             return;
         }
@@ -70,7 +77,7 @@ pub async fn dial(dialler: Dialler, stop: CancellationToken) {
 }
 
 /// Lives one link; `None` if the owner is gone.
-async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
+async fn live(dialler: &Dialler, link: &Link, partials: &Partials) -> Option<CloseReason> {
     let Some(start) = places::read(link.peer_hello()) else {
         link.close(CloseCode::Protocol, "a Hello that names no incarnation or not the start of every lane");
         return Some(link.closed().await);
@@ -87,8 +94,9 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
     let live = Live { behind, start, policy, path, pushes, said, answers, asks };
     dialler.told.send(Told::Up(Box::new(live))).await.ok()?;
 
-    let mut tasks = JoinSet::new();
-    tasks.spawn(lane::accept(link.clone(), push_sender, refusals));
+    let (mut lanes, mut tasks) = (JoinSet::new(), JoinSet::new());
+    lanes.spawn(lane::accept(link.clone(), push_sender, refusals));
+    tasks.spawn(forget(partials.clone(), partials.offer()));
     tasks.spawn(control(link.clone(), said_sender.clone()));
     tasks.spawn(accept(link.clone(), said_sender.clone()));
     tasks.spawn(exchange::run(
@@ -97,14 +105,23 @@ async fn live(dialler: &Dialler, link: &Link) -> Option<CloseReason> {
         ask_receiver,
         said_sender,
     ));
-    tokio::select! {
+    let reason = tokio::select! {
         // Every answer is written and no more can come: the owner has let go of the link.
         () = lane::answer(link.clone(), answer_receiver, refusal_receiver) => {
             link.close(CloseCode::Done, "this client has no more use for the link");
-            Some(link.closed().await)
+            link.closed().await
         }
-        reason = link.closed() => Some(reason),
-    }
+        reason = link.closed() => reason,
+    };
+    // With the lanes ends what came of items, which the next Hello lists.
+    while lanes.join_next().await.is_some() {}
+    Some(reason)
+}
+
+/// Forgets what was offered to a server and is no more wanted: an item that something newer has replaced, for example.
+async fn forget(partials: Partials, offered: Vec<Partial>) {
+    tokio::time::sleep(UNWANTED).await;
+    offered.into_iter().for_each(|partial| partials.forget(partial.digest));
 }
 
 async fn control(link: Link, said: mpsc::Sender<Said>) {

@@ -125,7 +125,7 @@ impl Amount {
 
 /// Bytes of one [`Amount`]; given back when dropped.
 #[derive(Debug)]
-struct Taken {
+pub(crate) struct Taken {
     all: OwnedSemaphorePermit,
     long: Option<OwnedSemaphorePermit>,
 }
@@ -179,6 +179,19 @@ impl Permit {
             None => self.node = Some(more),
         }
         Some(())
+    }
+
+    /// What was taken in the node, without the link's own part: its bytes outlive the link.
+    pub(crate) fn into_node(self) -> Option<Taken> {
+        self.node
+    }
+
+    /// Takes over what was taken in the node for bytes of an earlier link.
+    pub(crate) fn merge_node(&mut self, earlier: Option<Taken>) {
+        match (&mut self.node, earlier) {
+            (Some(node), Some(earlier)) => node.merge(earlier),
+            (node, earlier) => *node = node.take().or(earlier),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use schemas::class::Class;
 use tokio::time::timeout;
 use tracing::debug;
 
+use crate::apart::Arrived;
 use crate::close::{CloseCode, CloseReason, ClosedBy, cut};
 use crate::error::{RecvError, SendError};
 use crate::exchange::{Incoming, Outgoing};
@@ -32,6 +33,7 @@ pub(crate) mod priority {
     pub(crate) const EXCHANGE: i32 = 1;
     pub(crate) const NORMAL: i32 = 0;
     pub(crate) const BULK: i32 = -1;
+    pub(crate) const ITEM: i32 = -2;
 }
 
 /// Which end of the link this is.
@@ -60,6 +62,8 @@ pub(crate) struct Inner {
     /// Its sending half stays here, because the stream must not end before the link does.
     pub(crate) control_out: tokio::sync::Mutex<FrameWriter>,
     pub(crate) replies_taken: AtomicBool,
+    /// Items on streams of their own that no lane has asked for.
+    pub(crate) arrived: Arrived,
     /// Classes whose lane is open towards us.
     pub(crate) lanes: Mutex<Vec<Class>>,
     /// What this side closed with.
@@ -176,14 +180,26 @@ impl Link {
         Ok(LaneSender::new(self.clone(), class, writer))
     }
 
-    /// Client: the next lane that the server opens.
+    /// Client: the next lane that the server opens. Items on streams of their own come the same way and are handed to the
+    /// bulk lane, so it is called as long as the link lives.
     ///
     /// # Errors
     ///
     /// The link is closed, or is closed now because what came is no lane.
     pub async fn accept_lane(&self) -> Result<LaneReceiver, RecvError> {
-        let recv = self.0.connection.accept_uni().await.map_err(|error| RecvError::Closed(self.0.reason(&error)))?;
-        LaneReceiver::open(self.clone(), FrameReader::new(recv, self.0.rules.clone())).await
+        let wait = self.0.limits().exchange_timeout;
+        loop {
+            let has_bulk = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner).contains(&Class::Bulk);
+            let recv = tokio::select! {
+                recv = self.0.connection.accept_uni() => recv,
+                fault = self.0.arrived.without_lane(wait, has_bulk) => return Err(self.0.refuse(fault)),
+            };
+            let recv = recv.map_err(|error| RecvError::Closed(self.0.reason(&error)))?;
+            let opened = LaneReceiver::open(self.clone(), FrameReader::new(recv, self.0.rules.clone())).await?;
+            if let Some(lane) = opened {
+                return Ok(lane);
+            }
+        }
     }
 
     /// Client: the reply lane. The first caller gets it.
@@ -324,6 +340,7 @@ impl Inner {
                 RecvError::Timeout(what)
             }
             ReadFailure::NoRoom => {
+                self.arrived.forget_partials();
                 if scope == Scope::Link {
                     self.close(CloseCode::Busy, "no memory for another frame");
                 }

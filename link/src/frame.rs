@@ -6,10 +6,10 @@
 //! | 4 | 1 | [`Kind`] |
 //! | 5 | 1 | [`Form`] of the body |
 //! | 6 | 1 | class: 0 critical, 1 normal, 2 bulk |
-//! | 7 | 1 | flags: for each class 1, 2, 4 if nothing of it is on its way; 0 but in Deliveries |
+//! | 7 | 1 | flags: for each class 1, 2, 4 if nothing of it is on its way; 0 but in Deliveries and Aparts |
 //! | 8 | 8 | log position |
 //! | 16 | 8 | freshness: Unix milliseconds when the sender accepted the newest thing in the body, 0 if unknown |
-//! | 24 | 32 | BLAKE3 digest of the body |
+//! | 24 | 32 | BLAKE3 digest of the body; in an Item that of the item |
 //!
 //! These are the things for which the published grammar has no room (row R-11.1-6).
 
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use schemas::class::{Class, PerClass};
 use schemas::digest::Digest;
 
+use crate::apart::{Notice, OFFSET_BYTES};
 use crate::close::CloseCode;
 use schemas::mark::Mark;
 
@@ -48,11 +49,26 @@ pub enum Kind {
     Behind = 7,
     /// The server's path has changed; the body is the new one.
     Path = 8,
+    /// In a lane, in place of a Delivery whose one item goes on a stream of its own; the body is a
+    /// [`crate::apart::Notice`].
+    Apart = 9,
+    /// All of such a stream: from where the item goes on, and its octets from there.
+    Item = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 8] =
-        [Self::Hello, Self::Document, Self::Delivery, Self::Reply, Self::End, Self::Lane, Self::Behind, Self::Path];
+    const ALL: [Self; 10] = [
+        Self::Hello,
+        Self::Document,
+        Self::Delivery,
+        Self::Reply,
+        Self::End,
+        Self::Lane,
+        Self::Behind,
+        Self::Path,
+        Self::Apart,
+        Self::Item,
+    ];
 
     fn from_wire(number: u8) -> Result<Self, FrameError> {
         Self::ALL.into_iter().find(|kind| *kind as u8 == number).ok_or(FrameError::Kind(number))
@@ -63,13 +79,21 @@ impl Kind {
     fn admits(self, form: Form, length: u32) -> bool {
         match form {
             Form::Plain => {}
-            Form::Segmented => return self == Self::Delivery && length as usize >= PRELUDE_BYTES,
+            Form::Segmented => {
+                return match self {
+                    Self::Delivery => length as usize >= PRELUDE_BYTES,
+                    Self::Item => length as usize >= OFFSET_BYTES + PRELUDE_BYTES,
+                    _ => false,
+                };
+            }
             Form::Short => return self == Self::Reply && length as usize == ShortReply::BYTES,
         }
         match self {
             Self::Hello | Self::Document | Self::Delivery | Self::Reply => true,
             Self::End | Self::Lane | Self::Behind => length == 0,
             Self::Path => length <= PATH_BYTES_MAX && length.is_multiple_of(Mark::BYTES as u32),
+            Self::Apart => (Notice::BYTES_MIN..=Notice::BYTES_MAX).contains(&(length as usize)),
+            Self::Item => length as usize >= OFFSET_BYTES,
         }
     }
 }
@@ -114,13 +138,13 @@ pub struct FrameHeader {
     pub form: Form,
     /// Delivery class; [`Class::Normal`] where it means nothing.
     pub class: Class,
-    /// Delivery on a lane: of which other classes everything up to its position was answered. None elsewhere.
+    /// Delivery or Apart on a lane: of which other classes everything up to its position was answered. None elsewhere.
     pub settled: PerClass<bool>,
     /// Log position; its meaning depends on the kind, 0 where it means nothing.
     pub position: u64,
     /// Unix milliseconds at which the sender accepted the newest thing in the body; 0 if unknown.
     pub freshness: u64,
-    /// Of the body's bytes; of the document's, in whatever form it stands there.
+    /// Of the body's bytes; of the document's, in whatever form it stands there; in an Item, of the whole item's.
     pub digest: Digest,
 }
 
@@ -197,7 +221,7 @@ impl FrameHeader {
         let form = Form::from_wire(bytes[5])?;
         let class = class_from_wire(bytes[6]).ok_or(FrameError::Class(bytes[6]))?;
         let settled = PerClass::new(|class| bytes[7] & flag(class) != 0);
-        if flags(&settled) != bytes[7] || (kind != Kind::Delivery && bytes[7] != 0) {
+        if flags(&settled) != bytes[7] || (bytes[7] != 0 && !matches!(kind, Kind::Delivery | Kind::Apart)) {
             return Err(FrameError::Flags(bytes[7]));
         }
         if !kind.admits(form, length) {

@@ -53,8 +53,8 @@ pub struct Hello {
     pub incarnation: Option<u128>,
     /// A client: up to where it holds everything durably, for each class. A server: from where it will push.
     pub resume: Vec<Resume>,
-    /// Items that it holds in part.
-    pub partials: Vec<Partial>,
+    /// Client only: it takes items on streams of their own ([`crate::apart`]), and holds these in part.
+    pub partials: Option<Vec<Partial>>,
     /// What may be asked of it (row R-8.2.2-6).
     pub policy: Vec<RequestPolicy>,
     /// Server only: the client may have missed items and must ask again before it relies on the push.
@@ -77,7 +77,7 @@ impl Default for Hello {
             dictionaries: Vec::new(),
             incarnation: None,
             resume: Vec::new(),
-            partials: Vec::new(),
+            partials: None,
             policy: Vec::new(),
             behind: false,
             generation: None,
@@ -176,7 +176,9 @@ impl Hello {
             out.field(tag::INCARNATION, incarnation.to_be_bytes());
         }
         out.list(tag::RESUME, &self.resume, |resume| resume.to_wire());
-        out.list(tag::PARTIALS, &self.partials, |partial| partial.to_wire());
+        if let Some(partials) = &self.partials {
+            out.field(tag::PARTIALS, partials.iter().flat_map(|partial| partial.to_wire()));
+        }
         for policy in &self.policy {
             out.field(tag::POLICY, policy.to_wire()?);
         }
@@ -227,7 +229,7 @@ impl Hello {
             tag::DICTIONARIES => self.dictionaries = list(value, |bytes: [u8; 32]| Some(Digest(bytes)))?,
             tag::INCARNATION => self.incarnation = Some(u128::from_be_bytes(exact(value)?)),
             tag::RESUME => self.resume = distinct(list(value, Resume::from_wire)?)?,
-            tag::PARTIALS => self.partials = list(value, |bytes| Some(Partial::from_wire(&bytes)))?,
+            tag::PARTIALS => self.partials = Some(list(value, |bytes| Some(Partial::from_wire(&bytes)))?),
             tag::POLICY => self.add_policy(RequestPolicy::from_wire(value)?)?,
             tag::BEHIND => {
                 self.behind = match exact::<1>(value)? {

@@ -4,7 +4,9 @@ use std::sync::PoisonError;
 
 use bytes::Bytes;
 use schemas::class::Class;
+use tokio::time::Instant;
 
+use crate::apart::{Begun, Receiving};
 use crate::connection::{Link, Scope};
 use crate::error::{RecvError, SendError};
 use crate::frame::{Form, Frame, FrameError, FrameHeader, Kind};
@@ -33,8 +35,9 @@ impl LaneSender {
         self.class
     }
 
-    /// Sends one Delivery; the slices are shared, not copied. Waits while the client grants no credit, which is how a
-    /// client that cannot take an item says so. Dropped while it waits, it leaves the rest to [`LaneSender::flush`].
+    /// Sends one Delivery, or the Apart frame of one whose item goes by [`Link::send_item`]; the slices are shared, not copied.
+    /// Waits while the client grants no credit, which is how a client that cannot take an item says so. Dropped while it
+    /// waits, it leaves the rest to [`LaneSender::flush`].
     ///
     /// # Errors
     ///
@@ -50,7 +53,8 @@ impl LaneSender {
     ///
     /// As [`LaneSender::deliver`]; also if the Delivery before it was not flushed.
     pub fn begin(&mut self, header: &FrameHeader, body: &[Bytes]) -> Result<bool, SendError> {
-        if header.kind != Kind::Delivery || header.class != self.class {
+        let is_apart = header.kind == Kind::Apart && self.class == Class::Bulk && self.link.takes_items();
+        if !(header.kind == Kind::Delivery || is_apart) || header.class != self.class {
             return Err(SendError::Order("a lane takes Deliveries of its class"));
         }
         let inner = self.link.inner();
@@ -73,14 +77,21 @@ pub struct LaneReceiver {
     link: Link,
     class: Class,
     reader: FrameReader<RecvStream>,
+    /// Of the bulk lane only.
+    items: Receiving,
+    /// When somebody last waited for a Delivery.
+    left: Instant,
 }
 
 impl LaneReceiver {
-    /// Reads the Lane frame and claims its class.
-    pub(crate) async fn open(link: Link, mut reader: FrameReader<RecvStream>) -> Result<Self, RecvError> {
+    /// Reads the Lane frame and claims its class. `None` if it is an item's stream, which waits for its lane.
+    pub(crate) async fn open(link: Link, mut reader: FrameReader<RecvStream>) -> Result<Option<Self>, RecvError> {
         let inner = link.inner();
-        let wait = Some(inner.limits().exchange_timeout);
-        let Some(frame) = inner.receive(&mut reader, wait, Scope::Link, "the first frame of a lane").await? else {
+        let first = reader.peek().await.map_err(|failure| inner.receive_failed(failure, Scope::Link, FIRST))?;
+        if let Some(header) = first.filter(|header| header.kind == Kind::Item && inner.arrived.is_welcome()) {
+            return inner.arrived.put(Begun { header, reader }).map(|()| None).map_err(|error| inner.refuse(error));
+        }
+        let Some(frame) = inner.receive(&mut reader, None, Scope::Link, FIRST).await? else {
             return Err(inner.refuse(FrameError::Missing("before the first frame of a lane")));
         };
         if frame.header.kind != Kind::Lane {
@@ -94,7 +105,7 @@ impl LaneReceiver {
         }
         lanes.push(class);
         drop(lanes);
-        Ok(Self { link, class, reader })
+        Ok(Some(Self { link, class, reader, items: Receiving::default(), left: Instant::now() }))
     }
 
     /// The lane's class.
@@ -110,16 +121,38 @@ impl LaneReceiver {
     /// The link is closed, or is closed now because what came belongs in no lane.
     pub async fn recv(&mut self) -> Result<Option<Frame>, RecvError> {
         let inner = self.link.inner();
-        let Some(frame) = inner.receive(&mut self.reader, None, Scope::Link, "the rest of a Delivery").await? else {
-            return Ok(None);
-        };
-        if frame.header.kind != Kind::Delivery {
-            return Err(inner.refuse(FrameError::Unexpected { kind: frame.header.kind, place: "in a lane" }));
+        self.items.postpone(self.left.elapsed());
+        let _away = Away(&mut self.left);
+        loop {
+            let received = tokio::select! {
+                frame = inner.receive(&mut self.reader, None, Scope::Link, "the rest of a Delivery") => frame?,
+                // What arrives on streams of its own is this lane's.
+                delivery = self.items.next(inner), if self.class == Class::Bulk => return delivery.map(Some),
+            };
+            let Some(frame) = received else { return Ok(None) };
+            let FrameHeader { kind, class, .. } = frame.header;
+            if class != self.class {
+                return Err(inner.refuse(FrameError::Contradiction("a Delivery in the lane of another class")));
+            }
+            if kind == Kind::Delivery {
+                return Ok(Some(frame));
+            }
+            if !(kind == Kind::Apart && class == Class::Bulk && inner.arrived.is_welcome()) {
+                return Err(inner.refuse(FrameError::Unexpected { kind, place: "in a lane" }));
+            }
+            self.items.announce(inner, &frame)?;
         }
-        if frame.header.class != self.class {
-            return Err(inner.refuse(FrameError::Contradiction("a Delivery in the lane of another class")));
-        }
-        Ok(Some(frame))
+    }
+}
+
+const FIRST: &str = "the first frame of a lane";
+
+/// Notes, when a wait ends or is given up, when that was.
+struct Away<'a>(&'a mut Instant);
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        *self.0 = Instant::now();
     }
 }
 

@@ -7,6 +7,7 @@
 //! Whatever a peer sends is bounded before memory is spent ([`limits`], [`budget`]) and every wait for progress has a
 //! deadline; a peer that breaks the protocol loses its link, with a code and a text ([`close`]), and nothing else.
 
+pub mod apart;
 pub mod backoff;
 pub mod budget;
 pub mod close;

@@ -13,8 +13,9 @@ use schemas::digest::Digest;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 
+use crate::apart::OFFSET_BYTES;
 use crate::budget::{Permit, Share};
-use crate::frame::{Form, Frame, FrameError, FrameHeader, HEADER_BYTES};
+use crate::frame::{Form, Frame, FrameError, FrameHeader, HEADER_BYTES, Kind};
 use crate::limits::LinkLimits;
 use crate::segments::{PRELUDE_BYTES, Prelude, Restoring};
 use crate::traffic::Traffic;
@@ -126,8 +127,8 @@ pub(crate) struct FrameReader<R> {
     stream: R,
     rules: Rules,
     body_bytes_max: u32,
-    /// And the prelude, where there is one.
-    header: [u8; HEADER_BYTES + PRELUDE_BYTES],
+    /// And what stands before the octets of an item, and before segments.
+    header: [u8; HEADER_BYTES + OFFSET_BYTES + PRELUDE_BYTES],
     filled: usize,
     body: Option<Body>,
     /// When the frame that has begun must be whole. Time spent waiting for the budget is ours, not the peer's.
@@ -142,7 +143,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             stream,
             rules,
             body_bytes_max,
-            header: [0; HEADER_BYTES + PRELUDE_BYTES],
+            header: [0; HEADER_BYTES + OFFSET_BYTES + PRELUDE_BYTES],
             filled: 0,
             body: None,
             deadline: None,
@@ -180,17 +181,18 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 return Ok(None);
             }
             let (header, length) = self.checked_header()?;
+            if header.kind == Kind::Item {
+                let place = "where it does not open a stream";
+                return Err(FrameError::Unexpected { kind: header.kind, place }.into());
+            }
             let segments = match header.form {
-                Form::Segmented => Some(self.begin_segments(length).await?),
+                Form::Segmented => Some(self.begin_segments(HEADER_BYTES, length).await?),
                 Form::Plain | Form::Short => None,
             };
-            self.body = Some(self.begin_body(header, length, segments).await?);
+            let document_bytes = segments.as_ref().map_or(length, Restoring::document_bytes);
+            self.body = Some(self.begin_body(header, length, document_bytes, segments).await?);
         }
-        if self.body.as_ref().is_some_and(|body| body.segments.is_some()) {
-            self.read_segments().await?;
-        } else {
-            self.read_body().await?;
-        }
+        self.read_on().await?;
         let Some(body) = self.body.take() else { return Ok(None) };
         self.filled = 0;
         self.deadline = None;
@@ -235,10 +237,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         if length > limit { Err(FrameError::TooLong { length, limit }) } else { Ok(()) }
     }
 
-    /// Reads what stands before the segments. The document has the limits of a body.
-    async fn begin_segments(&mut self, length: u32) -> Result<Restoring, ReadFailure> {
-        self.fill_header(HEADER_BYTES + PRELUDE_BYTES, None).await?;
-        let prelude = self.header.last_chunk().unwrap_or(&[0; PRELUDE_BYTES]);
+    /// Reads what stands before the segments, behind so many bytes. The document has the limits of a body.
+    async fn begin_segments(&mut self, at: usize, length: u32) -> Result<Restoring, ReadFailure> {
+        self.fill_header(at + PRELUDE_BYTES, None).await?;
+        let prelude = self.header[at..].first_chunk().unwrap_or(&[0; PRELUDE_BYTES]);
         let prelude = Prelude::from_wire(prelude).map_err(FrameError::from)?;
         self.check_length(prelude.document_bytes)?;
         Ok(Restoring::new(prelude, length).map_err(FrameError::from)?)
@@ -249,9 +251,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         &mut self,
         header: FrameHeader,
         wire_bytes: u32,
+        length: u32,
         segments: Option<Restoring>,
     ) -> Result<Body, ReadFailure> {
-        let length = segments.as_ref().map_or(wire_bytes, Restoring::document_bytes);
         let waiting = segments.as_ref().map_or(0, Restoring::waiting_bytes_max);
         // Without a deadline: the room is held by this link's other frames, which have theirs, or by our own caller.
         let permit = self.rules.share.admit(length.saturating_add(waiting)).await.ok_or(ReadFailure::NoRoom)?;
@@ -269,6 +271,15 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             hasher: Box::default(),
             room: Room { permit, waiting: None },
         })
+    }
+
+    /// Reads the body to its end.
+    async fn read_on(&mut self) -> Result<(), ReadFailure> {
+        if self.body.as_ref().is_some_and(|body| body.segments.is_some()) {
+            self.read_segments().await
+        } else {
+            self.read_body().await
+        }
     }
 
     async fn read_body(&mut self) -> Result<(), ReadFailure> {
@@ -340,6 +351,7 @@ async fn before(by: Option<Instant>, read: impl Future<Output = io::Result<usize
     result.map_err(ReadFailure::Stream)
 }
 
+mod item;
 mod segmented;
 #[cfg(test)]
 mod tests;

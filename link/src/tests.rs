@@ -2,6 +2,7 @@
 
 #![expect(clippy::large_futures, reason = "a test's future holds both ends of a link, and runs once")]
 
+mod apart;
 mod closing;
 mod exchanges;
 mod handshake;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use link::apart::Partials;
 use link::budget::Budget;
 use link::close::CloseCode;
 use link::connection::Link;
@@ -57,6 +58,7 @@ struct Life {
     target: (SocketAddr, ServerGuid),
     socket: Arc<endpoint::Client>,
     ledger: Arc<Ledger>,
+    partials: Partials,
     cut: Arc<Notify>,
     stage: watch::Receiver<Stage>,
     dials: Arc<Semaphore>,
@@ -94,6 +96,7 @@ impl Crowd {
                     identity,
                     target,
                     ledger: Arc::clone(ledger),
+                    partials: Partials::default(),
                     cut: Arc::default(),
                     stage: watched.clone(),
                     dials: Arc::clone(&dials),
@@ -205,7 +208,11 @@ impl Life {
         let mut tries = 0;
         loop {
             let own = Hello::default();
-            let own = if self.clients.plain { own } else { own.reading_all_forms() };
+            let own = if self.clients.plain {
+                own
+            } else {
+                Hello { partials: Some(self.partials.offer()), ..own.reading_all_forms() }
+            };
             let hello = match place {
                 Some(Place { incarnation, resume }) => {
                     Hello { incarnation: Some(*incarnation), resume: resume.clone(), ..own }
@@ -217,7 +224,10 @@ impl Life {
             drop(permit);
             tries += 1;
             match dialled {
-                Ok(link) => return Ok(link),
+                Ok(link) => {
+                    link.keep_partials(&self.partials);
+                    return Ok(link);
+                }
                 Err(error) if tries == DIALS_MAX => return Err(error).context("a client cannot connect"),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50 * u64::from(tries))).await,
             }

@@ -67,13 +67,22 @@ impl Forms {
             coded.extend_from_slice(&self.item(item, dictionary).await?);
         }
         coded.extend(segments::make(tail, dictionary));
-        if bytes(&coded) >= bytes(body) / 20 * 19 {
+        if !is_worth_it(&coded, bytes(body)) {
             return None;
         }
         if bytes(&coded) <= JOINED_BYTES_MAX {
             coded = vec![coded.concat().into()];
         }
         Some((header.clone().in_form(Form::Segmented), coded))
+    }
+
+    /// The segments of a long item, if they are worth it.
+    pub(crate) async fn long_item(
+        &self,
+        item: &Bytes,
+        dictionary: Option<&'static Dictionary>,
+    ) -> Option<Arc<[Bytes]>> {
+        self.item(item, dictionary).await.filter(|coded| is_worth_it(coded, item.len()))
     }
 
     /// The segments of an item; made by whoever comes first, the others wait for him. `None` if the program is ending.
@@ -128,6 +137,11 @@ impl Kept {
 /// Of an item that is kept: its bytes, as many coded ones at most, and what stands around them.
 fn cost((_, bytes, _): &Key) -> usize {
     2 * bytes + 512
+}
+
+/// Whether a twentieth is saved.
+fn is_worth_it(coded: &[Bytes], plain_bytes: usize) -> bool {
+    bytes(coded) < plain_bytes / 20 * 19
 }
 
 fn bytes(slices: &[Bytes]) -> usize {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use link::budget::Budget;
+use link::close::CloseCode;
 use link::connection::Link;
 use link::endpoint::{Client, Server};
 use link::hello::{Hello, RequestPolicy, Resume as WireResume};
@@ -38,7 +39,7 @@ pub(super) struct Rig {
     pub(super) told: mpsc::Receiver<Told>,
     pub(super) dialling: JoinHandle<()>,
     pub(super) stop: CancellationToken,
-    _server: Server,
+    server: Server,
     /// What the owner calls itself.
     pub(super) name: watch::Sender<ClientGuid>,
     _resume: watch::Sender<Option<node::ids::Resume>>,
@@ -75,7 +76,19 @@ impl Rig {
         let pending = server.accept().await.unwrap().complete().await.unwrap();
         let down = pending.accept(of_server).await.unwrap();
         let Some(Told::Up(live)) = soon(told.recv()).await else { panic!("a link") };
-        Self { down, live: *live, told, dialling, stop, _server: server, name: name_sender, _resume: resume_sender }
+        Self { down, live: *live, told, dialling, stop, server, name: name_sender, _resume: resume_sender }
+    }
+
+    /// The link is cut by the server, and the dialler comes again; what it says then.
+    pub(super) async fn again(&mut self) -> Hello {
+        self.down.close(CloseCode::Drained, "");
+        let Some(Told::Down) = soon(self.told.recv()).await else { panic!("the link was cut") };
+        let pending = soon(self.server.accept()).await.unwrap().complete().await.unwrap();
+        let hello = pending.hello().clone();
+        self.down = pending.accept(hello_of_server()).await.unwrap();
+        let Some(Told::Up(live)) = soon(self.told.recv()).await else { panic!("a link") };
+        self.live = *live;
+        hello
     }
 
     /// What the server said.

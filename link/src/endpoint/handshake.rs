@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 use tokio::time::timeout;
 
+use crate::apart::Arrived;
 use crate::budget::Budget;
 use crate::close::{CloseCode, cut};
 use crate::connection::{Inner, Link, Side, priority};
@@ -137,6 +138,7 @@ impl Opening {
             control_in: Mutex::new(Some(self.reader)),
             control_out: tokio::sync::Mutex::new(self.writer),
             replies_taken: AtomicBool::new(false),
+            arrived: Arrived::new(own.partials.is_some()),
             lanes: Mutex::new(Vec::new()),
             ours: OnceLock::new(),
         }))

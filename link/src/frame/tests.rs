@@ -3,11 +3,13 @@ use schemas::guid::MessageId;
 use super::*;
 use crate::segments::{self, Dictionary, Prelude};
 
-/// BLAKE3 of `<a/>`, of nothing, of a Hello that says version 1, of a path of two marks, and of a short reply.
+/// BLAKE3 of `<a/>`, of nothing, of a Hello that says version 1, of a short reply, of what stands around `<a/>`, and of a path
+/// of two marks.
 const OF_A: &str = "c1259a287ddd17568e2284779ddc43eeb595db3754589bee069412e8c337c9eb";
 const OF_NOTHING: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 const OF_HELLO: &str = "0ede33ac464485443dd3a10d7334bb684b8771be61eaddae3bb50cb28e99080a";
 const OF_SHORT: &str = "f880a6e6222a0a3b2e0edee2d897eee589547dd51e21e99eeb89cf82a8a8b534";
+const OF_APART: &str = "deedbd537f09622784b0919d3f0bd901419c2a1b84f102628351f933933ade12";
 const OF_PATH: &str = "4635e1e09eeb47befd82aff61a4029004592ff58f931080047ec1476dd65e295";
 
 fn hex(text: &str) -> Vec<u8> {
@@ -64,6 +66,41 @@ fn reply_on_the_wire() {
     // length 4, kind 4, plain, bulk, no flags; position 258; no freshness; digest; <a/>
     let expected = format!("00000004 04 00 02 00 0000000000000102 0000000000000000 {OF_A} 3c612f3e");
     check(&over_a(Kind::Reply).in_class(Class::Bulk).at(258), b"<a/>", &expected);
+}
+
+#[test]
+fn apart_on_the_wire() {
+    // length 47, kind 9, plain, bulk, nothing critical on its way; position 258; no freshness; digest of the body; that of
+    // the item, 4 octets, a head of 3: <m> before it, </m> behind it
+    let expected = format!(
+        "0000002f 09 00 02 01 0000000000000102 0000000000000000 {OF_APART}
+         {OF_A} 00000004 00000003 3c6d3e 3c2f6d3e"
+    );
+    let (head, tail) = (Bytes::from_static(b"<m>"), Bytes::from_static(b"</m>"));
+    let body = Notice { digest: over_a(Kind::Item).digest, item_bytes: 4, head, tail }.to_wire().unwrap();
+    let header = FrameHeader::over(Kind::Apart, std::slice::from_ref(&body)).in_class(Class::Bulk).at(258);
+    check(&header.beside(PerClass::of([true, false, false])), &body, &expected);
+}
+
+#[test]
+fn item_on_the_wire() {
+    // length 10, kind 10, plain, bulk, no flags; position 258; no freshness; digest of the item; 2 octets are there, the rest
+    let expected = format!(
+        "0000000a 0a 00 02 00 0000000000000102 0000000000000000 {OF_A}
+         0000000000000002 2f3e"
+    );
+    check(&over_a(Kind::Item).in_class(Class::Bulk).at(258), &hex("0000000000000002 2f3e"), &expected);
+}
+
+#[test]
+fn item_in_segments_on_the_wire() {
+    // length 29, kind 10, segmented, bulk; the same rest: 2 octets, no dictionary; copied, 2 in 2
+    let expected = format!(
+        "0000001d 0a 01 02 00 0000000000000102 0000000000000000 {OF_A}
+         0000000000000002 00000002 0000000000000000 00 000002 000002 2f3e"
+    );
+    let body = hex("0000000000000002 00000002 0000000000000000 00 000002 000002 2f3e");
+    check(&over_a(Kind::Item).in_form(Form::Segmented).in_class(Class::Bulk).at(258), &body, &expected);
 }
 
 #[test]
@@ -141,7 +178,7 @@ fn refused(at: usize, value: u8, expected: &FrameError) {
 #[test]
 fn what_this_version_does_not_know_is_refused() {
     refused(4, 0, &FrameError::Kind(0));
-    refused(4, 9, &FrameError::Kind(9));
+    refused(4, 11, &FrameError::Kind(11));
     refused(5, 3, &FrameError::Form(3));
     refused(5, 1, &FrameError::Body { kind: Kind::Document, form: Form::Segmented, length: 4 });
     refused(6, 3, &FrameError::Class(3));
@@ -149,6 +186,8 @@ fn what_this_version_does_not_know_is_refused() {
     refused(7, 1, &FrameError::Flags(1));
     refused(4, 5, &FrameError::Body { kind: Kind::End, form: Form::Plain, length: 4 });
     refused(4, 8, &FrameError::Body { kind: Kind::Path, form: Form::Plain, length: 4 });
+    refused(4, 9, &FrameError::Body { kind: Kind::Apart, form: Form::Plain, length: 4 });
+    refused(4, 10, &FrameError::Body { kind: Kind::Item, form: Form::Plain, length: 4 });
     refused(5, 2, &FrameError::Body { kind: Kind::Document, form: Form::Short, length: 4 });
 }
 

@@ -12,7 +12,7 @@ fn full() -> Hello {
             Resume { class: Class::Critical, position: 9, digest: Digest([3; 32]) },
             Resume { class: Class::Normal, position: 0, digest: Digest([0; 32]) },
         ],
-        partials: vec![Partial { digest: Digest([4; 32]), offset: 77 }],
+        partials: Some(vec![Partial { digest: Digest([4; 32]), offset: 77 }]),
         policy: vec![
             RequestPolicy { cid: 2, accepts: vec!["Request:Catalog".to_owned(), "Register:".to_owned()] },
             RequestPolicy { cid: 3, accepts: Vec::new() },

@@ -20,7 +20,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             while let Some(piece) = segments.next_piece().map_err(FrameError::from)? {
                 let (had, capacity) = (bytes.len(), bytes.capacity());
                 if had + piece > capacity {
-                    let step = (had + piece - capacity).max(STEP_BYTES_MIN.min(*length - capacity));
+                    let step = (had + piece - capacity).max(STEP_BYTES_MIN.min(length.saturating_sub(capacity)));
                     waited += room.take(step, room_timeout).await?;
                     bytes.reserve_exact(capacity + step - had);
                 }

@@ -24,6 +24,8 @@ mod runs;
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
+
 pub use self::dictionary::Dictionary;
 pub use self::make::make;
 pub use self::restore::Restoring;
@@ -117,6 +119,21 @@ impl Prelude {
         };
         Ok(Self { document_bytes: u32::from_be_bytes([l0, l1, l2, l3]), dictionary })
     }
+}
+
+/// Where segments go on that [`make`] made, for who has the first `bytes` of the document: how many slices lie before the
+/// last segment that begins there or before, and at which byte of the document it begins.
+pub fn skip(made: &[Bytes], bytes: u32) -> (usize, u32) {
+    let (mut skipped, mut offset) = (0, 0);
+    while let Some(slice) = made.get(skipped)
+        && let Some(Ok(header)) = slice.first_chunk().map(|header| SegmentHeader::from_wire(*header))
+        && offset + header.piece as u32 <= bytes
+    {
+        offset += header.piece as u32;
+        // What is copied stands in a slice of its own.
+        skipped += if slice.len() == SEGMENT_HEADER_BYTES { 2 } else { 1 };
+    }
+    (skipped.min(made.len()), offset)
 }
 
 /// What stands before coded bytes.

@@ -106,7 +106,7 @@ async fn both_hear_what_the_other_said() {
     let says_client = Hello {
         incarnation: Some(42),
         resume: vec![Resume { class: Class::Critical, position: 17, digest: Digest([9; 32]) }],
-        partials: vec![Partial { digest: Digest([8; 32]), offset: 4096 }],
+        partials: Some(vec![Partial { digest: Digest([8; 32]), offset: 4096 }]),
         implementation: "a local server".to_owned(),
         path: Some(vec![Mark::of(CLIENT)]),
         ..Hello::default()

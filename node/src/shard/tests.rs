@@ -255,8 +255,8 @@ fn a_bundle_says_of_which_other_classes_everything_is_answered() {
 #[test]
 fn p_7_what_takes_the_place_of_a_queued_item_of_another_class_takes_it_off() {
     let mut shard = shard(Config::default(), &[FAST]);
-    push_as(&mut shard, item(1, Class::Normal), &[FAST]);
-    push_as(&mut shard, Item { replaces: Some(Position(1)), ..item(2, Class::Critical) }, &[FAST]);
+    let newer = Item { replaces: Some(Position(1)), ..item(2, Class::Critical) };
+    push_with(&mut shard, [item(1, Class::Normal), newer], &[FAST]);
     shard.handle_timeout(NOW.after(bundle::Limits::default().bundle_wait_max));
     assert_eq!(sent(&mut shard), [(FAST, 2, 1)]);
 }

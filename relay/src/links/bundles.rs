@@ -7,10 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use dialler::clock;
+use link::apart::{ITEM_BYTES_MIN, Notice};
 use link::frame::{FrameHeader, Kind};
 use node::bundle::{self, Outer};
-use node::ids::Position;
+use node::ids::{Position, Time};
 use schemas::class::Class;
+use schemas::digest::Digest;
 use schemas::guid::ServerGuid;
 use schemas::names::Spelling;
 use tokio::sync::OnceCell;
@@ -38,12 +40,17 @@ pub(crate) struct Writing {
 impl Writing {
     /// A Delivery of these parts, as a plain document.
     pub(crate) fn plain(&self, class: Class, position: Position, spelling: Spelling, parts: Vec<Bytes>) -> Written {
+        let (time, body) = self.enveloped(spelling, parts);
+        let header = FrameHeader::over(Kind::Delivery, &body).in_class(class).at(position.0).fresh(time.0);
+        (header, body)
+    }
+
+    /// The document and when that was.
+    fn enveloped(&self, spelling: Spelling, parts: Vec<Bytes>) -> (Time, Vec<Bytes>) {
         let time = clock::now();
         let sent_time = clock::text(time);
         let outer = Outer { server: self.server, client: None, message_id: clock::message_id(), sent_time: &sent_time };
-        let body = bundle::document(spelling, &outer, parts);
-        let header = FrameHeader::over(Kind::Delivery, &body).in_class(class).at(position.0).fresh(time.0);
-        (header, body)
+        (time, bundle::document(spelling, &outer, parts))
     }
 }
 
@@ -64,8 +71,23 @@ pub(crate) struct Bundle {
     /// Which of them are not what was stored.
     damaged: OnceCell<Vec<Position>>,
     document: OnceCell<Written>,
+    /// What stands in the lane if its item goes on a stream of its own.
+    apart: OnceCell<Option<Apart>>,
     /// The same in segments, without and with a dictionary, where that is worth it.
     segmented: [OnceCell<Option<Written>>; 2],
+}
+
+/// A bundle of one long item whose item goes on a stream of its own.
+#[derive(Debug)]
+pub(crate) struct Apart {
+    /// Of the Apart frame.
+    pub(crate) header: FrameHeader,
+    /// Its body.
+    pub(crate) body: Bytes,
+    /// Of the item.
+    pub(crate) digest: Digest,
+    /// The item.
+    pub(crate) item: Bytes,
 }
 
 impl Bundle {
@@ -110,6 +132,30 @@ impl Bundle {
 
     fn segments(&self, has_dictionary: bool) -> &OnceCell<Option<Written>> {
         &self.segmented[usize::from(has_dictionary)]
+    }
+
+    /// The same as an Apart frame and an item, once for all links; `None` if it is not one long item.
+    pub(crate) async fn apart(&self) -> Option<&Apart> {
+        let cell = self.apart.get_or_init(async || self.long_item().and_then(|item| self.write_apart(item)));
+        cell.await.as_ref()
+    }
+
+    /// The item, if it is one that may go on a stream of its own.
+    pub(crate) fn long_item(&self) -> Option<&Bytes> {
+        match &self.parts[..] {
+            [item] if self.class == Class::Bulk && item.len() > ITEM_BYTES_MIN => Some(item),
+            _ => None,
+        }
+    }
+
+    fn write_apart(&self, item: &Bytes) -> Option<Apart> {
+        let (time, body) = self.writing.enveloped(self.spelling, vec![item.clone()]);
+        let [head, _, tail] = &body[..] else { return None };
+        let (digest, item_bytes) = (Digest::of(item), u32::try_from(item.len()).ok()?);
+        let body = Notice { digest, item_bytes, head: head.clone(), tail: tail.clone() }.to_wire()?;
+        let header = FrameHeader::over(Kind::Apart, std::slice::from_ref(&body));
+        let header = header.in_class(self.class).at(self.position.0).fresh(time.0);
+        Some(Apart { header, body, digest, item: item.clone() })
     }
 
     /// How long the longest item is. Only one that goes alone can be longer than a bundle, and so than what every client
@@ -165,9 +211,10 @@ impl Recent {
             return Arc::clone(same);
         }
         self.bytes += bytes(&parts);
-        let (damaged, document, segmented) = (OnceCell::new(), OnceCell::new(), Default::default());
-        let writing = Arc::clone(&self.writing);
-        let bundle = Bundle { writing, class, position, spelling, positions, parts, damaged, document, segmented };
+        let (damaged, document, apart) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let (writing, segmented) = (Arc::clone(&self.writing), Default::default());
+        let bundle =
+            Bundle { writing, class, position, spelling, positions, parts, damaged, document, apart, segmented };
         let bundle = Arc::new(bundle);
         self.bundles.push_back(Arc::clone(&bundle));
         while self.bundles.len() > 1 && (self.bundles.len() > RECENT || self.bytes > RECENT_BYTES_MAX) {

@@ -15,6 +15,7 @@ use node::ids::LinkId;
 use schemas::class::{Class, PerClass};
 use tokio::sync::Notify;
 
+use super::apart::Items;
 use super::bundles::Bundle;
 use super::session::Context;
 use crate::driver::Input;
@@ -89,7 +90,7 @@ impl Open {
     /// Sends what can be sent without waiting; says whether that was all. Nothing if it must wait from the start, or will not
     /// do: who may wait finds out.
     fn begin(&mut self, Pushed { bundle, settled }: &Pushed) -> Option<bool> {
-        if self.refuses(bundle) {
+        if self.refuses(bundle) || bundle.long_item().is_some() {
             return None;
         }
         let (header, body) = bundle.at_once(self.form)?;
@@ -103,8 +104,8 @@ impl Open {
 
 /// Writes what is left to it until the link or the driver ends. All lanes in one task, and room for a write only while there
 /// is one: most links are idle most of the time.
-pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, lanes: Arc<Lanes>) {
-    let lane = |class| Lane { context: &context, id, link: &link, class };
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, lanes: Arc<Lanes>, items: Arc<Items>) {
+    let lane = |class| Lane { context: &context, id, link: &link, class, items: &items };
     let ended = tokio::select! {
         ended = lane(Class::Critical).run(&lanes) => ended,
         ended = lane(Class::Normal).run(&lanes) => ended,
@@ -121,6 +122,7 @@ struct Lane<'a> {
     id: LinkId,
     link: &'a Link,
     class: Class,
+    items: &'a Arc<Items>,
 }
 
 impl Lane<'_> {
@@ -156,8 +158,15 @@ impl Lane<'_> {
             self.link.close(CloseCode::Internal, "an item of the log is damaged; connect again");
             return Err(SendError::Closed(self.link.closed().await));
         }
-        let (header, body) = bundle.in_form(open.form).await;
-        open.sender.deliver(&header.clone().beside(settled), body).await?;
+        let apart = if self.items.are_taken() { bundle.apart().await } else { None };
+        if let Some(apart) = apart {
+            let Some(leave) = self.items.leave().await else { return Ok(open) };
+            open.sender.deliver(&apart.header.clone().beside(settled), std::slice::from_ref(&apart.body)).await?;
+            self.items.send(apart, leave);
+        } else {
+            let (header, body) = bundle.in_form(open.form).await;
+            open.sender.deliver(&header.clone().beside(settled), body).await?;
+        }
         Ok(open)
     }
 

@@ -1,6 +1,7 @@
 //! Links of clients: accepting them, reading what they say, writing what they get.
 
 mod accept;
+pub(crate) mod apart;
 pub(crate) mod bundles;
 pub(crate) mod exchange;
 pub(crate) mod lane;

@@ -8,14 +8,16 @@ use link::connection::Link;
 use link::lane::{Reply, ReplyBody};
 use node::answer;
 use node::ids::{LinkId, Position};
+use schemas::class::Class;
 use schemas::core::Root;
 
+use super::apart::Items;
 use super::exchange;
 use super::session::Context;
 use crate::driver::Input;
 
 /// Reads replies until the link ends.
-pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link) {
+pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link, items: Arc<Items>) {
     let Some(mut lane) = link.reply_lane() else { return };
     while let Ok(Reply { header, body }) = lane.recv().await {
         let (class, position) = (header.class, Position(header.position));
@@ -26,6 +28,9 @@ pub(crate) async fn run(context: Arc<Context>, id: LinkId, link: Link) {
                 Err(why) => return breach(&link, id, &why),
             },
         };
+        if class == Class::Bulk {
+            items.answered(position.0);
+        }
         if context.inputs.send(Input::Answered { link: id, class, position, outcomes }).await.is_err() {
             return;
         }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::apart::Items;
 use super::bundles::Writing;
 use super::lane::Lanes;
 use super::notes::{self, Notes};
@@ -126,9 +127,10 @@ struct Ends {
 
 async fn live(context: &Arc<Context>, id: LinkId, link: &Link, ends: Ends) {
     let mut tasks = JoinSet::new();
-    tasks.spawn(lane::run(context.clone(), id, link.clone(), ends.lanes));
+    let items = Arc::new(Items::new(context.clone(), link.clone()));
+    tasks.spawn(lane::run(context.clone(), id, link.clone(), ends.lanes, items.clone()));
     tasks.spawn(outgoing::run(context.clone(), id, link.clone(), ends.openings));
-    tasks.spawn(replies::run(context.clone(), id, link.clone()));
+    tasks.spawn(replies::run(context.clone(), id, link.clone(), items));
     tasks.spawn(notes::tell(link.clone(), ends.notes));
     let exchanges = accept_exchanges(context, id, link);
     let mut closing = ends.closing;

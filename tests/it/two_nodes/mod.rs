@@ -3,6 +3,7 @@
 //! Names begin with the clause; a comment names the rows of the conformance matrix that a test shows.
 
 pub(crate) mod agents;
+mod apart;
 mod arrivals;
 mod asked;
 mod c1;
