@@ -131,6 +131,14 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
+    /// Adds to what was taken of the same amount.
+    fn add(all: &mut Vec<Self>, more: Self) {
+        match all.iter_mut().find(|had| Arc::ptr_eq(had.all.semaphore(), more.all.semaphore())) {
+            Some(had) => had.merge(more),
+            None => all.push(more),
+        }
+    }
+
     fn merge(&mut self, more: Self) {
         self.all.merge(more.all);
         match (&mut self.long, more.long) {
@@ -157,7 +165,7 @@ impl Share {
     /// wait for each other's second halves. Of the node's bytes it takes none yet.
     pub(crate) async fn admit(&self, length: u32) -> Option<Permit> {
         let own = self.own.take(length, length).await?;
-        Some(Permit { _own: own, amount: self.node.clone(), node: None, length })
+        Some(Permit { _own: own, amount: self.node.clone(), node: Vec::new(), length })
     }
 }
 
@@ -166,7 +174,8 @@ impl Share {
 pub(crate) struct Permit {
     _own: Taken,
     amount: Amount,
-    node: Option<Taken>,
+    /// Of one amount, unless bytes of an earlier link came out of another.
+    node: Vec<Taken>,
     length: u32,
 }
 
@@ -174,24 +183,18 @@ impl Permit {
     /// Waits until so many bytes more are free in the node, and takes them. Dropped while it waits, it has taken none.
     pub(crate) async fn grow(&mut self, bytes: u32) -> Option<()> {
         let more = self.amount.take(self.length, bytes).await?;
-        match &mut self.node {
-            Some(node) => node.merge(more),
-            None => self.node = Some(more),
-        }
+        Taken::add(&mut self.node, more);
         Some(())
     }
 
     /// What was taken in the node, without the link's own part: its bytes outlive the link.
-    pub(crate) fn into_node(self) -> Option<Taken> {
+    pub(crate) fn into_node(self) -> Vec<Taken> {
         self.node
     }
 
     /// Takes over what was taken in the node for bytes of an earlier link.
-    pub(crate) fn merge_node(&mut self, earlier: Option<Taken>) {
-        match (&mut self.node, earlier) {
-            (Some(node), Some(earlier)) => node.merge(earlier),
-            (node, earlier) => *node = node.take().or(earlier),
-        }
+    pub(crate) fn merge_node(&mut self, earlier: Vec<Taken>) {
+        earlier.into_iter().for_each(|earlier| Taken::add(&mut self.node, earlier));
     }
 }
 
@@ -217,6 +220,24 @@ mod tests {
         drop(permit);
         assert_eq!(budget.frame_bytes_left(), 100);
         assert!(timeout(MOMENT, share.admit(60)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_link_took_is_kept_also_if_it_came_out_of_another_budget() {
+        let (first, second) = (Budget::new(100, 0), Budget::new(100, 0));
+        let take = async |budget: &Budget| {
+            let mut permit = budget.share(60).admit(60).await.expect("free");
+            permit.grow(40).await.expect("free");
+            permit
+        };
+        let left = || [&first, &second].map(Budget::frame_bytes_left);
+        let mut permit = take(&second).await;
+        permit.merge_node(take(&first).await.into_node());
+        permit.merge_node(take(&first).await.into_node());
+        permit.grow(10).await.expect("free");
+        assert_eq!(left(), [20, 50]);
+        drop(permit.into_node());
+        assert_eq!(left(), [100, 100]);
     }
 
     #[tokio::test]

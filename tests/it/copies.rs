@@ -119,6 +119,8 @@ fn fan_out(links: u64, bytes: usize) -> (Taken, u64) {
     let meter = Meter::start();
     let new = shard::Item { position, replaces: None, accepted: now, class, spelling: Spelling::Double, bytes };
     shard.handle(now, Event::Item { item: new, links: to });
+    // The moment is over: nothing else comes with it.
+    shard.handle_timeout(now);
     let mut same = 0;
     while let Some(action) = shard.poll_action() {
         let Action::Send { parts, .. } = action else { continue };

@@ -23,7 +23,7 @@ pub(crate) struct Beginning {
     /// Its first bytes.
     pub(crate) bytes: Vec<u8>,
     /// Their part of the node's budget.
-    pub(crate) room: Option<Taken>,
+    pub(crate) room: Vec<Taken>,
 }
 
 impl Partials {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn beginning(number: u8, bytes: usize) -> Beginning {
-        Beginning { digest: Digest([number; 32]), bytes: vec![number; bytes], room: None }
+        Beginning { digest: Digest([number; 32]), bytes: vec![number; bytes], room: Vec::new() }
     }
 
     #[test]

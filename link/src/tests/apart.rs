@@ -313,7 +313,7 @@ async fn what_was_held_falsely_is_fetched_from_its_start() {
     let twice = Twice::new();
     let item = item(1 << 20);
     let digest = Digest::of(&item);
-    twice.partials.keep(Beginning { digest, bytes: vec![b'!'; 1000], room: None });
+    twice.partials.keep(Beginning { digest, bytes: vec![b'!'; 1000], room: Vec::new() });
     for (held, expected) in [(1000, Err(CloseCode::Digest)), (0, Ok(()))] {
         let (down, up) = twice.dial().await;
         let (header, body) = apart(7, &notice(&item));
