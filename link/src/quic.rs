@@ -11,6 +11,8 @@
 //! socket -> driver -> endpoint: whose packet? -> connection's state -> wakes the task that waits for it
 //! ```
 //!
+//! A port may have several sockets, each with a driver of its own: [`steering`] says which of them has a connection.
+//!
 //! Locks: the endpoint's and one for each connection, held for as long as one call into `quinn-proto` takes and never across
 //! an await. Only the driver ever holds both.
 
