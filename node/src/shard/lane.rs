@@ -252,6 +252,13 @@ impl Lane {
         (until > now || moment == Moment::Lasts).then(|| until.max(now))
     }
 
+    /// Whether a bundle waits for company already, and one item more changes nothing about that.
+    pub(super) fn gathers(&self, config: &Config) -> bool {
+        let limits = &config.bundle;
+        let fits = self.queue.len() < limits.bundle_items_max && self.queue_bytes < limits.bundle_bytes_max;
+        self.deadline.is_some() && fits
+    }
+
     fn send(&mut self, count: usize) -> Next {
         let taken: Vec<Queued> = self.queue.drain(..count).collect();
         let (Some(first), Some(last)) = (taken.first(), taken.last()) else { return Next::Nothing };

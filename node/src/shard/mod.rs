@@ -322,7 +322,9 @@ impl Shard {
             let Some(bytes) = bytes.cloned() else { continue };
             if let Some(own) = self.links.get_mut(link) {
                 own.item(now, item, *form, bytes, &self.config);
-                self.pump(now, *link, item.class);
+                if !own.lanes[item.class].gathers(&self.config) {
+                    self.pump(now, *link, item.class);
+                }
             }
         }
     }
