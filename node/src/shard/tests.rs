@@ -176,6 +176,20 @@ fn what_comes_together_goes_together_and_alone_at_once() {
 }
 
 #[test]
+fn a_bundle_that_is_full_waits_for_nothing() {
+    let bundle = bundle::Limits { bundle_items_max: 2, ..bundle::Limits::default() };
+    let mut shard = shard(Config { bundle, ..Config::default() }, &[FAST]);
+    for position in 1..=3 {
+        let item = item(position, Class::Normal);
+        shard.handle(NOW, Event::Item { item, links: vec![(FAST, Form::Whole)] });
+    }
+    assert_eq!(sent(&mut shard), [(FAST, 2, 2)], "a third does not fit");
+    ready(&mut shard, FAST);
+    answer_on(&mut shard, Class::Normal, FAST, 2, &[true, true]);
+    assert_eq!(sent(&mut shard), [(FAST, 3, 1)]);
+}
+
+#[test]
 fn while_something_is_unanswered_normal_items_wait_for_company_and_critical_ones_do_not() {
     let mut shard = shard(Config::default(), &[FAST]);
     let wait = bundle::Limits::default().bundle_wait_max;
