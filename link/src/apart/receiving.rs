@@ -153,7 +153,8 @@ impl Receiving {
 
 async fn next(place: &mut Option<Box<Place>>) -> Result<Frame, ReadFailure> {
     match place {
-        Some(place) => place.delivery().await,
+        // Boxed: there is room for it only while an item is on its way.
+        Some(place) => Box::pin(place.delivery()).await,
         None => std::future::pending().await,
     }
 }

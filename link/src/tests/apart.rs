@@ -417,7 +417,7 @@ async fn items_that_lie_close_the_link() {
     };
 
     contradicts(&refused(&[lane_frame(), whole.clone()], protocol).await, "no Apart frame");
-    contradicts(&refused(&[whole.clone()], protocol).await, "no Apart frame");
+    contradicts(&refused(std::slice::from_ref(&whole), protocol).await, "no Apart frame");
     contradicts(
         &refused(&[lane.clone(), whole[..500].to_vec(), whole[..500].to_vec()], protocol).await,
         "second stream",

@@ -187,7 +187,7 @@ fn requests_for(recorder: &Recorder, name: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn c8_3_nothing_that_a_client_wrote_leaves_for_a_foreign_realm() {
     for (guid, ask) in [(0xf000, Ask::Names), (0xf200, Ask::Elements), (0xf400, Ask::Everything)] {
-        let (recorder, capture) = a_run(guid, Asks { ask, ..foreign() }).await;
+        let (recorder, capture) = Box::pin(a_run(guid, Asks { ask, ..foreign() })).await;
         assert!(recorder.up().len() >= 5, "there is something to search: {:?}", recorder.up());
         match ask {
             Ask::Names => assert_eq!(requests_for(&recorder, "pkg:cargo/serde"), 1, "one for all who run it"),
@@ -206,7 +206,7 @@ async fn c8_3_nothing_that_a_client_wrote_leaves_for_a_foreign_realm() {
 // The same search finds all of it where it may go.
 #[tokio::test(flavor = "multi_thread")]
 async fn within_a_realm_everything_is_passed_on() {
-    let (recorder, capture) = a_run(0xf600, same_realm()).await;
+    let (recorder, capture) = Box::pin(a_run(0xf600, same_realm())).await;
     let replies = recorder.kept().into_iter().filter(|kept| (kept.way, kept.kind) == (Way::Down, Kind::Reply));
     for kept in replies {
         let reply = Validated::new(kept.body, &Limits::default()).unwrap();

@@ -46,7 +46,7 @@ async fn arrive() {
         links.push(std::sync::Arc::new(TestClient::connect(&server, client).await));
     }
     // The one thread on which long documents are read has something else to do until everybody is there.
-    let (free, until_free) = mpsc::channel::<()>();
+    let (free, until_free) = mpsc::sync_channel::<()>(1);
     let busy = tokio::task::spawn_blocking(move || until_free.recv());
     let document = draft::deliver(&[long()]);
     let mut sending = JoinSet::new();

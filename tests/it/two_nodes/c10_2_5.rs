@@ -32,13 +32,13 @@ async fn check_each_gets_its_own(change: impl Fn(&mut schemas::version::Containe
 // R-10.2.5-1: packaging narrows where both sides give it.
 #[tokio::test]
 async fn c10_2_5_each_packaging_gets_its_own_items() {
-    check_each_gets_its_own(|container, value| container.package = Some(value.into()), ["deb", "rpm"]).await;
+    Box::pin(check_each_gets_its_own(|container, value| container.package = Some(value.into()), ["deb", "rpm"])).await;
 }
 
 // R-10.2.5-6: so does the language.
 #[tokio::test]
 async fn c10_2_5_each_language_gets_its_own_items() {
-    check_each_gets_its_own(|container, value| container.language = Some(value.into()), ["es", "de"]).await;
+    Box::pin(check_each_gets_its_own(|container, value| container.language = Some(value.into()), ["es", "de"])).await;
 }
 
 // R-10.2.5-5: a file name is data, whatever it looks like.

@@ -197,7 +197,7 @@ impl TestClient {
     async fn next_of(&self, classes: Vec<Class>) -> Pushed {
         let lanes = self.lanes.get_or_init(|| async { Mutex::new(Lanes::of(self.link.clone())) });
         let mut lanes = lanes.await.lock().await;
-        let frame = within("a Delivery", lanes.next(&classes)).await;
+        let frame = within("a Delivery", Box::pin(lanes.next(&classes))).await;
         let frame = frame.expect("a Delivery").expect("a lane that goes on");
         let document = Validated::new(frame.body, &Limits::default()).expect("a Delivery that can be read");
         Pushed { header: frame.header, document }
