@@ -73,6 +73,8 @@ async fn cut_in_the_middle(hello: Hello, item: VersionInfo) {
     let whole = steady.take().await.items();
     assert_eq!(ids(&whole), [ID]);
     let once = steady.socket_bytes().received;
+    // Its answer is there before it goes.
+    server.snapshot_when(|snapshot| snapshot.shard.taken == 1).await;
     steady.leave().await;
 
     tokio::select! {
