@@ -20,7 +20,8 @@ use tokio::sync::OnceCell;
 use crate::forms::{Forms, LinkForm};
 use crate::store::Reader;
 
-/// Bundles of so many bytes are written at once by whoever comes first; digesting and coding longer ones takes its time.
+/// Bundles of so many bytes are written at once by whoever comes first, if they are in memory; digesting and coding longer
+/// ones, or waiting for a disk, takes its time.
 const AT_ONCE_BYTES_MAX: usize = 64 << 10;
 
 /// A frame: its header, and its body in slices.
@@ -119,7 +120,11 @@ impl Bundle {
             LinkForm::Plain => self.document.initialized(),
             LinkForm::Segmented(dictionary) => self.segments(dictionary.is_some()).initialized(),
         };
-        if !is_written && bytes(&self.parts) > AT_ONCE_BYTES_MAX {
+        let is_quick = || {
+            bytes(&self.parts) <= AT_ONCE_BYTES_MAX
+                && self.positions.iter().all(|position| self.writing.log.is_in_memory(position.0))
+        };
+        if !is_written && !is_quick() {
             return None;
         }
         let intact = async { if self.damaged().await.is_empty() { Some(self.in_form(form).await) } else { None } };

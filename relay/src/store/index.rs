@@ -36,6 +36,12 @@ impl Reader {
         is_intact
     }
 
+    /// Whether nothing has to be read from the disk for the item at this position.
+    #[must_use]
+    pub fn is_in_memory(&self, position: u64) -> bool {
+        self.shared().held(position).is_none()
+    }
+
     fn shared(&self) -> RwLockReadGuard<'_, Index> {
         // Each change of the index leaves it whole, so a panic elsewhere under the lock spoils nothing.
         self.index.read().unwrap_or_else(PoisonError::into_inner)
