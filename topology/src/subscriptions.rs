@@ -145,16 +145,19 @@ impl Subscriptions {
         self.clients.is_empty()
     }
 
-    /// Who is to get an item of this reach at this position of the log, ascending. A client that waits for it in both
-    /// modes gets it in full.
+    /// Who waits for an item of this reach at this position of the log, ascending; in both modes, twice.
     pub fn clients_for(&self, reach: &Reach, position: u64) -> Vec<(ClientGuid, Mode)> {
-        let mode = |client| {
-            let waiting = self.of(client).iter().filter(|subscription| {
-                subscription.since < position && covers(&subscription.interest, reach.affected())
-            });
-            waiting.map(|subscription| subscription.mode).min()
+        let waits = |client, mode| {
+            self.of(client).iter().any(|subscription| {
+                subscription.mode == mode
+                    && subscription.since < position
+                    && covers(&subscription.interest, reach.affected())
+            })
         };
-        self.index.candidates(&reach.keys()).into_iter().filter_map(|client| Some((client, mode(client)?))).collect()
+        let modes = |client| {
+            [Mode::Full, Mode::Catalog].into_iter().filter(move |mode| waits(client, *mode)).map(move |mode| (client, mode))
+        };
+        self.index.candidates(&reach.keys()).into_iter().flat_map(modes).collect()
     }
 
     /// Whether anybody waits for the content of an item of this reach.

@@ -5,6 +5,7 @@ mod bench;
 mod items;
 mod links;
 mod lost;
+mod missed;
 mod names;
 mod operations;
 mod reach;

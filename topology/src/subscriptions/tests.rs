@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use schemas::version::VersionInfo;
 
@@ -64,12 +66,12 @@ fn subscription_begins_after_its_acceptance_and_the_earlier_one_is_kept() {
 }
 
 #[test]
-fn full_wins_over_catalog() {
+fn who_waits_in_both_modes_is_named_twice() {
     let mut table = Subscriptions::default();
     table.subscribe(ANN, Subscription { mode: Mode::Catalog, ..full(&VersionInfo::default()) });
     assert_eq!(table.clients_for(&reach("File=f"), 1), [(ANN, Mode::Catalog)]);
     table.subscribe(ANN, full(&version_info("File=f")));
-    assert_eq!(table.clients_for(&reach("File=f"), 1), [(ANN, Mode::Full)]);
+    assert_eq!(table.clients_for(&reach("File=f"), 1), [(ANN, Mode::Full), (ANN, Mode::Catalog)]);
     assert_eq!(table.clients_for(&reach("File=g"), 1), [(ANN, Mode::Catalog)]);
 }
 
@@ -301,9 +303,10 @@ proptest! {
         for item in &items {
             let affected = Affected::of(std::slice::from_ref(item));
             let reach = Reach::of(&Subject::from_version_infos(std::slice::from_ref(item)));
-            let scanned: Vec<_> = table.clients().filter_map(|(client, list)| {
+            let scanned: Vec<_> = table.clients().flat_map(|(client, list)| {
                 let fits = |held: &&Subscription| held.since < 2 && covers(&held.interest, &affected);
-                Some((client, list.iter().filter(fits).map(|held| held.mode).min()?))
+                let modes: BTreeSet<Mode> = list.iter().filter(fits).map(|held| held.mode).collect();
+                modes.into_iter().map(move |mode| (client, mode))
             }).collect();
             prop_assert_eq!(table.clients_for(&reach, 2), scanned);
         }
