@@ -106,24 +106,23 @@ impl Engine {
         self.latest.get(&(item.subject.identity.clone()?, item.is_entry))
     }
 
-    /// The item becomes the newest of its identity, and concerns whomever those before it concerned, also those that may not go
-    /// on any more.
+    /// The item becomes the newest of its identity, and concerns whomever those before it concerned, content and entries alike,
+    /// also those that may not go on any more.
     fn take_latest(&mut self, origin: Origin, item: &Item) -> Reach {
         let own = Reach::of(&item.subject);
         let Some(identity) = item.subject.identity.clone() else { return own };
-        let slot = (identity, item.is_entry);
-        let reach = match (self.latest.get(&slot), origin) {
-            (Some(latest), _) => own.join(&latest.reach),
-            // Earlier ones went by other ways, and whom they concerned is not known here: whoever has the name at all.
-            (None, Origin::Upstream(_)) if item.subject.revision > FIRST_REVISION => own.widened(),
-            (None, _) => own,
-        };
-        let reach = match self.catalogue.barred_reach(&slot) {
-            Some(barred) => reach.join(barred),
-            None => reach,
-        };
+        let slots = [item.is_entry, !item.is_entry].map(|is_entry| (identity.clone(), is_entry));
+        let is_later = matches!(origin, Origin::Upstream(_)) && item.subject.revision > FIRST_REVISION;
+        let knows_earlier = self.latest.contains_key(&slots[0]) && !self.catalogue.is_trimmed();
+        // Earlier ones went by other ways or are trimmed, and whom they concerned is not known here: whoever has the name at
+        // all.
+        let own = if is_later && !knows_earlier { own.widened() } else { own };
+        let latest = slots.iter().filter_map(|slot| self.latest.get(slot)).map(|latest| &latest.reach);
+        let barred = slots.iter().filter_map(|slot| self.catalogue.barred_reach(slot));
+        let reach = latest.chain(barred).fold(own, |reach, before| reach.join(before));
         let (revision, signing) = (item.subject.revision, item.signing.clone());
         let latest = Latest { revision, digest: item.digest, reach: reach.clone(), signing };
+        let [slot, _] = slots;
         self.latest.insert(slot, latest);
         reach
     }
