@@ -69,7 +69,7 @@ impl Engine {
         };
         self.answer_begins(&reply);
         plan.reply = Some(Box::new(reply));
-        if self.broken.is_some() && !plan.writes.is_empty() {
+        if self.broken.is_some() && (!plan.writes.is_empty() || self.lacks_something(link, intake)) {
             return self.fail(plan);
         }
         if plan.writes.is_empty() && self.pending.is_empty() {

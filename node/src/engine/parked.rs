@@ -98,6 +98,11 @@ impl Engine {
         self.parked.len()
     }
 
+    /// Whether upstreams may have more of what it asks for: what is fetched from there when nothing can be stored reaches nobody.
+    pub(super) fn lacks_something(&self, link: LinkId, intake: &Intake) -> bool {
+        !self.missing(&self.asked_in(link, intake), Position(0)).is_empty()
+    }
+
     /// What is asked for and not here, by upstream that may have it; of what was trimmed, what was after `floor`.
     fn missing(&self, asked: &Asked, floor: Position) -> Vec<Missing> {
         let mut missing = Vec::new();
