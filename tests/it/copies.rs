@@ -16,6 +16,7 @@ use link::hello::Hello;
 use link::lane::{LaneReceiver, LaneSender};
 use link::limits::LinkLimits;
 use link::pki::Role;
+use node::bundle;
 use node::catalogue::{Form, Stretch};
 use node::ids::{LinkId, Position, Time};
 use node::shard::{self, Action, Event, Shard};
@@ -103,7 +104,10 @@ async fn p_2_what_a_delivery_on_a_link_allocates_does_not_grow_with_the_item() {
 
 /// What it takes until a shard has said what goes to each of so many links, and how often it was one and the same item.
 fn fan_out(links: u64, bytes: usize) -> (Taken, u64) {
-    let (mut shard, now, class) = (Shard::new(shard::Config::default()), Time(1_700_000_000_000), Class::Critical);
+    // Whatever its length, the item waits for the end of its moment.
+    let bundle = bundle::Limits { bundle_bytes_max: 8 << 20, ..bundle::Limits::default() };
+    let mut shard = Shard::new(shard::Config { bundle, ..shard::Config::default() });
+    let (now, class) = (Time(1_700_000_000_000), Class::Critical);
     for link in (1..=links).map(LinkId) {
         let client = ClientGuid(link.0.into());
         shard.handle(now, Event::LinkUp { link, client, generation: 1, start: PerClass::all(Position(0)) });
@@ -119,6 +123,8 @@ fn fan_out(links: u64, bytes: usize) -> (Taken, u64) {
     let meter = Meter::start();
     let new = shard::Item { position, replaces: None, accepted: now, class, spelling: Spelling::Double, bytes };
     shard.handle(now, Event::Item { item: new, links: to });
+    // The moment is over: nothing else comes with it.
+    shard.handle_timeout(now);
     let mut same = 0;
     while let Some(action) = shard.poll_action() {
         let Action::Send { parts, .. } = action else { continue };

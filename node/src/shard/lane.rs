@@ -1,6 +1,7 @@
 //! One link's way through the log, for one class of items: what is queued, what is sent and not answered, where its cursor stands.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use schemas::class::Class;
@@ -67,6 +68,13 @@ pub(super) enum Next {
     Wait(Time),
     Read(Vec<Position>),
     Send { position: Position, spelling: Spelling, positions: Vec<Position>, parts: Vec<Bytes> },
+}
+
+/// Whether more may come with what has just come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    Lasts,
+    IsOver,
 }
 
 impl Lane {
@@ -190,7 +198,7 @@ impl Lane {
         wants.then_some(self.looked)
     }
 
-    pub(super) fn next(&mut self, now: Time, config: &Config) -> Next {
+    pub(super) fn next(&mut self, now: Time, moment: Moment, config: &Config) -> Next {
         if self.queue.is_empty() {
             self.waiting_since = None;
         }
@@ -198,7 +206,7 @@ impl Lane {
         if count == 0 || !self.ready || self.reading {
             return Next::Nothing;
         }
-        if let Some(until) = self.waits_for_company(now, count, config) {
+        if let Some(until) = self.waits_for_company(now, count, moment, config) {
             return Next::Wait(until);
         }
         let missing: Vec<Position> = self
@@ -230,14 +238,25 @@ impl Lane {
         count
     }
 
-    /// A bundle that is not full waits a little, unless it is critical or the client is catching up.
-    fn waits_for_company(&self, now: Time, count: usize, config: &Config) -> Option<Time> {
+    /// A bundle that is not full waits for the end of the moment: what came together goes together. While something of the
+    /// lane is unanswered it waits a little longer, so that bundles grow with the time that a client takes; a critical one
+    /// does not, and who catches up waits for nothing.
+    fn waits_for_company(&self, now: Time, count: usize, moment: Moment, config: &Config) -> Option<Time> {
         let full = count < self.queue.len() || self.queue_bytes >= config.bundle.bundle_bytes_max;
-        if full || self.class == Class::Critical || self.queue.iter().any(|queued| queued.bytes.is_none()) {
+        if full || self.queue.iter().any(|queued| queued.bytes.is_none()) {
             return None;
         }
-        let until = self.waiting_since?.after(config.bundle.bundle_wait_max);
-        (until > now).then_some(until)
+        let is_patient = self.class != Class::Critical && !self.window.is_empty();
+        let wait = if is_patient { config.bundle.bundle_wait_max } else { Duration::ZERO };
+        let until = self.waiting_since?.after(wait);
+        (until > now || moment == Moment::Lasts).then(|| until.max(now))
+    }
+
+    /// Whether a bundle waits for company already, and one item more changes nothing about that.
+    pub(super) fn gathers(&self, config: &Config) -> bool {
+        let limits = &config.bundle;
+        let fits = self.queue.len() < limits.bundle_items_max && self.queue_bytes < limits.bundle_bytes_max;
+        self.deadline.is_some() && fits
     }
 
     fn send(&mut self, count: usize) -> Next {

@@ -24,7 +24,7 @@ use crate::engine::CursorReport;
 use crate::ids::{LinkId, Position, Push, Time};
 
 pub use self::fanout::{BOUNDS_MS, Fanout};
-use self::lane::Lane;
+use self::lane::{Lane, Moment};
 use self::link::Link;
 
 /// Bounds on what one lane of a link may have queued and unanswered.
@@ -268,7 +268,7 @@ impl Shard {
             && at <= now
         {
             self.deadlines.pop_first();
-            self.pump(now, link, class);
+            self.pump_at(now, Moment::IsOver, link, class);
         }
         if self.report_at.is_some_and(|at| at <= now) {
             self.report();
@@ -322,7 +322,9 @@ impl Shard {
             let Some(bytes) = bytes.cloned() else { continue };
             if let Some(own) = self.links.get_mut(link) {
                 own.item(now, item, *form, bytes, &self.config);
-                self.pump(now, *link, item.class);
+                if !own.lanes[item.class].gathers(&self.config) {
+                    self.pump(now, *link, item.class);
+                }
             }
         }
     }
@@ -345,8 +347,12 @@ impl Shard {
         Class::ALL.into_iter().for_each(|class| self.pump(now, link, class));
     }
 
-    /// Does for a lane whatever can be done now.
+    /// Does for a lane whatever can be done while more may come.
     fn pump(&mut self, now: Time, link: LinkId, class: Class) {
+        self.pump_at(now, Moment::Lasts, link, class);
+    }
+
+    fn pump_at(&mut self, now: Time, moment: Moment, link: LinkId, class: Class) {
         let Some(own) = self.links.get_mut(&link) else { return };
         let lane = &mut own.lanes[class];
         if let Some(after) = lane.wants_more() {
@@ -355,7 +361,7 @@ impl Shard {
         if let Some(old) = lane.deadline.take() {
             self.deadlines.remove(&(old, link, class));
         }
-        match lane.next(now, &self.config) {
+        match lane.next(now, moment, &self.config) {
             lane::Next::Nothing => {}
             lane::Next::Wait(until) => {
                 lane.deadline = Some(until);

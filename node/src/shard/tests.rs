@@ -44,8 +44,16 @@ fn push(shard: &mut Shard, position: u64, links: &[LinkId]) {
 }
 
 fn push_as(shard: &mut Shard, item: Item, links: &[LinkId]) {
-    let links = links.iter().map(|link| (*link, Form::Whole)).collect();
-    shard.handle(NOW, Event::Item { item, links });
+    push_with(shard, [item], links);
+}
+
+/// What comes in one moment.
+fn push_with(shard: &mut Shard, items: impl IntoIterator<Item = Item>, links: &[LinkId]) {
+    for item in items {
+        let links = links.iter().map(|link| (*link, Form::Whole)).collect();
+        shard.handle(NOW, Event::Item { item, links });
+    }
+    shard.handle_timeout(NOW);
 }
 
 fn drain(shard: &mut Shard) -> Vec<Action> {
@@ -67,11 +75,13 @@ fn answer(shard: &mut Shard, link: LinkId, position: u64, outcomes: &[bool]) {
 
 fn answer_on(shard: &mut Shard, class: Class, link: LinkId, position: u64, outcomes: &[bool]) {
     shard.handle(NOW, Event::Answered { link, class, position: Position(position), outcomes: outcomes.to_vec() });
+    shard.handle_timeout(NOW);
 }
 
 /// The transport takes another critical bundle.
 fn ready(shard: &mut Shard, link: LinkId) {
     shard.handle(NOW, Event::Ready(link, Class::Critical));
+    shard.handle_timeout(NOW);
 }
 
 #[test]
@@ -153,17 +163,55 @@ fn p_7_an_item_that_was_superseded_while_it_waited_is_not_sent() {
 }
 
 #[test]
-fn normal_items_wait_for_company_and_critical_ones_do_not() {
+fn what_comes_together_goes_together_and_alone_at_once() {
     let mut shard = shard(Config::default(), &[FAST]);
-    push_as(&mut shard, item(1, Class::Normal), &[FAST]);
-    push_as(&mut shard, item(2, Class::Normal), &[FAST]);
-    assert_eq!(sent(&mut shard), []);
-    push_as(&mut shard, item(3, Class::Critical), &[FAST]);
+    for class in [Class::Critical, Class::Normal] {
+        let links = vec![(FAST, Form::Whole)];
+        shard.handle(NOW, Event::Item { item: item(1, class), links });
+        assert_eq!(sent(&mut shard), [], "more may come");
+        assert_eq!(shard.poll_timeout().map(|(at, _)| at), Some(NOW), "but nothing waits for it");
+        push_as(&mut shard, item(2, class), &[FAST]);
+        assert_eq!(sent(&mut shard), [(FAST, 2, 2)]);
+    }
+}
+
+#[test]
+fn a_bundle_that_is_full_waits_for_nothing() {
+    let bundle = bundle::Limits { bundle_items_max: 2, ..bundle::Limits::default() };
+    let mut shard = shard(Config { bundle, ..Config::default() }, &[FAST]);
+    for position in 1..=3 {
+        let item = item(position, Class::Normal);
+        shard.handle(NOW, Event::Item { item, links: vec![(FAST, Form::Whole)] });
+    }
+    let before_the_end = drain(&mut shard).into_iter().filter(|action| matches!(action, Action::Send { .. })).count();
+    assert_eq!(before_the_end, 1, "a third does not fit");
+    shard.handle(NOW, Event::Ready(FAST, Class::Normal));
+    answer_on(&mut shard, Class::Normal, FAST, 2, &[true, true]);
     assert_eq!(sent(&mut shard), [(FAST, 3, 1)]);
+}
+
+#[test]
+fn while_something_is_unanswered_normal_items_wait_for_company_and_critical_ones_do_not() {
+    let mut shard = shard(Config::default(), &[FAST]);
     let wait = bundle::Limits::default().bundle_wait_max;
+    for (position, class) in [(1, Class::Normal), (2, Class::Critical)] {
+        push_as(&mut shard, item(position, class), &[FAST]);
+        shard.handle(NOW, Event::Ready(FAST, class));
+        assert_eq!(sent(&mut shard), [(FAST, position, 1)], "nothing is unanswered");
+    }
+    push_with(&mut shard, [item(3, Class::Normal), item(4, Class::Critical)], &[FAST]);
+    assert_eq!(sent(&mut shard), [(FAST, 4, 1)]);
     assert_eq!(shard.poll_timeout().map(|(at, _)| at), Some(NOW.after(wait)));
+    push_as(&mut shard, item(5, Class::Normal), &[FAST]);
+    assert_eq!(sent(&mut shard), []);
     shard.handle_timeout(NOW.after(wait));
-    assert_eq!(sent(&mut shard), [(FAST, 2, 2)], "one bundle");
+    assert_eq!(sent(&mut shard), [(FAST, 5, 2)], "one bundle");
+    push_as(&mut shard, item(6, Class::Normal), &[FAST]);
+    shard.handle(NOW, Event::Ready(FAST, Class::Normal));
+    answer_on(&mut shard, Class::Normal, FAST, 1, &[true]);
+    assert_eq!(sent(&mut shard), []);
+    answer_on(&mut shard, Class::Normal, FAST, 5, &[true, true]);
+    assert_eq!(sent(&mut shard), [(FAST, 6, 1)], "everything is answered");
 }
 
 #[test]
@@ -222,8 +270,8 @@ fn a_bundle_says_of_which_other_classes_everything_is_answered() {
 #[test]
 fn p_7_what_takes_the_place_of_a_queued_item_of_another_class_takes_it_off() {
     let mut shard = shard(Config::default(), &[FAST]);
-    push_as(&mut shard, item(1, Class::Normal), &[FAST]);
-    push_as(&mut shard, Item { replaces: Some(Position(1)), ..item(2, Class::Critical) }, &[FAST]);
+    let newer = Item { replaces: Some(Position(1)), ..item(2, Class::Critical) };
+    push_with(&mut shard, [item(1, Class::Normal), newer], &[FAST]);
     shard.handle_timeout(NOW.after(bundle::Limits::default().bundle_wait_max));
     assert_eq!(sent(&mut shard), [(FAST, 2, 1)]);
 }
