@@ -245,8 +245,11 @@ impl Client {
             Event::Assigned(client) => self.assigned(now, client),
             Event::Disconnected => {
                 self.sync.disconnected();
-                // Not answered, so it comes again.
+                // Not answered, so it comes again: and not on the next link what was pushed on this one.
                 self.held_back.clear();
+                for (_, then) in &mut self.pending {
+                    then.retain(|action| !matches!(action, Action::Answer { .. }));
+                }
                 self.watch = Watch::default();
             }
             Event::Behind(_) => self.resynchronise(now),

@@ -190,6 +190,18 @@ fn an_item_is_answered_when_its_entry_is_durable() {
 }
 
 #[test]
+fn what_was_pushed_on_a_link_that_is_gone_is_not_answered_on_the_next() {
+    let mut bench = Bench::synchronised();
+    bench.client.handle(NOW, delivery(lane(6), &item("A-1", 1, "vers:cargo/<2.0.0")));
+    bench.client.handle(NOW, Event::Disconnected);
+    bench.client.handle(NOW, Event::Connected { behind: false, start: START });
+    bench.drain();
+    assert_eq!((bench.answers(), bench.client.holdings().len()), (0, 1), "it is held");
+    bench.handle(delivery(lane(6), &item("A-1", 1, "vers:cargo/<2.0.0")));
+    assert_eq!(bench.answers(), 1);
+}
+
+#[test]
 fn a_repeated_item_is_answered_and_journalled_once() {
     let mut bench = Bench::synchronised();
     let item = item("A-1", 1, "vers:cargo/<2.0.0");

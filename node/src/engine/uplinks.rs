@@ -57,6 +57,9 @@ impl Engine {
             let why = "the upstream stands below this node: together they would close a cycle".to_owned();
             return self.actions.push_back(Action::Uplink(server, uplink::Action::Hangup(why)));
         }
+        if matches!(event, uplink::Event::Disconnected) {
+            self.answers_no_more(server);
+        }
         let Some(uplink) = self.uplinks.get_mut(&server) else { return };
         let mut effects = Effects::default();
         let delivery = uplink.handle(now, event, &mut effects);
@@ -69,6 +72,12 @@ impl Engine {
         if after != before {
             self.actions.push_back(Action::Path(after));
         }
+    }
+
+    /// What was pushed on a link that is gone is not answered on the next: there it was not pushed yet, or not in this bundle.
+    fn answers_no_more(&mut self, server: ServerGuid) {
+        let upwards = self.pending.iter_mut().filter_map(|(_, plan)| plan.upward.as_mut());
+        upwards.filter(|upward| upward.server == server).for_each(|upward| upward.answer = None);
     }
 
     /// Takes what was held back, and lets the uplink do the next thing.

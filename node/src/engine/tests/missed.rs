@@ -2,13 +2,16 @@
 
 use bytes::Bytes;
 use schemas::core::ReplyStatus;
+use schemas::facts::Validated;
+use schemas::limits::Limits;
 use schemas::version::{Major, Minor, VersionInfo};
 
 use super::bench::{DEVICE, OTHER, PROVIDER, advisory, config, deliver, document, draft, request, runs, statuses};
-use super::uplinks::{Local, lane, upstream};
+use super::uplinks::{Local, UPSTREAM, lane, upstream};
 use crate::engine::{Config, Event};
-use crate::ids::Position;
-use crate::uplink::{Ask, Realm};
+use crate::ids::{Position, Resume};
+use crate::intake::Intake;
+use crate::uplink::{self, Ask, Realm};
 
 /// It concerns 1.2.3 of `serde`, which the device runs, or not.
 fn advice(revision: u64, concerns: bool) -> VersionInfo {
@@ -102,4 +105,21 @@ fn after_a_trim_a_later_revision_concerns_whoever_has_the_name() {
     local.brings(lane(4), &content(3, false));
     assert_eq!(local.bench.pushed(link), [Position(1), Position(4)]);
     assert_eq!(local.bench.pushed(other), [Position(2)], "nobody else");
+}
+
+#[test]
+fn what_was_pushed_on_a_link_that_is_gone_is_not_answered_on_the_next() {
+    let mut local = Local::new(upstream(Realm::Same, Ask::Names));
+    let push = |local: &mut Local| {
+        let facts = Validated::new(content(1, true), &Limits::default()).expect("a good document");
+        let intake = Box::new(Intake::of(&facts).expect("a message"));
+        local.bench.handle(Event::Uplink(UPSTREAM, uplink::Event::Delivery { via: lane(1), intake }));
+    };
+    push(&mut local);
+    local.bench.handle(Event::Uplink(UPSTREAM, uplink::Event::Disconnected));
+    local.connected(false, Resume::at(0x77, Position(0), None));
+    assert_eq!((local.answered_above(), local.bench.engine.catalogue().len()), (vec![], 1), "it is held");
+    push(&mut local);
+    local.bench.settle();
+    assert_eq!(local.answered_above(), [Position(1)]);
 }
