@@ -3,6 +3,9 @@
 use std::iter::Sum;
 use std::time::Duration;
 
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+
 use crate::server::Server;
 
 /// What a process has taken so far.
@@ -39,13 +42,9 @@ impl Sample {
 
 /// What a process has taken, if there is one.
 pub fn usage(pid: Option<u32>) -> Option<Usage> {
-    let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", pid?)).ok();
-    let status = read("status")?;
-    Some(Usage {
-        cpu: cpu(&read("stat")?)?,
-        resident: kib(&status, "VmRSS:") << 10,
-        resident_max: kib(&status, "VmHWM:") << 10,
-    })
+    let pid = pid?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(Usage { cpu: cpu(pid)?, resident: kib(&status, "VmRSS:") << 10, resident_max: kib(&status, "VmHWM:") << 10 })
 }
 
 /// What a server's sockets towards its clients carried: out, in.
@@ -76,12 +75,11 @@ impl Sum for Usage {
     }
 }
 
-/// User and system time of `/proc/PID/stat` (proc(5)): fields 14 and 15, counted after the name in parentheses.
-fn cpu(stat: &str) -> Option<Duration> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ').skip(11);
-    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
-    Some(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+/// The clock of another process's processor time (clock_getcpuclockid(3)): to the nanosecond, where `/proc/PID/stat` counts
+/// hundredths of a second.
+fn cpu(pid: u32) -> Option<Duration> {
+    let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
+    Some(clock.now().ok()?.into())
 }
 
 fn kib(status: &str, name: &str) -> u64 {
@@ -94,14 +92,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_read_whatever_it_is_called() {
-        let stat = "7 (a) b) R 1 1 1 0 -1 4194304 1 0 0 0 250 50 0 0 20 0 1 0 1 1 1";
-        let ticks = rustix::param::clock_ticks_per_second() as f64;
-        assert_eq!(cpu(stat), Some(Duration::from_secs_f64(300.0 / ticks)));
+    fn a_process_is_read() {
         assert_eq!(kib("VmHWM:\t  12 kB\nVmRSS:\t   7 kB\n", "VmRSS:"), 7);
-        assert_eq!(cpu("nothing"), None);
-        assert!(usage(Some(std::process::id())).unwrap().resident > 1 << 20);
-        assert_eq!(usage(None), None);
+        let own = || usage(Some(std::process::id())).unwrap();
+        let before = own();
+        assert!(before.resident > 1 << 20);
+        while own().cpu < before.cpu + Duration::from_millis(2) {}
+        assert_eq!((usage(None), usage(Some(u32::MAX))), (None, None));
     }
 
     #[test]

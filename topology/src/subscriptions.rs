@@ -155,7 +155,10 @@ impl Subscriptions {
             })
         };
         let modes = |client| {
-            [Mode::Full, Mode::Catalog].into_iter().filter(move |mode| waits(client, *mode)).map(move |mode| (client, mode))
+            [Mode::Full, Mode::Catalog]
+                .into_iter()
+                .filter(move |mode| waits(client, *mode))
+                .map(move |mode| (client, mode))
         };
         self.index.candidates(&reach.keys()).into_iter().flat_map(modes).collect()
     }

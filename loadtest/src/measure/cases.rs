@@ -3,6 +3,7 @@
 use anyhow::ensure;
 
 use super::Measurement;
+use crate::network::Network;
 use crate::plan::{Habit, Plan};
 
 const STALLED: &str = include_str!("../../plans/stalled.toml");
@@ -10,6 +11,7 @@ const SATURATED: &str = include_str!("../../plans/fan-out-1k.toml");
 const PACED: &str = include_str!("../../plans/paced.toml");
 const BOTTLENECK: &str = include_str!("../../plans/bottleneck.toml");
 const IDLE: &str = include_str!("../../plans/idle-10000.toml");
+const LOSSY: &str = include_str!("../../plans/lossy.toml");
 
 /// Clients of the cases of `scale`.
 pub(super) const SCALE: [usize; 3] = [100, 1000, 10_000];
@@ -18,6 +20,24 @@ const SATURATED_RECEIPTS: usize = 2_000_000;
 const PACED_RECEIPTS: usize = 200_000;
 /// Receipts a second of all clients together, where a clock says when: a third of what one core does.
 const PACED_RATE: f64 = 10_000.0;
+
+/// What a server can take for congestion.
+pub(super) const CONTROLLERS: [&str; 3] = ["cubic", "newreno", "bbr"];
+/// Links of `congestion`: milliseconds there and back, and the share of packets that is lost on each way.
+pub(super) const LINKS: [(f64, f64); 9] = [
+    (10.0, 0.0),
+    (10.0, 0.005),
+    (10.0, 0.02),
+    (50.0, 0.0),
+    (50.0, 0.005),
+    (50.0, 0.02),
+    (200.0, 0.0),
+    (200.0, 0.005),
+    (200.0, 0.02),
+];
+/// Clients on each such link, and updates for each: the slowest takes a minute or so.
+const FAR_CLIENTS: usize = 20;
+const FAR_UPDATES: usize = 6;
 
 /// Cases of `stalled`.
 pub(super) const ALL_READ: &str = "all read";
@@ -64,6 +84,7 @@ impl Measurement {
             Self::Scale => scale()?,
             Self::Bottleneck => vec![Case { name: "critical beside bulk".to_owned(), plan: plan(BOTTLENECK)? }],
             Self::Idle => vec![Case { name: "10,000 idle".to_owned(), plan: plan(IDLE)? }],
+            Self::Congestion => congestion()?,
         };
         if quick {
             cases.iter_mut().for_each(|case| self.fourth(&mut case.plan));
@@ -110,6 +131,28 @@ fn scale() -> anyhow::Result<Vec<Case>> {
             }
             cases.push(Case { name: pace.case(clients), plan });
         }
+    }
+    Ok(cases)
+}
+
+/// The name of the case of `congestion` with this controller on this link.
+pub(super) fn far(controller: &str, (milliseconds, lost): (f64, f64)) -> String {
+    format!("{controller}, {milliseconds} ms, {} % lost", lost * 100.0)
+}
+
+/// Everywhere updates, and news beside them. Packets overtake each other here and there.
+fn congestion() -> anyhow::Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (link, controller) in LINKS.into_iter().flat_map(|link| CONTROLLERS.map(|controller| (link, controller))) {
+        let mut plan = plan(LOSSY)?;
+        let (milliseconds, lost) = link;
+        plan.network = plan.network.map(|network| Network { delay: milliseconds / 2.0, loss: lost, ..network });
+        plan.server.congestion = Some(controller.to_owned());
+        plan.clients.iter_mut().for_each(|group| group.count = FAR_CLIENTS);
+        for publish in plan.publish.iter_mut().filter(|publish| publish.window.is_some()) {
+            publish.count = FAR_UPDATES;
+        }
+        cases.push(Case { name: far(controller, link), plan });
     }
     Ok(cases)
 }

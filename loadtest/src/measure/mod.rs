@@ -30,6 +30,8 @@ pub enum Measurement {
     Bottleneck,
     /// What a registered link costs while nothing happens
     Idle,
+    /// What congestion control makes of links that delay and lose
+    Congestion,
 }
 
 impl Measurement {
@@ -40,6 +42,7 @@ impl Measurement {
             Self::Scale => "scale",
             Self::Bottleneck => "bottleneck",
             Self::Idle => "idle",
+            Self::Congestion => "congestion",
         }
     }
 
@@ -48,6 +51,8 @@ impl Measurement {
         match self {
             Self::Stalled => 10,
             Self::Scale | Self::Bottleneck | Self::Idle => 5,
+            // 27 cases, most of which wait for the clock and not for the processor.
+            Self::Congestion => 3,
         }
     }
 }
@@ -58,7 +63,7 @@ pub struct Args {
     /// Some of the measurements
     #[arg(long, value_delimiter = ',')]
     only: Vec<Measurement>,
-    /// Rounds; by default 10 or 5
+    /// Rounds; by default 10, 5 or 3
     #[arg(long)]
     rounds: Option<usize>,
     /// A fourth of each load, to see that everything works

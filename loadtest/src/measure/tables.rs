@@ -1,7 +1,7 @@
 //! What was measured, as Markdown.
 
 use super::Measurement;
-use super::cases::{ALL_READ, ONE_STALLED, Pace, SCALE};
+use super::cases::{ALL_READ, CONTROLLERS, LINKS, ONE_STALLED, Pace, SCALE, far};
 use super::results::{Circumstances, Figures, Measured};
 use crate::figures::number;
 use crate::report::{Publication, Quantiles};
@@ -13,6 +13,7 @@ pub(super) fn text(what: Measurement, measured: &Measured) -> String {
         Measurement::Scale => scale(measured),
         Measurement::Bottleneck => bottleneck(measured),
         Measurement::Idle => idle(measured),
+        Measurement::Congestion => congestion(measured),
     };
     let failures = measured.failures.iter().map(|failure| {
         format!("\nFailed in round {}: {}: {}.\n", failure.round, failure.case, failure.why.replace('\n', " "))
@@ -89,6 +90,23 @@ fn idle(measured: &Measured) -> String {
     let Some(case) = measured.runs.first().map(|run| run.case.as_str()) else { return table.0 };
     let medians: Vec<_> = (0..3).map(|column| measured.median(case, |figures| row(figures)[column])).collect();
     table.row("median", &medians);
+    table.0
+}
+
+/// For each link, and each controller on it: how fast updates come, and how late news beside them.
+fn congestion(measured: &Measured) -> String {
+    let heads = ["MB/s", "news p99 ms", "server s/GB"].map(|what| CONTROLLERS.map(|name| format!("{what}, {name}")));
+    let heads: Vec<&str> =
+        std::iter::once("there and back, lost").chain(heads.iter().flatten().map(String::as_str)).collect();
+    let mut table = Table::new(&heads);
+    for link in LINKS {
+        let of = |of: fn(&Figures) -> f64| CONTROLLERS.map(|name| measured.median(&far(name, link), of));
+        let speed = of(|figures| figures.publications.first().map_or(0.0, rate));
+        let late = of(|figures| figures.publications.last().map_or(0.0, |news| news.latency.p99));
+        let cost = of(|figures| figures.server.cpu_seconds_per_gb);
+        let (milliseconds, lost) = link;
+        table.row(&format!("{milliseconds} ms, {} %", lost * 100.0), &[speed, late, cost].concat());
+    }
     table.0
 }
 
