@@ -13,7 +13,7 @@ use std::ops::Bound;
 use schemas::class::{Class, PerClass};
 use schemas::digest::Digest;
 use schemas::names::Spelling;
-use topology::key::MatchKey;
+use topology::key::{MatchKey, id_key};
 use topology::matching;
 use topology::subject::ItemIdentity;
 use topology::subscriptions::{Mode, Subscription};
@@ -242,6 +242,11 @@ impl Catalogue {
     /// Whether anything was ever trimmed.
     pub fn is_trimmed(&self) -> bool {
         self.trimmed_before > Position(0) || !self.trimmed.is_empty()
+    }
+
+    /// Whether something that has this identifier was trimmed while nothing had replaced it. Errs towards yes.
+    pub fn may_have_trimmed(&self, id: &str) -> bool {
+        self.trimmed_before > Position(0) || self.trimmed.contains_key(&MatchKey::Id(id_key(id)))
     }
 
     /// Whether something of a class that `subscriptions` may have asked for was trimmed after `position`. Errs towards

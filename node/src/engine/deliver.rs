@@ -112,11 +112,17 @@ impl Engine {
         let own = Reach::of(&item.subject);
         let Some(identity) = item.subject.identity.clone() else { return own };
         let slots = [item.is_entry, !item.is_entry].map(|is_entry| (identity.clone(), is_entry));
-        let is_later = matches!(origin, Origin::Upstream(_)) && item.subject.revision > FIRST_REVISION;
-        let knows_earlier = self.latest.contains_key(&slots[0]) && !self.catalogue.is_trimmed();
-        // Earlier ones went by other ways or are trimmed, and whom they concerned is not known here: whoever has the name at
-        // all.
-        let own = if is_later && !knows_earlier { own.widened() } else { own };
+        let is_later = item.subject.revision > FIRST_REVISION;
+        let is_known = slots.iter().any(|slot| self.latest.contains_key(slot));
+        let was_trimmed = self.catalogue.may_have_trimmed(&identity.id);
+        // Earlier ones may have gone by other ways, or be trimmed, and whom they concerned is not known here: whoever has the
+        // name at all.
+        let may_miss_some = match (origin, is_known) {
+            (Origin::Upstream(_), true) | (Origin::Client(_), false) => was_trimmed,
+            (Origin::Upstream(_), false) => true,
+            (Origin::Client(_), true) => false,
+        };
+        let own = if is_later && may_miss_some { own.widened() } else { own };
         let latest = slots.iter().filter_map(|slot| self.latest.get(slot)).map(|latest| &latest.reach);
         let barred = slots.iter().filter_map(|slot| self.catalogue.barred_reach(slot));
         let reach = latest.chain(barred).fold(own, |reach, before| reach.join(before));

@@ -62,7 +62,8 @@ impl Engine {
         intake: Box<Intake>,
     ) -> Option<Box<Intake>> {
         let asked = self.asked_in(link, &intake);
-        if asked.interests.is_empty() && !asked.list {
+        // Where nothing can be stored, what would come is of no use.
+        if (asked.interests.is_empty() && !asked.list) || self.broken.is_some() {
             return Some(intake);
         }
         let wait = if asked.once { self.policy.combine.max(ONCE_WAIT) } else { self.policy.combine };

@@ -23,6 +23,7 @@ impl Engine {
         let entropy = self.next_entropy();
         let mut uplink = Uplink::new(config, entropy);
         self.learn_words(&mut uplink);
+        self.answers_no_more(server);
         if let Some(leaving) = self.uplinks.insert(server, uplink) {
             self.forget_above(now, &leaving);
         }

@@ -59,10 +59,6 @@ fn a_node_that_stores_nothing_does_not_answer_for_what_upstreams_may_have() {
     let exchange = local.ask(link, &once(2, "serde"));
     assert_eq!(local.bench.due(&local.reply(exchange)).len(), 1, "that is all there is");
     let exchange = local.ask(link, &once(3, "tokio"));
-    let waits = local.bench.reply(exchange).is_none();
-    assert!(waits, "for the upstream");
-    local.bench.now = local.bench.now.after(std::time::Duration::from_secs(3));
-    local.bench.handle_time();
     assert_eq!(statuses(&local.reply(exchange)), [ReplyStatus::Failed], "what came could not be kept");
 }
 
@@ -122,4 +118,17 @@ fn what_was_pushed_on_a_link_that_is_gone_is_not_answered_on_the_next() {
     push(&mut local);
     local.bench.settle();
     assert_eq!(local.answered_above(), [Position(1)]);
+}
+
+#[test]
+fn also_what_a_provider_delivers_here_concerns_whoever_has_the_name_if_its_predecessor_was_trimmed() {
+    let mut local = Local::with(Config { items_max: 1, ..config() });
+    let (link, provider) = (local.connect(DEVICE), local.connect(PROVIDER));
+    local.ask(link, &request(1, &[runs("serde", "1.2.3")]));
+    local.ask(provider, &content(2, true));
+    local.ask(provider, &deliver(0x20, advisory("A-2", 1, "tokio", "vers:cargo/<2.0.0", "")));
+    assert!(local.bench.engine.catalogue().get(Position(1)).is_none(), "trimmed");
+    local.ask(provider, &content(3, false));
+    local.ask(provider, &deliver(0x30, advisory("A-3", 2, "serde", "vers:cargo/<1.0.0", "")));
+    assert_eq!(local.bench.pushed(link), [Position(1), Position(3)], "and of what was never here, nobody else");
 }
