@@ -3,6 +3,7 @@
 //! Mutate once, drain, wait. Links may wait for this task; it never waits for a link, and for the store only by taking
 //! no new input while the store's queue is full. So nothing waits in a circle.
 
+mod input;
 mod snapshot;
 
 use std::collections::{HashMap, VecDeque};
@@ -11,134 +12,28 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dialler::clock;
-use node::catalogue::Stretch;
 use node::engine::{self, Action, CloseReason, Engine, ReplyTo, Welcome};
-use node::ids::{ExchangeId, LinkId, Position, Resume, Ticket};
-use node::intake::Intake;
-use node::policy::Policy;
+use node::ids::{ExchangeId, LinkId, Ticket, Time};
 use node::shard::{self, Shard};
 use node::store::Write;
 use node::uplink;
-use schemas::class::Class;
-use schemas::guid::{ClientGuid, ServerGuid};
+use schemas::guid::ServerGuid;
 use schemas::mark::Mark;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use topology::subscriptions::Subscription;
 
 use crate::control::{self, Listed};
 use crate::freshness::Freshness;
 use crate::links::bundles::Recent;
-use crate::links::lane::{Lanes, Pushed};
-use crate::links::notes::Notes;
-use crate::links::outgoing::Opening;
-use crate::reach::{self, Reach};
+use crate::links::lane::Pushed;
+use crate::reach::Reach;
 use crate::store::Reader;
 use crate::store::thread::{Queue, Report, SubmitError};
 use crate::uplinks;
 
+pub(crate) use input::{Closing, Handle, Input, Newcomer};
 pub use snapshot::{Shared, Snapshot};
-
-/// What reaches the driver from links.
-pub(crate) enum Input {
-    /// A client said Hello.
-    Hello(Newcomer),
-    /// A link is gone.
-    LinkDown(LinkId),
-    /// A document to be answered.
-    Document {
-        /// On this link.
-        link: LinkId,
-        /// Unique on it.
-        exchange: ExchangeId,
-        /// What it says.
-        intake: Box<Intake>,
-        /// Where the answer goes; closed without one if the link is not live.
-        answer: oneshot::Sender<Box<ReplyTo>>,
-    },
-    /// An exchange has room for more of its answer.
-    Stretch {
-        /// What was asked for.
-        asks: Arc<[Subscription]>,
-        /// It has everything up to here.
-        after: Position,
-        /// And gets everything up to here.
-        snapshot: Position,
-        /// Where the answer goes.
-        answer: oneshot::Sender<Stretch>,
-    },
-    /// The items of an answer are all out.
-    AnswerEnded(LinkId, ExchangeId),
-    /// The operator changed the policy.
-    Policy(Policy),
-    /// The link to an upstream stands.
-    UplinkUp(ServerGuid, uplinks::Life, uplinks::Ends, uplink::Event),
-    /// Something happened on it.
-    Uplink(ServerGuid, uplinks::Life, uplink::Event),
-    /// The operator puts this server under an upstream.
-    Attach(Box<uplink::Config>, uplinks::Handle),
-    /// And takes it away from there.
-    Detach(ServerGuid),
-    /// The operator lists the clients, those after one of them.
-    Inventory { after: Option<ClientGuid>, answer: oneshot::Sender<Vec<Listed>> },
-    /// Clients below are asked, or have answered.
-    Reach(reach::Input),
-    /// These items in the log are not what was stored.
-    Damaged(Vec<Position>),
-    /// A client got bytes that are not what their digest says: what is sent again is looked at again.
-    DigestRefused,
-    /// The lane of this class took its bundle.
-    Ready(LinkId, Class),
-    /// A bundle was answered.
-    Answered {
-        /// On this link.
-        link: LinkId,
-        /// On the lane of this class.
-        class: Class,
-        /// The bundle's position.
-        position: Position,
-        /// Whether each item was taken.
-        outcomes: Vec<bool>,
-    },
-}
-
-/// A link that wants to live.
-pub(crate) struct Newcomer {
-    /// Never used before.
-    pub(crate) link: LinkId,
-    /// By its certificate.
-    pub(crate) client: ClientGuid,
-    /// By its Hello.
-    pub(crate) resume: Option<Resume>,
-    /// By its Hello, if it is a local server.
-    pub(crate) mark: Option<Mark>,
-    /// Where the answer goes.
-    pub(crate) welcome: oneshot::Sender<Welcome>,
-    /// What the driver tells the link later.
-    pub(crate) handle: Handle,
-}
-
-/// The driver's end of a link.
-pub(crate) struct Handle {
-    /// Bundles of each class; the shard never has more than one on the way.
-    pub(crate) lanes: Arc<Lanes>,
-    /// Exchanges to be opened; what finds no room is refused as busy.
-    pub(crate) openings: mpsc::Sender<Box<Opening>>,
-    /// What the client is told beside its lanes.
-    pub(crate) notes: watch::Sender<Notes>,
-    /// Why the link must close.
-    pub(crate) close: oneshot::Sender<Closing>,
-}
-
-/// Why the driver closes a link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Closing {
-    /// A newer link of the same client took its place.
-    Replaced,
-    /// The client broke the protocol.
-    Breach(String),
-}
 
 /// What is taken from links before the store and the clock are looked at again.
 const INPUTS: usize = 64;
@@ -217,15 +112,21 @@ impl Driver {
                 biased;
                 Some(report) = reports.recv() => self.stored(report),
                 () = stop.cancelled(), if self.unsent.is_empty() => break,
-                () = tokio::time::sleep_until(deadline) => self.timeout(),
+                () = tokio::time::sleep_until(deadline) => {}
                 // Many at once: a thousand links have something to say after each bundle.
                 _ = inputs.recv_many(&mut taken, INPUTS), if self.unsent.is_empty() => {}
             }
+            // What the disk has made durable at once is one moment.
+            while let Ok(report) = reports.try_recv() {
+                self.drain();
+                self.stored(report);
+            }
+            self.drain();
             for input in taken.drain(..) {
                 self.input(input);
                 self.drain();
             }
-            self.drain();
+            self.pass_time();
             if self.refreshed.elapsed() >= SNAPSHOT_EVERY {
                 self.refresh();
             }
@@ -305,18 +206,25 @@ impl Driver {
         self.engine.handle(clock::now(), event);
     }
 
-    fn timeout(&mut self) {
+    /// What is due now is done now: the runtime's timer is a millisecond late, and waits while there is other work.
+    fn pass_time(&mut self) {
         let now = clock::now();
-        self.engine.handle_timeout(now);
-        self.shard.handle_timeout(now);
+        if self.next() <= now {
+            self.engine.handle_timeout(now);
+            self.shard.handle_timeout(now);
+            self.drain();
+        }
     }
 
-    /// The machines' next deadline, or the next refresh.
-    fn deadline(&self) -> Instant {
-        let now = clock::now();
+    /// The machines' next deadline.
+    fn next(&self) -> Time {
         let (engine, _) = self.engine.poll_timeout();
-        let next = self.shard.poll_timeout().map_or(engine, |(shard, _)| shard.min(engine));
-        (Instant::now() + next.since(now)).min(self.refreshed + SNAPSHOT_EVERY)
+        self.shard.poll_timeout().map_or(engine, |(shard, _)| shard.min(engine))
+    }
+
+    /// When to look at the clock again.
+    fn deadline(&self) -> Instant {
+        (Instant::now() + self.next().since(clock::now())).min(self.refreshed + SNAPSHOT_EVERY)
     }
 
     /// Carries out everything that the machines want done.
