@@ -13,6 +13,8 @@ use crate::tally::Inbox;
 use crate::workload::{Content, Workload};
 
 pub mod ideal;
+#[cfg(feature = "moq")]
+pub mod moq;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod nats;
@@ -78,6 +80,7 @@ pub enum Name {
     Rumqttd,
     ZenohTls,
     ZenohQuic,
+    Moq,
     QuinnLong,
     #[value(name = "ideal-10")]
     #[serde(rename = "ideal-10")]
@@ -109,6 +112,7 @@ impl Name {
             Self::Rumqttd => "rumqttd",
             Self::ZenohTls => "zenoh-tls",
             Self::ZenohQuic => "zenoh-quic",
+            Self::Moq => "moq",
             Self::QuinnLong => "quinn-long",
             Self::Ideal10 => "ideal-10",
             Self::Ideal44 => "ideal-44",
@@ -118,7 +122,12 @@ impl Name {
     /// Whether it listens at a UDP port.
     pub fn is_quic(self) -> bool {
         match self {
-            Self::Distributary | Self::ZenohQuic | Self::QuinnLong | Self::Ideal10 | Self::Ideal44 => true,
+            Self::Distributary
+            | Self::ZenohQuic
+            | Self::Moq
+            | Self::QuinnLong
+            | Self::Ideal10
+            | Self::Ideal44 => true,
             Self::Nats | Self::Mosquitto | Self::Rumqttd | Self::ZenohTls => false,
         }
     }
@@ -149,6 +158,10 @@ impl Name {
             Self::ZenohQuic => zenoh::command::<zenoh::Quic>(site),
             #[cfg(not(feature = "zenoh"))]
             Self::ZenohTls | Self::ZenohQuic => anyhow::bail!("built without the feature zenoh"),
+            #[cfg(feature = "moq")]
+            Self::Moq => Ok(moq::command(site)),
+            #[cfg(not(feature = "moq"))]
+            Self::Moq => anyhow::bail!("built without the feature moq"),
             Self::QuinnLong => quinn::command(site),
             Self::Ideal10 => ideal::command(10),
             Self::Ideal44 => ideal::command(44),
@@ -171,6 +184,10 @@ impl Name {
             Self::ZenohQuic => drive::drive::<zenoh::Zenoh<zenoh::Quic>>(site, workload).await,
             #[cfg(not(feature = "zenoh"))]
             Self::ZenohTls | Self::ZenohQuic => anyhow::bail!("built without the feature zenoh"),
+            #[cfg(feature = "moq")]
+            Self::Moq => drive::drive::<moq::Moq>(site, workload).await,
+            #[cfg(not(feature = "moq"))]
+            Self::Moq => anyhow::bail!("built without the feature moq"),
             Self::QuinnLong => drive::drive::<quinn::Long>(site, workload).await,
             Self::Ideal10 | Self::Ideal44 => drive::drive::<ideal::Ideal>(site, workload).await,
         }
