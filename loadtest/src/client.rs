@@ -13,7 +13,7 @@ use link::hello::Resume;
 use link::lane::{LaneReceiver, ReplySender};
 use link::short::ShortReply;
 use schemas::class::PerClass;
-use schemas::core::{Document, MessageCoreReply, Part, Payload, ReplyPayload, ReplyStatus, Root};
+use schemas::core::{Document, MessageCoreReply, ReplyPayload, ReplyStatus, Root};
 use schemas::digest::Digest;
 use schemas::guid::MessageId;
 use schemas::limits::Limits;
@@ -98,7 +98,8 @@ impl Client {
         let reply = exchange.recv().await?.context("no reply")?;
         succeeded(&reply.body).with_context(|| draft.major.as_str().to_owned())?;
         while let Some(frame) = exchange.recv().await? {
-            parts(&frame.body)?.into_iter().for_each(|digest| self.ledger.receive(self.group, held, digest));
+            let parts = self.ledger.readings.parts(&frame.header, &frame.body)?;
+            parts.iter().for_each(|digest| self.ledger.receive(self.group, held, *digest));
         }
         Ok(())
     }
@@ -126,9 +127,9 @@ impl Client {
                 }
                 frame = lanes.next() => frame?,
             };
-            let digests = parts(&body)?;
+            let digests = ledger.readings.parts(&header, &body)?;
             let (items, last) = (digests.len(), digests.last().copied());
-            digests.into_iter().for_each(|digest| ledger.receive(group, held, digest));
+            digests.iter().for_each(|digest| ledger.receive(group, held, *digest));
             // Before it is answered: what has been received is held, whatever becomes of the answer.
             if let (Some(place), Some(last)) = (place.as_mut(), last) {
                 place.advance(&header, last);
@@ -219,23 +220,8 @@ fn all_succeeded(core: &MessageCoreReply) -> anyhow::Result<()> {
     }
 }
 
-fn read(document: &Bytes) -> anyhow::Result<Document> {
+pub(crate) fn read(document: &Bytes) -> anyhow::Result<Document> {
     schemas::read::document(document, &Limits::default()).map_err(|refused| anyhow!("{}", refused.error))
-}
-
-/// The digests of the items in a delivery.
-fn parts(document: &Bytes) -> anyhow::Result<Vec<Digest>> {
-    let Root::Message(core) = read(document)?.root else { bail!("a reply where a delivery belongs") };
-    match core.payload {
-        Payload::Messages(_) => Ok(vec![Digest::of(document)]),
-        Payload::Bundle(parts) => parts
-            .iter()
-            .map(|part| match part {
-                Part::Good(part) => Ok(Digest::of(&document[part.span.range()])),
-                Part::Bad(part) => bail!("a delivery with a bad part: {}", part.error),
-            })
-            .collect(),
-    }
 }
 
 /// Answers to bundles.

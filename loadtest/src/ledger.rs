@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::items::Item;
 use crate::plan::{Clients, Habit, Plan, Publish};
+use crate::readings::Readings;
 
 /// Longest latency that is told apart, in microseconds: a quarter of an hour.
 const LATENCY_MAX: u64 = 900_000_000;
@@ -21,6 +22,8 @@ pub type Latencies = Histogram<u64>;
 /// See the module. Shared by all clients and providers.
 #[derive(Debug)]
 pub struct Ledger {
+    /// What came, whoever it came to.
+    pub readings: Readings,
     begin: Instant,
     index: HashMap<Digest, u32>,
     publications: Vec<Publication>,
@@ -128,6 +131,7 @@ impl Ledger {
             is_waited_for: clients.habit.is_waited_for(),
         };
         Ok(Self {
+            readings: Readings::default(),
             begin: Instant::now(),
             index: (0..).zip(all()).map(|(index, item)| (item.digest, index)).collect(),
             publications: plan.publish.iter().zip(starts).map(publication).collect(),

@@ -17,6 +17,7 @@ pub mod network;
 pub mod people;
 pub mod plan;
 pub mod publisher;
+pub mod readings;
 pub mod report;
 pub mod run;
 pub mod sample;

@@ -1,6 +1,6 @@
 //! The loads of each measurement, made of plans that are shipped.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use super::Measurement;
 use crate::network::Network;
@@ -146,7 +146,8 @@ fn congestion() -> anyhow::Result<Vec<Case>> {
     for (link, controller) in LINKS.into_iter().flat_map(|link| CONTROLLERS.map(|controller| (link, controller))) {
         let mut plan = plan(LOSSY)?;
         let (milliseconds, lost) = link;
-        plan.network = plan.network.map(|network| Network { delay: milliseconds / 2.0, loss: lost, ..network });
+        let network = plan.network.context("lossy.toml has no network")?;
+        plan.network = Some(Network { delay: milliseconds / 2.0, loss: lost, ..network });
         plan.server.congestion = Some(controller.to_owned());
         plan.clients.iter_mut().for_each(|group| group.count = FAR_CLIENTS);
         for publish in plan.publish.iter_mut().filter(|publish| publish.window.is_some()) {

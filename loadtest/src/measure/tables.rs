@@ -183,4 +183,17 @@ mod tests {
         assert!(text.contains("| 1 | 90.0 | 2.00 | 1.00 |\n| median | 90.0 |"), "{text}");
         assert!(text.ends_with("Failed in round 2: a: no room.\n"), "{text}");
     }
+
+    #[test]
+    fn each_link_has_the_controllers_side_by_side() {
+        let text = text(
+            Measurement::Congestion,
+            &measured(&[
+                (1, "cubic, 50 ms, 0.5 % lost", 5.0, 70.0),
+                (1, "bbr, 50 ms, 0.5 % lost", 5.0, 30.0),
+                (2, "bbr, 50 ms, 0.5 % lost", 5.0, 40.0),
+            ]),
+        );
+        assert!(text.contains("| 50 ms, 0.5 % | 0.12 | - | 0.12 | 70.0 | - | 35.0 | 0.00 | - | 0.00 |"), "{text}");
+    }
 }
