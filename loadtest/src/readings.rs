@@ -84,7 +84,7 @@ mod tests {
         let readings = Readings::default();
         let draft = MessageDraft { major: Major::Deliver, minor: Some(Minor::Full), data: None };
         let document = write::message(Spelling::Double, &HeaderFields::default(), &[draft]);
-        let header = FrameHeader::over(Kind::Delivery, &[document.clone()]);
+        let header = FrameHeader::over(Kind::Delivery, std::slice::from_ref(&document));
         assert_eq!(*readings.parts(&header, &document).unwrap(), [Digest::of(&document)]);
         assert_eq!(readings.parts(&header, &Bytes::new()).unwrap().len(), 1, "it is not looked at again");
         let other = |number: usize| FrameHeader::over(Kind::Delivery, &[number.to_string().into()]);
