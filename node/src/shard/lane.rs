@@ -256,7 +256,10 @@ impl Lane {
     pub(super) fn gathers(&self, config: &Config) -> bool {
         let limits = &config.bundle;
         let fits = self.queue.len() < limits.bundle_items_max && self.queue_bytes < limits.bundle_bytes_max;
-        self.deadline.is_some() && fits
+        // Those between are of the first one's: else the bundle was full before.
+        let spelling = |queued: &Queued| queued.spelling;
+        let is_of_one = self.queue.front().map(spelling) == self.queue.back().map(spelling);
+        self.deadline.is_some() && fits && is_of_one
     }
 
     fn send(&mut self, count: usize) -> Next {

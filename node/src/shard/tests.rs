@@ -191,6 +191,18 @@ fn a_bundle_that_is_full_waits_for_nothing() {
 }
 
 #[test]
+fn a_bundle_waits_for_no_item_of_another_spelling() {
+    let mut shard = shard(Config::default(), &[FAST]);
+    push_as(&mut shard, item(1, Class::Normal), &[FAST]);
+    shard.handle(NOW, Event::Ready(FAST, Class::Normal));
+    push_as(&mut shard, item(2, Class::Normal), &[FAST]);
+    assert_eq!(sent(&mut shard), [(FAST, 1, 1)], "the second waits for company");
+    let other = Item { spelling: Spelling::Single, ..item(3, Class::Normal) };
+    shard.handle(NOW, Event::Item { item: other, links: vec![(FAST, Form::Whole)] });
+    assert_eq!(sent(&mut shard), [(FAST, 2, 1)]);
+}
+
+#[test]
 fn while_something_is_unanswered_normal_items_wait_for_company_and_critical_ones_do_not() {
     let mut shard = shard(Config::default(), &[FAST]);
     let wait = bundle::Limits::default().bundle_wait_max;
