@@ -107,7 +107,7 @@ impl Driver {
     ) {
         let mut taken = Vec::with_capacity(INPUTS);
         loop {
-            let deadline = self.deadline();
+            let deadline = self.pass_time();
             tokio::select! {
                 biased;
                 Some(report) = reports.recv() => self.stored(report),
@@ -126,7 +126,6 @@ impl Driver {
                 self.input(input);
                 self.drain();
             }
-            self.pass_time();
             if self.refreshed.elapsed() >= SNAPSHOT_EVERY {
                 self.refresh();
             }
@@ -206,25 +205,24 @@ impl Driver {
         self.engine.handle(clock::now(), event);
     }
 
-    /// What is due now is done now: the runtime's timer is a millisecond late, and waits while there is other work.
-    fn pass_time(&mut self) {
+    /// What is due now is done now: the runtime's timer is a millisecond late, and waits while there is other work. Answers
+    /// when to look at the clock again.
+    fn pass_time(&mut self) -> Instant {
         let now = clock::now();
-        if self.next() <= now {
+        let mut next = self.next();
+        if next <= now {
             self.engine.handle_timeout(now);
             self.shard.handle_timeout(now);
             self.drain();
+            next = self.next();
         }
+        (Instant::now() + next.since(now)).min(self.refreshed + SNAPSHOT_EVERY)
     }
 
     /// The machines' next deadline.
     fn next(&self) -> Time {
         let (engine, _) = self.engine.poll_timeout();
         self.shard.poll_timeout().map_or(engine, |(shard, _)| shard.min(engine))
-    }
-
-    /// When to look at the clock again.
-    fn deadline(&self) -> Instant {
-        (Instant::now() + self.next().since(clock::now())).min(self.refreshed + SNAPSHOT_EVERY)
     }
 
     /// Carries out everything that the machines want done.
