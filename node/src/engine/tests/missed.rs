@@ -9,7 +9,7 @@ use schemas::version::{Major, Minor, VersionInfo};
 use super::bench::{DEVICE, OTHER, PROVIDER, advisory, config, deliver, document, draft, request, runs, statuses};
 use super::uplinks::{Local, UPSTREAM, lane, upstream};
 use crate::engine::{Config, Event};
-use crate::ids::{Position, Resume};
+use crate::ids::{LinkId, Position, Resume};
 use crate::intake::Intake;
 use crate::uplink::{self, Ask, Realm};
 
@@ -28,13 +28,19 @@ fn entry(revision: u64, concerns: bool) -> Bytes {
     document(0xca00 + u128::from(revision), &[draft(Major::Deliver, Some(Minor::Catalog), &info)])
 }
 
-#[test]
-fn who_waits_for_content_and_for_the_list_gets_an_entry_also_as_it_comes() {
+/// A device that waits for `serde`, of which there was one item above.
+fn waiting() -> (Local, LinkId) {
     let mut local = Local::new(upstream(Realm::Same, Ask::Names));
     let link = local.connect(DEVICE);
     local.ask(link, &request(1, &[runs("serde", "1.2.3")]));
     let (above, _) = local.asked();
     local.answers(above, &[advice(1, true)]);
+    (local, link)
+}
+
+#[test]
+fn who_waits_for_content_and_for_the_list_gets_an_entry_also_as_it_comes() {
+    let (mut local, link) = waiting();
     local.ask(link, &document(2, &[draft(Major::Request, Some(Minor::Catalog), &[])]));
     let (above, asked) = local.asked();
     assert_eq!(asked.minor, Some(Minor::Catalog));
@@ -45,11 +51,7 @@ fn who_waits_for_content_and_for_the_list_gets_an_entry_also_as_it_comes() {
 
 #[test]
 fn a_node_that_stores_nothing_does_not_answer_for_what_upstreams_may_have() {
-    let mut local = Local::new(upstream(Realm::Same, Ask::Names));
-    let link = local.connect(DEVICE);
-    local.ask(link, &request(1, &[runs("serde", "1.2.3")]));
-    let (above, _) = local.asked();
-    local.answers(above, &[advice(1, true)]);
+    let (mut local, link) = waiting();
     let provider = local.connect(PROVIDER);
     local.bench.open(provider, &content(7, true));
     let (ticket, _) = local.bench.asked.remove(0);
