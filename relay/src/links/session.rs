@@ -163,11 +163,13 @@ async fn accept_exchanges(context: &Arc<Context>, id: LinkId, link: &Link) {
     loop {
         let incoming = tokio::select! {
             incoming = link.accept_exchange() => incoming,
+            // One that is over holds the room of its task until it is taken from the set: links that stand for days with
+            // nothing to say would each hold that of their first two.
+            Some(_) = exchanges.join_next() => continue,
             // What is under way is finished; the link ends when the server closes it.
             () = context.stopping.cancelled() => std::future::pending().await,
         };
         let Ok(incoming) = incoming else { break };
-        while exchanges.try_join_next().is_some() {}
         let exchange = ExchangeId(next.fetch_add(1, Ordering::Relaxed));
         let run = exchange::run(context.clone(), id, exchange, incoming);
         exchanges.spawn(context.exchanges.track_future(run));
