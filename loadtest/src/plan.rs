@@ -48,6 +48,9 @@ pub struct Plan {
     /// Seconds without a receipt after which what is missing counts as lost.
     #[serde(default = "default_patience")]
     pub patience_seconds: f64,
+    /// Seconds after which a run is over whatever has not arrived, which is then not missing; none, if not given.
+    #[serde(default)]
+    pub seconds_max: Option<f64>,
     /// Seconds for which links are idle before anything is published, to see what they cost.
     #[serde(default = "default_idle")]
     pub idle_seconds: f64,
@@ -222,7 +225,7 @@ impl Plan {
         // GUIDs and items are made from them.
         ensure!(are_unique(self.clients.iter().map(|group| &group.name)), "two groups of clients have the same name");
         ensure!(are_unique(self.publish.iter().map(|publish| &publish.name)), "two publications have the same name");
-        let seconds = [self.patience_seconds, self.idle_seconds];
+        let seconds = [self.patience_seconds, self.idle_seconds, self.seconds_max.unwrap_or_default()];
         ensure!(seconds.into_iter().all(is_time), "seconds must be 0 to 86400");
         self.network.as_ref().map_or(Ok(()), Network::check).context("network")?;
         for publish in &self.publish {

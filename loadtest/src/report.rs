@@ -51,8 +51,8 @@ pub struct Report {
     pub plan: Plan,
     /// Items published.
     pub items: usize,
-    /// Whether nothing was missing, nothing came twice on a link that stood, no link failed, and a server that was started for
-    /// this run had nothing else.
+    /// Whether nothing was missing (unless the plan says after which time a run is over), nothing came twice on a link that
+    /// stood, no link failed, and a server that was started for this run had nothing else.
     pub good: bool,
     /// Receipts that there should have been.
     pub expected: u64,
@@ -129,6 +129,8 @@ pub struct Cost {
     pub cpu_seconds_per_gb: f64,
     /// Most memory in RAM at any time, in bytes; of several processes the most of each.
     pub resident_bytes_max: u64,
+    /// By how much memory in RAM was more than at the beginning, at most, in bytes.
+    pub resident_bytes_grown: u64,
 }
 
 /// What links cost before anything was published.
@@ -194,6 +196,7 @@ impl Report {
         let (content_bytes, document_bytes) = (sum(|group| group.content_bytes), sum(|group| group.document_bytes));
         let spent = Spent::of(&samples, receipts, content_bytes);
         let expected = ledger.expected();
+        let is_whole = receipts == expected || plan.seconds_max.is_some();
         let is_own = plan.server.address.is_none();
         let last_receipt = Duration::from_micros(received.iter().map(|group| group.last).max().unwrap_or_default());
         let clients: usize = plan.clients.iter().map(|group| group.count).sum();
@@ -212,7 +215,7 @@ impl Report {
             time: jiff::Timestamp::now().to_string(),
             plan: plan.clone(),
             items: made.iter().map(Vec::len).sum(),
-            good: receipts == expected && unasked == 0 && (strangers == 0 || !is_own) && faults.is_empty(),
+            good: is_whole && unasked == 0 && (strangers == 0 || !is_own) && faults.is_empty(),
             expected,
             receipts,
             repeats,
@@ -233,35 +236,36 @@ impl Report {
     }
 }
 
-/// From the first look to the one at which everything had been received.
-struct Spent {
-    first: Sample,
-    last: Sample,
+/// From the first look to the one at which everything had been received, or to the last if nothing was.
+struct Spent<'a> {
+    samples: &'a [Sample],
     receipts: u64,
     content_bytes: u64,
 }
 
-impl Spent {
-    fn of(samples: &[Sample], receipts: u64, content_bytes: u64) -> Self {
-        let last = samples.iter().find(|sample| sample.receipts >= receipts).or(samples.last());
-        let [first, last] = [samples.first(), last].map(|sample| sample.cloned().unwrap_or_default());
-        Self { first, last, receipts, content_bytes }
+impl<'a> Spent<'a> {
+    fn of(samples: &'a [Sample], receipts: u64, content_bytes: u64) -> Self {
+        let last =
+            samples.iter().position(|sample| sample.receipts >= receipts.max(1)).map_or(samples.len(), |last| last + 1);
+        Self { samples: &samples[..last], receipts, content_bytes }
     }
 
     /// What somebody took, if it is known.
     fn cost(&self, usage: impl Fn(&Sample) -> Option<Usage>) -> Option<Cost> {
-        let (first, last) = (usage(&self.first)?, usage(&self.last)?);
+        let (first, last) = (usage(self.samples.first()?)?, usage(self.samples.last()?)?);
+        let most = self.samples.iter().filter_map(&usage).map(|usage| usage.resident).max().unwrap_or_default();
         let cpu_seconds = last.cpu.saturating_sub(first.cpu).as_secs_f64();
         Some(Cost {
             cpu_seconds,
             cpu_seconds_per_million: cpu_seconds / (self.receipts.max(1) as f64 / 1e6),
             cpu_seconds_per_gb: cpu_seconds / (self.content_bytes.max(1) as f64 / 1e9),
             resident_bytes_max: last.resident_max,
+            resident_bytes_grown: most.saturating_sub(first.resident),
         })
     }
 }
 
-fn tiers(plan: &Plan, spent: &Spent, wire: &[Option<(u64, u64)>]) -> Vec<TierReport> {
+fn tiers(plan: &Plan, spent: &Spent<'_>, wire: &[Option<(u64, u64)>]) -> Vec<TierReport> {
     let below = plan.tier.iter().map(|tier| (tier.name.as_str(), tier.servers));
     let tiers = std::iter::once((TOP, 1)).chain(below).enumerate();
     let report = |(number, (name, servers)): (usize, (&str, usize))| TierReport {

@@ -187,7 +187,8 @@ async fn publish(
             last = (Instant::now(), receipts);
         }
         let is_over = publishing.is_empty() && (receipts >= ledger.expected() || last.0.elapsed() > plan.patience());
-        if is_over || last.0.elapsed() > plan.patience() + Duration::from_secs_f64(longest_pause(plan)) {
+        let is_enough = plan.seconds_max.is_some_and(|most| at.as_secs_f64() >= most);
+        if is_over || is_enough || last.0.elapsed() > plan.patience() + Duration::from_secs_f64(longest_pause(plan)) {
             return Ok(samples);
         }
     }

@@ -11,6 +11,7 @@ const SATURATED: &str = include_str!("../../plans/fan-out-1k.toml");
 const PACED: &str = include_str!("../../plans/paced.toml");
 const BOTTLENECK: &str = include_str!("../../plans/bottleneck.toml");
 const IDLE: &str = include_str!("../../plans/idle-10000.toml");
+const RECEIVERS: &str = include_str!("../../plans/receivers-10000.toml");
 const LOSSY: &str = include_str!("../../plans/lossy.toml");
 
 /// Clients of the cases of `scale`.
@@ -84,6 +85,7 @@ impl Measurement {
             Self::Scale => scale()?,
             Self::Bottleneck => vec![Case { name: "critical beside bulk".to_owned(), plan: plan(BOTTLENECK)? }],
             Self::Idle => vec![Case { name: "10,000 idle".to_owned(), plan: plan(IDLE)? }],
+            Self::Receivers => vec![Case { name: "10 MB to 10,000".to_owned(), plan: plan(RECEIVERS)? }],
             Self::Congestion => congestion()?,
         };
         if quick {
@@ -93,9 +95,10 @@ impl Measurement {
     }
 
     fn fourth(self, plan: &mut Plan) {
-        if self == Self::Idle {
+        if matches!(self, Self::Idle | Self::Receivers) {
             plan.clients.iter_mut().for_each(|group| group.count = group.count.div_ceil(4));
             plan.idle_seconds /= 4.0;
+            plan.seconds_max = plan.seconds_max.map(|seconds| seconds / 4.0);
         }
         for publish in &mut plan.publish {
             publish.count = publish.count.div_ceil(4);

@@ -30,6 +30,8 @@ pub enum Measurement {
     Bottleneck,
     /// What a registered link costs while nothing happens
     Idle,
+    /// What 10,000 receivers of one item of 10 MB take of memory beyond what their links have
+    Receivers,
     /// What congestion control makes of links that delay and lose
     Congestion,
 }
@@ -42,6 +44,7 @@ impl Measurement {
             Self::Scale => "scale",
             Self::Bottleneck => "bottleneck",
             Self::Idle => "idle",
+            Self::Receivers => "receivers",
             Self::Congestion => "congestion",
         }
     }
@@ -51,6 +54,7 @@ impl Measurement {
         match self {
             Self::Stalled => 10,
             Self::Scale | Self::Bottleneck | Self::Idle => 5,
+            Self::Receivers => 3,
             // 27 cases, most of which wait for the clock and not for the processor.
             Self::Congestion => 3,
         }

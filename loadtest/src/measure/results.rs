@@ -66,6 +66,9 @@ pub(super) struct Figures {
     pub(super) server: Cost,
     pub(super) idle: IdleCost,
     pub(super) publications: Vec<Publication>,
+    /// Bytes that the server's sockets towards clients carried: out, in.
+    #[serde(default)]
+    pub(super) wire: Option<(u64, u64)>,
 }
 
 impl Results {
@@ -123,6 +126,7 @@ pub(super) mod tests {
                 cpu_seconds_per_million: *cpu_seconds,
                 cpu_seconds_per_gb: 0.0,
                 resident_bytes_max: 0,
+                resident_bytes_grown: (*p99 * 1e6) as u64,
             };
             let idle = IdleCost { connecting_seconds: 1.0, cpu_milliseconds_each: Some(2.0), kib_each: Some(*p99) };
             let latency = Quantiles { p99: *p99, max: 2.0 * p99, ..Quantiles::default() };
@@ -131,7 +135,8 @@ pub(super) mod tests {
                 Publication { name, receipts: 7, content_bytes: 1_000_000, begin: 1.0, end, latency }
             };
             let publications = vec![publication("updates", 9.0), publication("news", 3.0)];
-            let figures = Figures { receipts: 1_000_000, seconds: 1.0, server, idle, publications };
+            let wire = Some((50_000_000, 0));
+            let figures = Figures { receipts: 1_000_000, seconds: 1.0, server, idle, publications, wire };
             Run { round: *round, case: (*case).to_owned(), figures }
         };
         let rounds = runs.iter().map(|run| run.0).max().unwrap_or_default();

@@ -4,6 +4,7 @@ use super::Measurement;
 use super::cases::{ALL_READ, CONTROLLERS, LINKS, ONE_STALLED, Pace, SCALE, far};
 use super::results::{Circumstances, Figures, Measured};
 use crate::figures::number;
+use crate::plan::CLIENTS_MAX;
 use crate::report::{Publication, Quantiles};
 
 /// The table of a measurement, what stands around it, and what failed.
@@ -13,6 +14,7 @@ pub(super) fn text(what: Measurement, measured: &Measured) -> String {
         Measurement::Scale => scale(measured),
         Measurement::Bottleneck => bottleneck(measured),
         Measurement::Idle => idle(measured),
+        Measurement::Receivers => receivers(measured),
         Measurement::Congestion => congestion(measured),
     };
     let failures = measured.failures.iter().map(|failure| {
@@ -61,34 +63,38 @@ fn scale(measured: &Measured) -> String {
 }
 
 fn bottleneck(measured: &Measured) -> String {
-    let mut table =
-        Table::new(&["round", "critical receipts", "p50 ms", "p99 ms", "max ms", "bulk, MB/s", "server, s"]);
-    let row = |figures: &Figures| {
+    let heads = ["critical receipts", "p50 ms", "p99 ms", "max ms", "bulk, MB/s", "server, s"];
+    rounds(measured, heads, |figures| {
         let [bulk, critical] = figures.publications.as_slice() else { return [0.0; 6] };
         let Quantiles { p50, p99, max, .. } = critical.latency;
         [critical.receipts as f64, p50, p99, max, rate(bulk), figures.server.cpu_seconds]
-    };
-    let rows: Vec<_> = measured.runs.iter().map(|run| (run.round, row(&run.figures))).collect();
-    for (round, values) in &rows {
-        table.row(&round.to_string(), &values.map(Some));
-    }
-    let Some(case) = measured.runs.first().map(|run| run.case.as_str()) else { return table.0 };
-    let medians: Vec<_> = (0..6).map(|column| measured.median(case, |figures| row(figures)[column])).collect();
-    table.row("median", &medians);
-    table.0
+    })
 }
 
 fn idle(measured: &Measured) -> String {
-    let mut table = Table::new(&["round", "KiB a link", "ms of the server to connect", "s until all were connected"]);
-    let row = |figures: &Figures| {
+    rounds(measured, ["KiB a link", "ms of the server to connect", "s until all were connected"], |figures| {
         let idle = &figures.idle;
         [idle.kib_each.unwrap_or_default(), idle.cpu_milliseconds_each.unwrap_or_default(), idle.connecting_seconds]
-    };
+    })
+}
+
+fn receivers(measured: &Measured) -> String {
+    let heads = ["MB more than with idle links", "MB sent meanwhile", "the same, KB a link", "received whole"];
+    rounds(measured, heads, |figures| {
+        let sent = figures.wire.unwrap_or_default().0 as f64;
+        let grown = figures.server.resident_bytes_grown as f64;
+        [grown / 1e6, sent / 1e6, sent / 1e3 / CLIENTS_MAX as f64, figures.receipts as f64]
+    })
+}
+
+/// The figures of each round of a measurement that has one case, and their medians.
+fn rounds<const N: usize>(measured: &Measured, heads: [&str; N], row: impl Fn(&Figures) -> [f64; N]) -> String {
+    let mut table = Table::new(&[&["round"], &heads[..]].concat());
     for run in &measured.runs {
         table.row(&run.round.to_string(), &row(&run.figures).map(Some));
     }
     let Some(case) = measured.runs.first().map(|run| run.case.as_str()) else { return table.0 };
-    let medians: Vec<_> = (0..3).map(|column| measured.median(case, |figures| row(figures)[column])).collect();
+    let medians: Vec<_> = (0..N).map(|column| measured.median(case, |figures| row(figures)[column])).collect();
     table.row("median", &medians);
     table.0
 }
@@ -182,6 +188,12 @@ mod tests {
         let text = text(Measurement::Idle, &idle);
         assert!(text.contains("| 1 | 90.0 | 2.00 | 1.00 |\n| median | 90.0 |"), "{text}");
         assert!(text.ends_with("Failed in round 2: a: no room.\n"), "{text}");
+    }
+
+    #[test]
+    fn receivers_are_told_by_memory_and_by_what_they_were_sent() {
+        let text = text(Measurement::Receivers, &measured(&[(1, "a", 5.0, 90.0)]));
+        assert!(text.contains("| 1 | 90.0 | 50.0 | 5.00 | 1000000 |\n| median | 90.0 | 50.0 |"), "{text}");
     }
 
     #[test]
