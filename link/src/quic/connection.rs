@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::ready::Ready;
 use super::stream::{RecvStream, SendStream};
+use super::timers::Armed;
 
 /// What tasks and the driver share of a connection.
 pub(super) struct Shared {
@@ -30,8 +31,8 @@ pub(super) struct State {
     pub(super) quic: quinn_proto::Connection,
     /// It stands in the ready queue.
     pub(super) queued: bool,
-    /// Its entry among the timers.
-    pub(super) armed: Option<Instant>,
+    /// Its entries among the timers.
+    pub(super) armed: Armed,
     /// Set before the connection is over for all who use it.
     pub(super) error: Option<ConnectionError>,
     pub(super) readers: Waiting,
@@ -72,7 +73,7 @@ impl Shared {
         let state = State {
             quic,
             queued: false,
-            armed: None,
+            armed: Armed::default(),
             error: None,
             readers: Waiting::default(),
             writers: Waiting::default(),

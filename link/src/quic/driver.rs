@@ -106,10 +106,9 @@ impl Driver {
         while let Some((deadline, handle)) = self.timers.expired(now) {
             let Some(connection) = state.connection(handle) else { continue };
             let mut inner = connection.lock();
-            if inner.armed != Some(deadline) {
+            if !inner.armed.fired(deadline) {
                 continue;
             }
-            inner.armed = None;
             let inner = &mut *inner;
             match inner.quic.poll_timeout() {
                 Some(deadline) if deadline > now => self.timers.arm(handle, &mut inner.armed, Some(deadline)),
@@ -203,11 +202,13 @@ impl Driver {
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let now = Instant::now();
         let received = self.receive(cx, now)?;
-        self.take_strays(now);
         self.expire(now);
         let known = self.queue.len();
         self.shared.ready.take(&mut self.queue, cx);
-        if self.queue.len() > known && !std::mem::replace(&mut self.waited, true) {
+        let is_woken = self.queue.len() > known;
+        // From here on a stray wakes this task: none comes between the last look and that.
+        self.take_strays(now);
+        if is_woken && !std::mem::replace(&mut self.waited, true) {
             return Ok(true);
         }
         self.waited = false;
