@@ -173,10 +173,12 @@ impl Link {
             Class::Normal => priority::NORMAL,
             Class::Bulk => priority::BULK,
         };
-        // Fails only if the stream is gone, and then so does the write.
-        let _ = send.set_priority(urgency);
+        // Fails only if the stream is gone, and then so does the write. Whose lane it is goes before all that waits: the client
+        // takes streams in order, and a critical lane may be the next.
+        let _ = send.set_priority(priority::CONTROL);
         let mut writer = FrameWriter::new(send, Arc::clone(&self.0.rules.traffic));
         self.0.send(&mut writer, &FrameHeader::over(Kind::Lane, &[]).in_class(class), &[]).await?;
+        writer.set_priority(urgency);
         Ok(LaneSender::new(self.clone(), class, writer))
     }
 

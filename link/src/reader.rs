@@ -37,6 +37,8 @@ pub(crate) struct Rules {
     pub(crate) windows: Option<Arc<Windows>>,
     /// What this end's Hello says that it reads.
     pub(crate) forms: Arc<[u8]>,
+    /// Whether the peer sends some streams before others: while those go on, a frame of another one may wait.
+    pub(crate) has_priorities: bool,
 }
 
 impl Rules {
@@ -47,6 +49,7 @@ impl Rules {
 
     /// Bytes have been read off a stream of this link.
     fn count_read(&self, bytes: usize) {
+        self.traffic.read.fetch_add(bytes as u64, Ordering::Relaxed);
         if let Some(windows) = &self.windows {
             windows.read(bytes);
         }
@@ -131,8 +134,60 @@ pub(crate) struct FrameReader<R> {
     header: [u8; HEADER_BYTES + OFFSET_BYTES + PRELUDE_BYTES],
     filled: usize,
     body: Option<Body>,
-    /// When the frame that has begun must be whole. Time spent waiting for the budget is ours, not the peer's.
-    deadline: Option<Instant>,
+    due: Due,
+}
+
+/// When the frame that has begun must be whole. Time spent waiting for the budget is ours, not the peer's.
+#[derive(Default)]
+struct Due {
+    by: Option<Instant>,
+    /// When that was set, and bytes of the whole link then, with those of this frame since.
+    since: Option<Instant>,
+    others: u64,
+}
+
+impl Due {
+    /// Bytes of this frame have come.
+    fn came(&mut self, bytes: usize, rules: &Rules) {
+        self.others += bytes as u64;
+        rules.count_read(bytes);
+    }
+
+    /// The frame that begins has until then.
+    fn begin(&mut self, by: Instant, rules: &Rules) {
+        let others = rules.traffic.read.load(Ordering::Relaxed);
+        *self = Self { by: Some(by), since: Some(Instant::now()), others };
+    }
+
+    fn postpone(&mut self, by: Duration) {
+        self.by = self.by.map(|deadline| deadline + by);
+    }
+
+    /// Puts it off if other frames of the link went on meanwhile, as fast as is asked of one: what is more urgent goes first.
+    fn put_off(&mut self, rules: &Rules) -> bool {
+        let (limits, read) = (&rules.limits, rules.traffic.read.load(Ordering::Relaxed));
+        let least = f64::from(limits.rate_min) * self.since.map_or(0.0, |since| since.elapsed().as_secs_f64());
+        let went_on = rules.has_priorities && read.saturating_sub(self.others) as f64 >= least.max(1.0);
+        if went_on {
+            self.begin(Instant::now() + limits.frame_timeout, rules);
+        }
+        went_on
+    }
+
+    /// Runs a read of the frame. What is already there is read even when its time has passed.
+    async fn before(
+        &mut self,
+        rules: &Rules,
+        read: impl Future<Output = io::Result<usize>>,
+    ) -> Result<usize, ReadFailure> {
+        tokio::pin!(read);
+        loop {
+            match before(self.by, &mut read).await {
+                Err(ReadFailure::Timeout) if self.put_off(rules) => {}
+                result => return result,
+            }
+        }
+    }
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -146,7 +201,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             header: [0; HEADER_BYTES + OFFSET_BYTES + PRELUDE_BYTES],
             filled: 0,
             body: None,
-            deadline: None,
+            due: Due::default(),
         }
     }
 
@@ -195,7 +250,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.read_on().await?;
         let Some(body) = self.body.take() else { return Ok(None) };
         self.filled = 0;
-        self.deadline = None;
+        self.due.by = None;
         self.rules.traffic.received.fetch_add((HEADER_BYTES + body.wire_bytes) as u64, Ordering::Relaxed);
         body.finish().map(Some).map_err(ReadFailure::Frame)
     }
@@ -203,9 +258,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Fills so much of the header; `false` if the stream ended before its first byte.
     async fn fill_header(&mut self, bytes: usize, first_byte_by: Option<Instant>) -> Result<bool, ReadFailure> {
         while self.filled < bytes {
-            let by = if self.filled == 0 { first_byte_by } else { self.deadline };
-            let room = &mut self.header[self.filled..bytes];
-            let got = before(by, self.stream.read(room)).await?;
+            let read = self.stream.read(&mut self.header[self.filled..bytes]);
+            let got = match self.filled {
+                0 => before(first_byte_by, read).await?,
+                _ => self.due.before(&self.rules, read).await?,
+            };
             if got == 0 {
                 return if self.filled == 0 {
                     Ok(false)
@@ -214,9 +271,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 };
             }
             self.filled += got;
-            self.rules.count_read(got);
-            let timeout = self.rules.limits.frame_timeout;
-            self.deadline.get_or_insert_with(|| Instant::now() + timeout);
+            self.due.came(got, &self.rules);
+            if self.due.by.is_none() {
+                self.due.begin(Instant::now() + self.rules.limits.frame_timeout, &self.rules);
+            }
         }
         Ok(true)
     }
@@ -258,7 +316,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         // Without a deadline: the room is held by this link's other frames, which have theirs, or by our own caller.
         let permit = self.rules.share.admit(length.saturating_add(waiting)).await.ok_or(ReadFailure::NoRoom)?;
         let limits = &self.rules.limits;
-        self.deadline = Some(Instant::now() + limits.allowance(limits.frame_timeout, wire_bytes));
+        self.due.begin(Instant::now() + limits.allowance(limits.frame_timeout, wire_bytes), &self.rules);
         let raise = self.rules.windows.as_ref().map(|windows| Raise::none(Arc::clone(windows)));
         Ok(Body {
             header,
@@ -288,15 +346,15 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if body.bytes.len() == body.taken {
                 let waited = body.take_step(self.rules.limits.room_timeout).await?;
                 // Time spent waiting for the budget is ours, not the peer's.
-                self.deadline = self.deadline.map(|deadline| deadline + waited);
+                self.due.postpone(waited);
             }
             let (had, most) = (body.bytes.len(), body.readable());
             let mut room = (&mut body.bytes).limit(most);
-            let got = before(self.deadline, self.stream.read_buf(&mut room)).await?;
+            let got = self.due.before(&self.rules, self.stream.read_buf(&mut room)).await?;
             if got == 0 {
                 return Err(FrameError::Cut { missing: body.length - had }.into());
             }
-            self.rules.count_read(got);
+            self.due.came(got, &self.rules);
             body.hasher.update(&body.bytes[had..]);
         }
         Ok(())
@@ -342,7 +400,7 @@ impl Body {
     }
 }
 
-/// Runs a read under a deadline, if there is one. What is already there is read even when the deadline has passed.
+/// Runs a read under a deadline, if there is one.
 async fn before(by: Option<Instant>, read: impl Future<Output = io::Result<usize>>) -> Result<usize, ReadFailure> {
     let result = match by {
         Some(by) => timeout_at(by, read).await.map_err(|_| ReadFailure::Timeout)?,

@@ -37,6 +37,8 @@ impl Meter {
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) received: AtomicU64,
+    /// Of a link only: bytes off its streams, of frames that are not whole too.
+    pub(crate) read: AtomicU64,
     pub(crate) sent: AtomicU64,
 }
 

@@ -90,6 +90,12 @@ impl FrameWriter {
         if self.begin(header, length, body)? { Ok(()) } else { self.flush().await }
     }
 
+    /// What is written from now on is this urgent.
+    pub(crate) fn set_priority(&self, priority: i32) {
+        // Fails only if the stream is gone, and then so does the next write.
+        let _ = self.stream.set_priority(priority);
+    }
+
     /// Ends the stream in good order.
     pub(crate) fn finish(&mut self) -> Result<(), WriteFailure> {
         if self.finished || self.rest.is_some() {

@@ -94,6 +94,8 @@ impl Opening {
             traffic: Arc::new(Traffic::default()),
             windows: Some(Arc::new(windows)),
             forms: Arc::default(),
+            // Lanes and answers go from server to client.
+            has_priorities: side == Side::Client,
         };
         let writer = FrameWriter::new(send, Arc::clone(&rules.traffic));
         let reader = FrameReader::new(recv, rules.clone());

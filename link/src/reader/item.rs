@@ -22,12 +22,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// The frame has until then to go on.
     pub(crate) fn restart(&mut self) {
-        self.deadline = Some(Instant::now() + self.rules.limits.frame_timeout);
+        self.due.begin(Instant::now() + self.rules.limits.frame_timeout, &self.rules);
     }
 
     /// Nobody has read for so long: what waits has so much more time.
     pub(crate) fn postpone(&mut self, by: Duration) {
-        self.deadline = self.deadline.map(|deadline| deadline + by);
+        self.due.postpone(by);
         if let Some(body) = &mut self.body {
             body.room.waiting = body.room.waiting.map(|since| since + by);
         }
@@ -48,7 +48,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             return Err(failure);
         }
         let Some(mut body) = self.body.take() else { return Ok(Bytes::new()) };
-        (self.filled, self.deadline) = (0, None);
+        (self.filled, self.due.by) = (0, None);
         self.rules.traffic.received.fetch_add((HEADER_BYTES + body.wire_bytes) as u64, Ordering::Relaxed);
         // Not a byte beyond what was taken.
         body.bytes.reserve_exact(notice.tail.len());
@@ -85,7 +85,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let limits = &self.rules.limits;
         // It shares the link with its like.
         let slow = octets.saturating_mul(ITEMS_MAX as u32);
-        self.deadline = Some(Instant::now() + limits.allowance(limits.frame_timeout, slow));
+        self.due.begin(Instant::now() + limits.allowance(limits.frame_timeout, slow), &self.rules);
         body.room.take(notice.around(), limits.room_timeout).await?;
         body.begin_at(notice, offset as usize, held.take());
         Ok(body)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Body, FrameReader, ReadFailure, STEP_BYTES_MAX, STEP_BYTES_MIN, before};
+use super::{Body, FrameReader, ReadFailure, STEP_BYTES_MAX, STEP_BYTES_MIN};
 use crate::frame::FrameError;
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -38,14 +38,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 waiting.reserve_exact(step);
             }
             // Time spent waiting for the budget is ours, not the peer's.
-            self.deadline = self.deadline.map(|deadline| deadline + waited);
+            self.due.postpone(waited);
             let most = wants.min(waiting.capacity() - waiting.len());
-            let got = before(self.deadline, self.stream.read_buf(&mut waiting.limit(most))).await?;
+            let got = self.due.before(&self.rules, self.stream.read_buf(&mut waiting.limit(most))).await?;
             if got == 0 {
                 return Err(FrameError::Cut { missing: wants }.into());
             }
             segments.came(got);
-            self.rules.count_read(got);
+            self.due.came(got, &self.rules);
         }
     }
 }

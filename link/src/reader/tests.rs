@@ -8,7 +8,14 @@ const BUDGET: usize = 1 << 20;
 
 fn rules(budget: &Budget, limits: LinkLimits) -> Rules {
     let share = budget.share(limits.held_bytes_max);
-    Rules { limits: Arc::new(limits), share, traffic: Arc::default(), windows: None, forms: Arc::default() }
+    Rules {
+        limits: Arc::new(limits),
+        share,
+        traffic: Arc::default(),
+        windows: None,
+        forms: Arc::default(),
+        has_priorities: false,
+    }
 }
 
 fn reader<R: AsyncRead + Unpin>(stream: R, limits: LinkLimits) -> FrameReader<R> {
@@ -139,6 +146,34 @@ async fn a_frame_that_has_begun_must_end_in_time() {
         tokio::io::AsyncWriteExt::write_all(&mut write, &bytes[..cut]).await.unwrap();
         let error = reader(read, limits.clone()).next().await.unwrap_err();
         assert!(matches!(error, ReadFailure::Timeout), "cut at {cut}: {error:?}");
+    }
+}
+
+/// On a path that carries 1 Mbit/s, an answer of some minutes goes before a lane whose frame has begun.
+#[tokio::test]
+async fn a_frame_may_wait_while_others_of_its_link_go_on() {
+    for has_priorities in [false, true] {
+        let limits = LinkLimits { frame_timeout: Duration::from_millis(500), ..LinkLimits::device() };
+        let (wait, rate) = (limits.frame_timeout, limits.rate_min as usize);
+        let rules = Rules { has_priorities, ..rules(&Budget::new(BUDGET, 0), limits) };
+        let bytes = frame_bytes(Kind::Delivery, b"<message/>");
+        let (mut write, read) = tokio::io::duplex(1024);
+        write.write_all(&bytes[..HEADER_BYTES + 3]).await.unwrap();
+        let others = rules.clone();
+        let going_on = async {
+            for _ in 0..40 {
+                tokio::time::sleep(wait / 10).await;
+                others.count_read(rate);
+            }
+            write.write_all(&bytes[HEADER_BYTES + 3..]).await
+        };
+        let mut reader = FrameReader::new(read, rules);
+        let (read, _) = tokio::join!(reader.next(), going_on);
+        assert_eq!(read.is_ok(), has_priorities, "{read:?}");
+        if has_priorities {
+            write.write_all(&bytes[..HEADER_BYTES + 3]).await.unwrap();
+            assert!(matches!(reader.next().await, Err(ReadFailure::Timeout)), "nothing goes on any more");
+        }
     }
 }
 

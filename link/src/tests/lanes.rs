@@ -59,6 +59,33 @@ async fn deliveries_come_in_order_on_the_lane_of_their_class() {
     }
 }
 
+/// A client takes streams in order: a lane that waited for all that is more urgent would keep back the critical one behind it.
+#[tokio::test]
+async fn whose_lane_a_stream_is_goes_before_whatever_waits() {
+    let pair = Pair::new().await;
+    let asking = async { pair.up.open_exchange(&body("<request/>")).await };
+    let answering = async { pair.down.accept_exchange().await.unwrap().document().await };
+    let (asked, exchange) = soon(async { tokio::join!(asking, answering) }).await;
+    let (mut asked, mut exchange) = (asked.unwrap(), exchange.unwrap());
+    // Many flights, and less than what the client's window takes.
+    let long = [Bytes::from(vec![b' '; 200 * KIB])];
+    let sending = async {
+        exchange.reply(0, &body("<reply/>")).await.unwrap();
+        exchange.deliver(&FrameHeader::over(Kind::Delivery, &long), &long).await.unwrap();
+        pair.down.open_lane(Class::Bulk).await.unwrap()
+    };
+    let receiving = async {
+        assert_eq!(&asked.recv().await.unwrap().unwrap().body[..], b"<reply/>");
+        tokio::select! {
+            biased;
+            _ = asked.recv() => panic!("the whole answer came before the lane"),
+            lane = pair.up.accept_lane() => lane.unwrap(),
+        }
+    };
+    let (sender, receiver) = soon(async { tokio::join!(sending, receiving) }).await;
+    assert_eq!((sender.class(), receiver.class()), (Class::Bulk, Class::Bulk));
+}
+
 /// R-3.1.3-1: a client that nobody can dial receives what the server pushes.
 #[tokio::test]
 async fn r_3_1_3_1_a_client_without_inbound_reachability_receives_pushes() {
