@@ -327,9 +327,9 @@ impl Driver {
 
     fn submit(&mut self) {
         while let Some((ticket, writes)) = self.unsent.pop_front() {
-            match self.queue.try_submit(ticket.0, writes.clone()) {
+            match self.queue.try_submit(ticket.0, writes) {
                 Ok(()) => {}
-                Err(SubmitError::Full) => {
+                Err(SubmitError::Full(writes)) => {
                     self.unsent.push_front((ticket, writes));
                     break;
                 }

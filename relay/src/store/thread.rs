@@ -87,11 +87,11 @@ impl Counters {
 }
 
 /// Why a submission was not taken. Nothing of it will be stored or reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
-    /// As many submissions wait as may.
+    /// As many submissions wait as may; this one comes back.
     #[error("the store's queue is full")]
-    Full,
+    Full(Vec<Write>),
     /// The store thread has ended.
     #[error("the store thread has ended")]
     Ended,
@@ -113,7 +113,7 @@ impl Queue {
     /// Queues a batch if there is room now.
     pub fn try_submit(&self, ticket: u64, writes: Vec<Write>) -> Result<(), SubmitError> {
         self.sender.try_send(Submission { ticket, writes }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => SubmitError::Full,
+            mpsc::error::TrySendError::Full(submission) => SubmitError::Full(submission.writes),
             mpsc::error::TrySendError::Closed(_) => SubmitError::Ended,
         })
     }

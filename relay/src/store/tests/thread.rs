@@ -91,7 +91,7 @@ fn a_full_queue_says_so() {
     barrier.wait();
     queue.try_submit(2, vec![append(2)]).unwrap();
     queue.try_submit(3, vec![append(3)]).unwrap();
-    assert_eq!(queue.try_submit(4, vec![append(4)]), Err(SubmitError::Full));
+    assert_eq!(queue.try_submit(4, vec![append(4)]), Err(SubmitError::Full(vec![append(4)])));
     barrier.wait();
     for ticket in 1..=3 {
         assert_eq!(next(&reports).ticket, ticket);
