@@ -4,13 +4,16 @@
 //! items. Long items are coded on threads that may take their time, two at once.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use link::frame::{Form, FrameHeader};
 use link::hello::Hello;
 use link::segments::{self, Dictionary, Prelude};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
+
+use crate::threads::Threads;
 
 /// Above this an item is coded on a thread of its own.
 const INLINE_BYTES: usize = 64 << 10;
@@ -18,8 +21,11 @@ const INLINE_BYTES: usize = 64 << 10;
 const AT_ONCE: usize = 2;
 /// Up to so many bytes the slices of a frame become one: each link would have to count every one of many short ones.
 const JOINED_BYTES_MAX: usize = 64 << 10;
-/// Bytes of items, before and after, that are kept beside the last one.
+/// Bytes of items, before and after, that are kept beside the last one. What links are sending is shared by all who come to
+/// send it, kept here or not.
 const KEPT_BYTES_MAX: usize = 32 << 20;
+/// Bytes of segments that there may be before long items go as they are, from the log's mapping.
+const LIVE_BYTES_MAX: usize = 256 << 20;
 
 /// In which form a link gets its documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +47,14 @@ impl LinkForm {
 #[derive(Debug)]
 pub(crate) struct Forms {
     kept: Mutex<Kept>,
-    threads: Semaphore,
+    threads: Threads,
+    /// Bytes of all segments that somebody has.
+    live: Arc<AtomicUsize>,
 }
 
 impl Default for Forms {
     fn default() -> Self {
-        Self { kept: Mutex::default(), threads: Semaphore::new(AT_ONCE) }
+        Self { kept: Mutex::default(), threads: Threads::new(AT_ONCE), live: Arc::default() }
     }
 }
 
@@ -85,43 +93,100 @@ impl Forms {
         self.item(item, dictionary).await.filter(|coded| is_worth_it(coded, item.len()))
     }
 
-    /// The segments of an item; made by whoever comes first, the others wait for him. `None` if the program is ending.
+    /// The segments of an item; made by whoever comes first, the others wait for him. `None` if there are too many already.
     async fn item(&self, item: &Bytes, dictionary: Option<&'static Dictionary>) -> Option<Arc<[Bytes]>> {
-        let cell = self.kept.lock().unwrap_or_else(PoisonError::into_inner).cell(item, dictionary.is_some());
+        let key = key(item, dictionary.is_some());
+        let cell = self.kept().cell(item, key);
         let coded = cell.get_or_try_init(async || {
-            if item.len() <= INLINE_BYTES {
-                return Ok(segments::make(item, dictionary).into());
-            }
-            let _permit = self.threads.acquire().await;
-            let item = item.clone();
-            let made = tokio::task::spawn_blocking(move || segments::make(&item, dictionary)).await;
-            made.map(Arc::from)
+            let segments = self.make(item, dictionary).await.ok_or(())?;
+            let made = Made::new(item.clone(), segments, &self.live);
+            self.kept().made.insert(key, Arc::downgrade(&made));
+            Ok::<_, ()>(made.segments())
         });
         coded.await.ok().cloned()
+    }
+
+    async fn make(&self, item: &Bytes, dictionary: Option<&'static Dictionary>) -> Option<Vec<Bytes>> {
+        if item.len() <= INLINE_BYTES {
+            return Some(segments::make(item, dictionary));
+        }
+        let (item, live) = (item.clone(), Arc::clone(&self.live));
+        // Looked at when its turn has come: what waited for it was not counted yet.
+        let has_room = move || live.load(Ordering::Relaxed) <= LIVE_BYTES_MAX;
+        self.threads.run(move || has_room().then(|| segments::make(&item, dictionary))).await
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An item's segments, and the item.
+#[derive(Debug)]
+struct Made {
+    /// An item is known again by where its bytes are: they stay there as long.
+    _item: Bytes,
+    segments: Vec<Bytes>,
+    live: Arc<AtomicUsize>,
+}
+
+/// A segment: whoever has one keeps all of them.
+struct Segment {
+    made: Arc<Made>,
+    index: usize,
+}
+
+impl AsRef<[u8]> for Segment {
+    fn as_ref(&self) -> &[u8] {
+        self.made.segments.get(self.index).map_or(&[], |segment| segment)
+    }
+}
+
+impl Made {
+    fn new(item: Bytes, segments: Vec<Bytes>, live: &Arc<AtomicUsize>) -> Arc<Self> {
+        live.fetch_add(bytes(&segments), Ordering::Relaxed);
+        Arc::new(Self { _item: item, segments, live: Arc::clone(live) })
+    }
+
+    fn segments(self: &Arc<Self>) -> Arc<[Bytes]> {
+        let segment = |index| Bytes::from_owner(Segment { made: Arc::clone(self), index });
+        (0..self.segments.len()).map(segment).collect()
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.live.fetch_sub(bytes(&self.segments), Ordering::Relaxed);
     }
 }
 
 type Cell = Arc<OnceCell<Arc<[Bytes]>>>;
 
-/// The items that were coded last. An item is known again by where its bytes are, which are kept as long.
+/// The items that were coded last, and those whose segments somebody still has. An item is known again by where its bytes
+/// are, which are kept as long.
 #[derive(Debug, Default)]
 struct Kept {
     cells: HashMap<Key, (Bytes, Cell)>,
     /// The oldest first.
     order: VecDeque<Key>,
     bytes: usize,
+    made: HashMap<Key, Weak<Made>>,
 }
 
 /// Address and length of the item, and whether a dictionary is used.
 type Key = (usize, usize, bool);
 
+fn key(item: &Bytes, is_shared: bool) -> Key {
+    (item.as_ptr().addr(), item.len(), is_shared)
+}
+
 impl Kept {
-    fn cell(&mut self, item: &Bytes, is_shared: bool) -> Cell {
-        let key = (item.as_ptr().addr(), item.len(), is_shared);
+    fn cell(&mut self, item: &Bytes, key: Key) -> Cell {
         if let Some((_, cell)) = self.cells.get(&key) {
             return Arc::clone(cell);
         }
-        let cell = Cell::default();
+        let made = self.made.get(&key).and_then(Weak::upgrade);
+        let cell = Arc::new(OnceCell::new_with(made.map(|made| made.segments())));
         self.cells.insert(key, (item.clone(), Arc::clone(&cell)));
         self.order.push_back(key);
         self.bytes += cost(&key);
@@ -130,9 +195,15 @@ impl Kept {
             self.bytes -= cost(&oldest);
             self.cells.remove(&oldest);
         }
+        if self.made.len() > 2 * self.order.len() + MADE_MIN {
+            self.made.retain(|_, made| made.strong_count() > 0);
+        }
         cell
     }
 }
+
+/// Of so many items it is not asked whether their segments are still there.
+const MADE_MIN: usize = 64;
 
 /// Of an item that is kept: its bytes, as many coded ones at most, and what stands around them.
 fn cost((_, bytes, _): &Key) -> usize {
@@ -202,13 +273,37 @@ mod tests {
         assert_eq!(Forms::default().segmented(&FrameHeader::over(Kind::Delivery, &body), &body, None).await, None);
     }
 
+    #[tokio::test]
+    async fn what_somebody_sends_is_not_made_again() {
+        let (forms, items) = (Forms::default(), [b'a', b'b'].map(|letter| Bytes::from(vec![letter; KEPT_BYTES_MAX])));
+        let held = forms.item(&items[0], None).await.unwrap()[0].clone();
+        forms.item(&items[1], None).await.unwrap();
+        assert_eq!(forms.kept().order.len(), 1, "the other one is kept");
+        let again = forms.item(&items[0].clone(), None).await.unwrap();
+        assert_eq!(again[0].as_ptr(), held.as_ptr(), "it is the same");
+        drop((held, again));
+        forms.item(&items[1], None).await.unwrap();
+        assert!(forms.kept().made.values().filter_map(Weak::upgrade).count() == 1, "nobody has it any more");
+    }
+
+    #[tokio::test]
+    async fn segments_that_links_hold_are_bounded() {
+        let (forms, item) = (Forms::default(), Bytes::from(vec![7; LONG]));
+        forms.live.store(LIVE_BYTES_MAX + 1, Ordering::Relaxed);
+        assert_eq!(forms.item(&item, None).await, None, "it goes as it is");
+        forms.live.store(0, Ordering::Relaxed);
+        let made = forms.item(&item, None).await.unwrap();
+        assert_eq!(forms.live.load(Ordering::Relaxed), bytes(&made));
+    }
+
     #[test]
     fn what_is_kept_is_bounded() {
         let (mut kept, cost) = (Kept::default(), 2 * LONG + 512);
         let items: Vec<Bytes> = (0..1000).map(|_| Bytes::from(vec![0; LONG])).collect();
-        items.iter().for_each(|item| drop(kept.cell(item, true)));
+        items.iter().for_each(|item| drop(kept.cell(item, key(item, true))));
         assert_eq!((kept.order.len(), kept.cells.len()), (KEPT_BYTES_MAX / cost, KEPT_BYTES_MAX / cost));
-        drop(kept.cell(&Bytes::from(vec![0; KEPT_BYTES_MAX]), true));
+        let long = Bytes::from(vec![0; KEPT_BYTES_MAX]);
+        drop(kept.cell(&long, key(&long, true)));
         assert_eq!((kept.order.len(), kept.bytes), (1, 2 * KEPT_BYTES_MAX + 512), "the last one, however long");
     }
 }

@@ -19,5 +19,6 @@ mod operator;
 mod reach;
 pub mod run;
 pub mod store;
+mod threads;
 pub mod tree;
 mod uplinks;

@@ -28,7 +28,6 @@ use crate::admin::{self, Pages};
 use crate::config::{self, Config, Upstream};
 use crate::control;
 use crate::driver::{Driver, Input, Shared, Snapshot};
-use crate::forms::Forms;
 use crate::links::bundles::{Recent, Writing};
 use crate::links::outgoing;
 use crate::links::reading::Reading;
@@ -38,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::store::disk::Disk;
 use crate::store::thread::{self, StoreThread};
 use crate::store::{OpenError, Options, RealDisk, Store};
+use crate::threads::Threads;
 use crate::uplinks::Uplink;
 
 /// Inputs that may wait for the driver, all links together.
@@ -237,7 +237,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     });
     let handles = handles.collect();
     let stale = config.stale_after();
-    let writing = Arc::new(Writing { server: guid, forms: Forms::default(), log: reader.clone() });
+    let writing = Arc::new(Writing::new(guid, reader.clone()));
     let recent = Recent::new(writing.clone());
     let driver = Driver::new(engine, shard, recent, (reader.clone(), queue), snapshot.clone(), handles, stale);
     let epoch = driver.epoch();
@@ -256,7 +256,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         limits: document_limits,
         metrics,
         reading: Reading::default(),
-        decoders: Semaphore::new(DECODERS),
+        decoders: Threads::new(DECODERS),
         answers: Arc::new(Semaphore::new(outgoing::PERMITS)),
         exchanges: exchanges.clone(),
         stopping: accepting.clone(),

@@ -19,10 +19,13 @@ use tokio::sync::OnceCell;
 
 use crate::forms::{Forms, LinkForm};
 use crate::store::Reader;
+use crate::threads::Threads;
 
 /// Bundles of so many bytes are written at once by whoever comes first, if they are in memory; digesting and coding longer
 /// ones, or waiting for a disk, takes its time.
 const AT_ONCE_BYTES_MAX: usize = 64 << 10;
+/// Longer ones that are looked at and digested at the same time.
+const LONG_AT_ONCE: usize = 2;
 
 /// A frame: its header, and its body in slices.
 pub(crate) type Written = (FrameHeader, Vec<Bytes>);
@@ -35,15 +38,47 @@ pub(crate) struct Writing {
     /// Items in segments.
     pub(crate) forms: Forms,
     /// Where the items come from.
-    pub(crate) log: Reader,
+    log: Reader,
+    /// For what passes over long items.
+    threads: Threads,
 }
 
 impl Writing {
+    pub(crate) fn new(server: ServerGuid, log: Reader) -> Self {
+        Self { server, forms: Forms::default(), log, threads: Threads::new(LONG_AT_ONCE) }
+    }
+
+    /// Does what passes over so many bytes: at once if they are few. What pages a disk may have to bring first would hold up
+    /// every other link.
+    async fn over<T: Send + 'static>(&self, bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+        if bytes <= AT_ONCE_BYTES_MAX { work() } else { self.threads.run(work).await }
+    }
+
+    /// Which of these items, so many bytes, are not what was stored.
+    pub(crate) async fn damaged(&self, positions: Vec<Position>, bytes: usize) -> Vec<Position> {
+        // Where pages are there already, there is nothing to wait for, and little to do.
+        let bytes = if positions.iter().all(|position| self.log.is_in_memory(position.0)) { 0 } else { bytes };
+        let log = self.log.clone();
+        let is_damaged = move |position: &Position| !log.is_intact(position.0);
+        self.over(bytes, move || positions.into_iter().filter(is_damaged).collect()).await
+    }
+
     /// A Delivery of these parts, as a plain document.
-    pub(crate) fn plain(&self, class: Class, position: Position, spelling: Spelling, parts: Vec<Bytes>) -> Written {
+    fn plain(&self, class: Class, position: Position, spelling: Spelling, parts: Vec<Bytes>) -> Written {
         let (time, body) = self.enveloped(spelling, parts);
         let header = FrameHeader::over(Kind::Delivery, &body).in_class(class).at(position.0).fresh(time.0);
         (header, body)
+    }
+
+    /// What stands in a bulk lane for this item, which goes on a stream of its own.
+    fn apart(&self, class: Class, position: Position, spelling: Spelling, item: Bytes) -> Option<Apart> {
+        let (time, body) = self.enveloped(spelling, vec![item.clone()]);
+        let [head, _, tail] = &body[..] else { return None };
+        let (digest, item_bytes) = (Digest::of(&item), u32::try_from(item.len()).ok()?);
+        let body = Notice { digest, item_bytes, head: head.clone(), tail: tail.clone() }.to_wire()?;
+        let header = FrameHeader::over(Kind::Apart, std::slice::from_ref(&body));
+        let header = header.in_class(class).at(position.0).fresh(time.0);
+        Some(Apart { header, body, digest, item })
     }
 
     /// The document and when that was.
@@ -92,17 +127,35 @@ pub(crate) struct Apart {
 }
 
 impl Bundle {
+    /// Of these items' bytes, which stand at these positions of the log.
+    pub(crate) fn new(
+        writing: Arc<Writing>,
+        class: Class,
+        spelling: Spelling,
+        positions: Vec<Position>,
+        parts: Vec<Bytes>,
+    ) -> Self {
+        let position = positions.last().copied().unwrap_or_default();
+        let (damaged, document, apart) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        let segmented = Default::default();
+        Self { writing, class, position, spelling, positions, parts, damaged, document, apart, segmented }
+    }
+
     /// Which items are not what was stored: nothing of the bundle may go out then. Looked at by whoever comes first, before the
     /// document's digest is made of what is there; from then on the receiver's check tells.
     pub(crate) async fn damaged(&self) -> &[Position] {
-        let is_damaged = |position: &Position| !self.writing.log.is_intact(position.0);
-        self.damaged.get_or_init(async || self.positions.iter().copied().filter(is_damaged).collect()).await
+        let look = async || self.writing.damaged(self.positions.clone(), bytes(&self.parts)).await;
+        self.damaged.get_or_init(look).await
     }
 
     /// The document with its frame's header. Written by whoever comes first, as digesting a long item takes its time; the
     /// others wait for him.
     pub(crate) async fn document(&self) -> &Written {
-        let write = async || self.writing.plain(self.class, self.position, self.spelling, self.parts.clone());
+        let write = async || {
+            let (writing, parts) = (Arc::clone(&self.writing), self.parts.clone());
+            let (class, position, spelling) = (self.class, self.position, self.spelling);
+            self.writing.over(bytes(&self.parts), move || writing.plain(class, position, spelling, parts)).await
+        };
         self.document.get_or_init(write).await
     }
 
@@ -141,8 +194,12 @@ impl Bundle {
 
     /// The same as an Apart frame and an item, once for all links; `None` if it is not one long item.
     pub(crate) async fn apart(&self) -> Option<&Apart> {
-        let cell = self.apart.get_or_init(async || self.long_item().and_then(|item| self.write_apart(item)));
-        cell.await.as_ref()
+        let write = async || {
+            let (writing, item) = (Arc::clone(&self.writing), self.long_item()?.clone());
+            let (class, position, spelling) = (self.class, self.position, self.spelling);
+            self.writing.over(item.len(), move || writing.apart(class, position, spelling, item)).await
+        };
+        self.apart.get_or_init(write).await.as_ref()
     }
 
     /// The item, if it is one that may go on a stream of its own.
@@ -151,16 +208,6 @@ impl Bundle {
             [item] if self.class == Class::Bulk && item.len() > ITEM_BYTES_MIN => Some(item),
             _ => None,
         }
-    }
-
-    fn write_apart(&self, item: &Bytes) -> Option<Apart> {
-        let (time, body) = self.writing.enveloped(self.spelling, vec![item.clone()]);
-        let [head, _, tail] = &body[..] else { return None };
-        let (digest, item_bytes) = (Digest::of(item), u32::try_from(item.len()).ok()?);
-        let body = Notice { digest, item_bytes, head: head.clone(), tail: tail.clone() }.to_wire()?;
-        let header = FrameHeader::over(Kind::Apart, std::slice::from_ref(&body));
-        let header = header.in_class(self.class).at(self.position.0).fresh(time.0);
-        Some(Apart { header, body, digest, item: item.clone() })
     }
 
     /// How long the longest item is. Only one that goes alone can be longer than a bundle, and so than what every client
@@ -216,11 +263,7 @@ impl Recent {
             return Arc::clone(same);
         }
         self.bytes += bytes(&parts);
-        let (damaged, document, apart) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        let (writing, segmented) = (Arc::clone(&self.writing), Default::default());
-        let bundle =
-            Bundle { writing, class, position, spelling, positions, parts, damaged, document, apart, segmented };
-        let bundle = Arc::new(bundle);
+        let bundle = Arc::new(Bundle::new(Arc::clone(&self.writing), class, spelling, positions, parts));
         self.bundles.push_back(Arc::clone(&bundle));
         while self.bundles.len() > 1 && (self.bundles.len() > RECENT || self.bytes > RECENT_BYTES_MAX) {
             self.bytes -= self.bundles.pop_front().map_or(0, |oldest| bytes(&oldest.parts));
@@ -242,7 +285,7 @@ pub(super) mod tests {
 
     /// Bundles of a server.
     pub(crate) fn recent() -> Recent {
-        Recent::new(Arc::new(Writing { server: ServerGuid(1), forms: Forms::default(), log: Reader::default() }))
+        Recent::new(Arc::new(Writing::new(ServerGuid(1), Reader::default())))
     }
 
     fn parts(count: usize, bytes: usize) -> Vec<Bytes> {
@@ -274,6 +317,7 @@ pub(super) mod tests {
             assert_eq!(short.in_form(form).await, &written);
             let long = bundle(AT_ONCE_BYTES_MAX + 1);
             assert_eq!(long.at_once(form), None);
+            assert!(long.damaged().await.is_empty());
             let written = long.in_form(form).await;
             assert_eq!(long.at_once(form), Some(written));
         }

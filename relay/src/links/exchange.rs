@@ -21,6 +21,7 @@ use schemas::error::Refused;
 use schemas::facts::Validated;
 use tokio::sync::oneshot;
 
+use super::bundles::Bundle;
 use super::session::Context;
 use crate::driver::Input;
 use crate::forms::LinkForm;
@@ -59,7 +60,7 @@ async fn read(context: &Context, document: &Frame) -> Result<Option<Box<Intake>>
 
 /// The only door from bytes to facts, for whatever comes on a link. Long documents are read on threads that may take
 /// their time, a few at once: the types of a document take more memory than its bytes.
-pub(super) async fn decode<T: Send + Default + 'static>(
+pub(super) async fn decode<T: Send + 'static>(
     context: &Context,
     body: Bytes,
     read: impl FnOnce(Validated) -> T + Send + 'static,
@@ -69,9 +70,7 @@ pub(super) async fn decode<T: Send + Default + 'static>(
     if small {
         return decode();
     }
-    let _permit = context.decoders.acquire().await;
-    // What runs is total, and is not aborted: the task always comes back.
-    tokio::task::spawn_blocking(decode).await.unwrap_or_else(|_| Ok(T::default()))
+    context.decoders.run(decode).await
 }
 
 async fn refuse(context: &Context, link: LinkId, mut exchange: Exchange, refused: &Refused) -> Result<(), SendError> {
@@ -157,18 +156,16 @@ async fn deliver_stretch(
         let (now, later) = due.split_at(count);
         due = later;
         through = now.last().map_or(through, |last| last.position);
-        drop_damaged(context, now).await;
+        let positions: Vec<Position> = now.iter().map(|due| due.position).collect();
+        let bytes = now.iter().map(|due| due.bytes).sum();
+        drop_damaged(context, positions.clone(), bytes).await;
         let parts = now.iter().filter_map(|due| bytes_of(context, due));
         let parts: Vec<Bytes> = parts.filter(|part| fits(part, largest)).collect();
         let (Some(last), false) = (now.last(), parts.is_empty()) else { continue };
         context.metrics.items_answered.inc_by(parts.len() as u64);
-        let (header, body) = context.writing.plain(Class::default(), last.position, last.spelling, parts);
-        let segmented = match form {
-            LinkForm::Plain => None,
-            LinkForm::Segmented(dictionary) => context.writing.forms.segmented(&header, &body, dictionary).await,
-        };
-        let (header, body) = segmented.unwrap_or((header, body));
-        exchange.deliver(&header, &body).await?;
+        let bundle = Bundle::new(context.writing.clone(), Class::default(), last.spelling, positions, parts);
+        let (header, body) = bundle.in_form(form).await;
+        exchange.deliver(header, body).await?;
     }
     Ok(None)
 }
@@ -183,9 +180,8 @@ fn fits(part: &Bytes, largest: u64) -> bool {
 }
 
 /// What is not what was stored counts as trimmed from here on.
-async fn drop_damaged(context: &Context, items: &[Due]) {
-    let positions = items.iter().map(|due| due.position);
-    let damaged: Vec<Position> = positions.filter(|position| !context.reader.is_intact(position.0)).collect();
+async fn drop_damaged(context: &Context, positions: Vec<Position>, bytes: u64) {
+    let damaged = context.writing.damaged(positions, usize::try_from(bytes).unwrap_or(usize::MAX)).await;
     if !damaged.is_empty() {
         // The driver is gone only when this link is.
         drop(context.inputs.send(Input::Damaged(damaged)).await);

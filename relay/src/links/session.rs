@@ -26,6 +26,7 @@ use super::{exchange, lane, outgoing, replies};
 use crate::driver::{Closing, Handle, Input, Newcomer};
 use crate::metrics::Metrics;
 use crate::store::Reader;
+use crate::threads::Threads;
 
 /// What every link's tasks need.
 pub(crate) struct Context {
@@ -40,7 +41,7 @@ pub(crate) struct Context {
     /// Documents that are being read.
     pub(crate) reading: Reading,
     /// Long documents that are read at once.
-    pub(crate) decoders: Semaphore,
+    pub(crate) decoders: Threads,
     /// Bytes of clients' answers that may be held.
     pub(crate) answers: Arc<Semaphore>,
     /// Exchanges under way.
