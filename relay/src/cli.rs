@@ -230,6 +230,7 @@ fn serve(path: &Path, overrides: &Overrides) -> anyhow::Result<ExitCode> {
             Stopped::Drained => tracing::info!("everything under way was finished"),
             Stopped::Cut => tracing::warn!("the grace time ended first; what was under way will be sent again"),
         }
+        anyhow::ensure!(signal.is_some(), "a part of this server ended, as its log says: start it again");
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -239,20 +240,22 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// SIGHUP puts the file's policy in force, and this server under its upstreams; what else is in it waits for a restart.
+/// The signal that ends it, or nothing if a part of the server has ended. SIGHUP puts the file's policy in force, and this
+/// server under its upstreams; what else is in it waits for a restart.
 async fn serve_until_signal(
     running: &mut Running,
     path: &Path,
     overrides: &Overrides,
-) -> std::io::Result<&'static str> {
+) -> std::io::Result<Option<&'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok("SIGTERM"),
-            _ = interrupt.recv() => return Ok("SIGINT"),
+            _ = terminate.recv() => return Ok(Some("SIGTERM")),
+            _ = interrupt.recv() => return Ok(Some("SIGINT")),
+            () = running.lost() => return Ok(None),
             _ = reload.recv() => match Config::load(path, overrides) {
                 Ok(config) => match running.reload(&config).await {
                     Ok(()) => {

@@ -22,3 +22,4 @@ pub mod store;
 mod threads;
 pub mod tree;
 mod uplinks;
+mod vital;

@@ -39,6 +39,7 @@ use crate::store::thread::{self, StoreThread};
 use crate::store::{OpenError, Options, RealDisk, Store};
 use crate::threads::Threads;
 use crate::uplinks::Uplink;
+use crate::vital::vital;
 
 /// Inputs that may wait for the driver, all links together.
 const INPUTS: usize = 1024;
@@ -100,6 +101,8 @@ pub struct Running {
     accepting: CancellationToken,
     drain: CancellationToken,
     stop: CancellationToken,
+    /// A part of the server has ended by itself.
+    lost: CancellationToken,
     links: TaskTracker,
     exchanges: TaskTracker,
     inputs: mpsc::Sender<Input>,
@@ -220,6 +223,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
     let (inputs_sender, inputs) = mpsc::channel(INPUTS);
     let (accepting, drain, stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let (links, exchanges, services) = (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
+    let lost = CancellationToken::new();
     let snapshot = Shared::default();
     let pages = Pages {
         metrics: metrics.clone(),
@@ -227,7 +231,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         store: store.counters().clone(),
         draining: accepting.clone(),
     };
-    services.spawn(admin::serve(admin_listener, pages, stop.clone()));
+    services.spawn(vital("admin", &stop, &lost, admin::serve(admin_listener, pages, stop.clone())));
     let shard = Shard::new(shard::Config::default());
     let (dialling_stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let dialling = Dialling { mark, metrics: metrics.clone(), stop: dialling_stop, tasks };
@@ -246,7 +250,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         // Links do not need it.
         Err(error) => tracing::error!(%error, "no control socket: inventory and ask will not find this server"),
     }
-    services.spawn(driver.run(inputs, reports, stop.clone()));
+    services.spawn(vital("engine", &stop, &lost, driver.run(inputs, reports, stop.clone())));
     let document_limits = Limits { document_bytes: config.limits.document_bytes as usize, ..Limits::default() };
     let context = Context {
         writing,
@@ -269,7 +273,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         stop: accepting.clone(),
         tracker: links.clone(),
     };
-    services.spawn(accept_links(accept));
+    services.spawn(vital("links", &accepting, &lost, accept_links(accept)));
     tracing::info!(%quic, admin = %admin_addr, server = %guid, "listening");
     let grace = Duration::from_secs(config.limits.drain_seconds);
     Ok(Running {
@@ -280,6 +284,7 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         accepting,
         drain,
         stop,
+        lost,
         links,
         exchanges,
         inputs: inputs_sender,
@@ -308,12 +313,18 @@ impl Running {
         self.snapshot.clone()
     }
 
+    /// Waits until a part of the server has ended by itself: its port, or its engine. It cannot do its work any more.
+    pub async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+
     /// Stops in stages: no new links, then what is under way gets its time, then links close with a code, then the store
     /// writes what is left.
     pub async fn stop(self) -> Stopped {
         self.accepting.cancel();
         self.server.stop_accepting();
-        let quiet = tokio::time::timeout(self.grace, self.quiet()).await.is_ok();
+        // A server that has lost a part finishes nothing any more.
+        let quiet = !self.lost.is_cancelled() && tokio::time::timeout(self.grace, self.quiet()).await.is_ok();
         self.drain.cancel();
         self.links.close();
         let left = tokio::time::timeout(Duration::from_secs(5), self.links.wait()).await.is_ok();
