@@ -1,11 +1,13 @@
-//! moq-relay, over QUIC without WebTransport. All messages are frames of one group, which goes on one stream: what is in
-//! several groups need not come in order, nor at all. A group may have 8,192 frames and 32 MiB. No store.
+//! moq-relay, over QUIC without WebTransport. Each message is a group of one frame, which goes on a stream of its own. What is
+//! older than others is not dropped, as that is asked for; what overtakes others waits at the subscriber. No store.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use moq_tokio::moq_net::{Timestamp, broadcast, group, track};
+use moq_tokio::moq_net::{Timestamp, broadcast, track};
 use moq_tokio::{Connection, connect, origin};
 use url::Url;
 
@@ -15,11 +17,12 @@ use crate::tls::Files;
 
 /// In the broadcast.
 const TRACK: &str = "all";
+/// How far a message may be behind the newest before it is dropped: longer than any load takes.
+const MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// A publisher.
 pub struct Moq {
-    group: group::Producer,
-    _track: track::Producer,
+    track: track::Producer,
     _broadcast: broadcast::Producer,
     _connection: Connection,
 }
@@ -51,15 +54,14 @@ impl Peer for Moq {
     async fn publisher(site: &Site) -> anyhow::Result<Self> {
         let origin = origin::spawn();
         let broadcast = origin.create_broadcast(TOPIC)?;
-        let track = broadcast.create_track(TRACK, None)?;
-        let group = track.append_group()?;
+        let track = broadcast.create_track(TRACK, track::Info::default().with_max_age(MAX_AGE))?;
         broadcast.announce(Default::default())?;
         let connection = client(site)?.with_publisher(&origin).connect(relay(site)?).established().await?;
-        Ok(Self { group, _track: track, _broadcast: broadcast, _connection: connection })
+        Ok(Self { track, _broadcast: broadcast, _connection: connection })
     }
 
     async fn publish(&mut self, payload: Bytes) -> anyhow::Result<()> {
-        Ok(self.group.write_frame(Timestamp::now(), payload)?)
+        Ok(self.track.write_frame(Timestamp::now(), payload)?)
     }
 
     async fn subscribe(site: &Site, _: usize, mut inbox: Inbox) -> anyhow::Result<()> {
@@ -67,11 +69,12 @@ impl Peer for Moq {
         let consumer = origin.consume();
         let connection = client(site)?.with_subscriber(origin).connect(relay(site)?).established().await?;
         let broadcast = consumer.routed_broadcast(TOPIC).await?;
-        let mut track = broadcast.track(TRACK)?.subscribe(None).await.context("the track is not to be had")?;
-        // Who comes late gets a group from its beginning.
+        let wanted = track::Subscription::default().with_max_age(MAX_AGE);
+        let track = broadcast.track(TRACK)?.subscribe(wanted).await;
+        let mut track = track.context("the track is not to be had")?;
         tokio::spawn(async move {
             let why = match read(&mut track, &mut inbox).await {
-                Ok(()) => "the relay has ended the group".to_owned(),
+                Ok(()) => "the relay has ended the track".to_owned(),
                 Err(error) => error.to_string(),
             };
             inbox.fail(&why);
@@ -82,9 +85,15 @@ impl Peer for Moq {
 }
 
 async fn read(track: &mut track::Subscriber, inbox: &mut Inbox) -> moq_tokio::moq_net::Result<()> {
-    let Some(mut group) = track.recv_group().await? else { return Ok(()) };
-    while let Some(frame) = group.read_frame().await? {
-        inbox.take(&frame.payload);
+    let (mut next, mut early) = (0, BTreeMap::new());
+    while let Some(mut group) = track.recv_group().await? {
+        if let Some(frame) = group.read_frame().await? {
+            early.insert(group.sequence, frame.payload);
+        }
+        while let Some(payload) = early.remove(&next) {
+            inbox.take(&payload);
+            next += 1;
+        }
     }
     Ok(())
 }
