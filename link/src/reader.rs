@@ -173,21 +173,6 @@ impl Due {
         }
         went_on
     }
-
-    /// Runs a read of the frame. What is already there is read even when its time has passed.
-    async fn before(
-        &mut self,
-        rules: &Rules,
-        read: impl Future<Output = io::Result<usize>>,
-    ) -> Result<usize, ReadFailure> {
-        tokio::pin!(read);
-        loop {
-            match before(self.by, &mut read).await {
-                Err(ReadFailure::Timeout) if self.put_off(rules) => {}
-                result => return result,
-            }
-        }
-    }
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -258,10 +243,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// Fills so much of the header; `false` if the stream ended before its first byte.
     async fn fill_header(&mut self, bytes: usize, first_byte_by: Option<Instant>) -> Result<bool, ReadFailure> {
         while self.filled < bytes {
-            let read = self.stream.read(&mut self.header[self.filled..bytes]);
-            let got = match self.filled {
-                0 => before(first_byte_by, read).await?,
-                _ => self.due.before(&self.rules, read).await?,
+            let by = if self.filled == 0 { first_byte_by } else { self.due.by };
+            let got = match before(by, self.stream.read(&mut self.header[self.filled..bytes])).await {
+                Err(ReadFailure::Timeout) if self.filled > 0 && self.due.put_off(&self.rules) => continue,
+                got => got?,
             };
             if got == 0 {
                 return if self.filled == 0 {
@@ -350,7 +335,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             }
             let (had, most) = (body.bytes.len(), body.readable());
             let mut room = (&mut body.bytes).limit(most);
-            let got = self.due.before(&self.rules, self.stream.read_buf(&mut room)).await?;
+            let got = match before(self.due.by, self.stream.read_buf(&mut room)).await {
+                Err(ReadFailure::Timeout) if self.due.put_off(&self.rules) => continue,
+                got => got?,
+            };
             if got == 0 {
                 return Err(FrameError::Cut { missing: body.length - had }.into());
             }
@@ -400,7 +388,7 @@ impl Body {
     }
 }
 
-/// Runs a read under a deadline, if there is one.
+/// Runs a read under a deadline, if there is one. What is already there is read even when the deadline has passed.
 async fn before(by: Option<Instant>, read: impl Future<Output = io::Result<usize>>) -> Result<usize, ReadFailure> {
     let result = match by {
         Some(by) => timeout_at(by, read).await.map_err(|_| ReadFailure::Timeout)?,

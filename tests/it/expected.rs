@@ -230,7 +230,7 @@ async fn each_reply_is_read_as_expected() {
             assert_eq!(exchange.recv().await.unwrap(), None);
             frame
         };
-        let ((), frame) = within("an answer", async { tokio::join!(answering, asking) }).await;
+        let ((), frame) = within("an answer", Box::pin(async { tokio::join!(answering, asking) })).await;
         let document = Validated::new(frame.body, &Limits::default()).unwrap_or_else(|refused| {
             panic!("{}: {}: {refused}", example.name, example.verdict);
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::BufMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Body, FrameReader, ReadFailure, STEP_BYTES_MAX, STEP_BYTES_MIN};
+use super::{Body, FrameReader, ReadFailure, STEP_BYTES_MAX, STEP_BYTES_MIN, before};
 use crate::frame::FrameError;
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -40,7 +40,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             // Time spent waiting for the budget is ours, not the peer's.
             self.due.postpone(waited);
             let most = wants.min(waiting.capacity() - waiting.len());
-            let got = self.due.before(&self.rules, self.stream.read_buf(&mut waiting.limit(most))).await?;
+            let got = match before(self.due.by, self.stream.read_buf(&mut waiting.limit(most))).await {
+                Err(ReadFailure::Timeout) if self.due.put_off(&self.rules) => continue,
+                got => got?,
+            };
             if got == 0 {
                 return Err(FrameError::Cut { missing: wants }.into());
             }

@@ -340,7 +340,7 @@ impl Play {
 }
 
 async fn sequence(guid: u128, variant: Variant, knows: bool) {
-    let play = Play::start(guid, variant, knows).await;
+    let play = Box::pin(Play::start(guid, variant, knows)).await;
     play.the_isp_asks_its_sources().await;
     let devices = play.the_editor_is_installed().await;
     play.the_user_asks_another_source().await;

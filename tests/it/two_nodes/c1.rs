@@ -58,16 +58,12 @@ async fn check_vendor(guid: u128, advisory: &VersionInfo, hit: &VersionInfo, mis
 #[tokio::test]
 async fn c1_any_vendor_is_served_by_configuration_alone() {
     let quill = advisory("Quill Software", "cargo", "quill-core", "vers:cargo/<1.4.0");
-    check_vendor(0xa1, &quill, &installed("cargo", "quill-core", "1.3.9"), &installed("cargo", "quill-core", "1.4.0"))
-        .await;
+    let (affected, safe) = (installed("cargo", "quill-core", "1.3.9"), installed("cargo", "quill-core", "1.4.0"));
+    Box::pin(check_vendor(0xa1, &quill, &affected, &safe)).await;
     let zed = advisory("Zed Werke", "zed-box", "zed.img", "Spring 2026");
-    check_vendor(
-        0xa2,
-        &zed,
-        &installed("zed-box", "zed.img", "Spring 2026"),
-        &installed("zed-box", "zed.img", "Autumn 2026"),
-    )
-    .await;
+    let (affected, safe) =
+        (installed("zed-box", "zed.img", "Spring 2026"), installed("zed-box", "zed.img", "Autumn 2026"));
+    Box::pin(check_vendor(0xa2, &zed, &affected, &safe)).await;
 }
 
 // R-1-4 in part (one server and a test client; no relay behind a relay, no agent): the provider's bytes, in the log, after
