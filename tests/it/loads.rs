@@ -118,6 +118,20 @@ count = 8
 window = 2
 "#;
 
+const SHORT: &str = r#"
+name = "cut short"
+idle_seconds = 0.0
+seconds_max = 1.0
+[[clients]]
+name = "all"
+count = 2
+[[publish]]
+name = "news"
+content = { text = 700 }
+count = 1000
+rate = 5.0
+"#;
+
 struct Silent;
 
 impl Progress for Silent {
@@ -174,6 +188,18 @@ fn p_2_a_long_item_is_in_memory_for_itself_and_not_for_each_receiver() {
     // As it comes in, with room to grow; in the log's pages; and what a link may take beside it. Sixty copies were 320 MB.
     let bound = 4 * document + 60 * (16 << 10);
     assert!(most - idle <= bound, "{} bytes more than idle, of {bound}", most - idle);
+}
+
+#[test]
+fn a_run_that_may_take_so_long_ends_then_and_misses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = run(folder.path(), SHORT);
+    assert!(report.good, "{}", report.text());
+    assert!(
+        (1..report.expected / 2).contains(&report.receipts),
+        "200 s of news, of which one is over: {}",
+        report.text()
+    );
 }
 
 #[test]
