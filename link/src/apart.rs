@@ -8,13 +8,11 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use schemas::class::Class;
 use schemas::digest::Digest;
-use tokio::time::timeout;
 
 use crate::connection::{Link, Side, priority};
 use crate::error::SendError;
 use crate::frame::{Form, FrameHeader, Kind};
 use crate::segments::{self, Dictionary, PRELUDE_BYTES, Prelude};
-use crate::writer::FrameWriter;
 
 mod partials;
 mod receiving;
@@ -182,13 +180,8 @@ impl Link {
         if self.side() == Side::Client || !self.takes_items() {
             return Err(SendError::Side("items on streams of their own go to clients that list field 7"));
         }
-        let opened = timeout(inner.limits().exchange_timeout, inner.connection.open_uni()).await;
-        let send = opened.map_err(|_| SendError::Timeout)?.map_err(|error| SendError::Closed(inner.reason(&error)))?;
-        // Fails only if the stream is gone, and then so does the write.
-        let _ = send.set_priority(priority::ITEM);
-        let mut writer = FrameWriter::new(send, std::sync::Arc::clone(&inner.rules.traffic));
         let (header, body) = rest.frame();
-        inner.send(&mut writer, &header, &body).await?;
+        let mut writer = inner.open_push(&header, &body, priority::ITEM).await?;
         writer.finish().map_err(|failure| inner.send_failed(failure))
     }
 

@@ -166,19 +166,12 @@ impl Link {
         if self.0.side == Side::Client {
             return Err(SendError::Side("lanes go from server to client"));
         }
-        let opened = timeout(self.0.rules.limits.exchange_timeout, self.0.connection.open_uni()).await;
-        let send = opened.map_err(|_| SendError::Timeout)?.map_err(|error| SendError::Closed(self.0.reason(&error)))?;
         let urgency = match class {
             Class::Critical => priority::CRITICAL,
             Class::Normal => priority::NORMAL,
             Class::Bulk => priority::BULK,
         };
-        // Fails only if the stream is gone, and then so does the write. Whose lane it is goes before all that waits: the client
-        // takes streams in order, and a critical lane may be the next.
-        let _ = send.set_priority(priority::CONTROL);
-        let mut writer = FrameWriter::new(send, Arc::clone(&self.0.rules.traffic));
-        self.0.send(&mut writer, &FrameHeader::over(Kind::Lane, &[]).in_class(class), &[]).await?;
-        writer.set_priority(urgency);
+        let writer = self.0.open_push(&FrameHeader::over(Kind::Lane, &[]).in_class(class), &[], urgency).await?;
         Ok(LaneSender::new(self.clone(), class, writer))
     }
 
@@ -189,12 +182,11 @@ impl Link {
     ///
     /// The link is closed, or is closed now because what came is no lane.
     pub async fn accept_lane(&self) -> Result<LaneReceiver, RecvError> {
-        let wait = self.0.limits().exchange_timeout;
         loop {
             let has_bulk = self.0.lanes.lock().unwrap_or_else(PoisonError::into_inner).contains(&Class::Bulk);
             let recv = tokio::select! {
                 recv = self.0.connection.accept_uni() => recv,
-                fault = self.0.arrived.without_lane(wait, has_bulk) => return Err(self.0.refuse(fault)),
+                fault = self.0.arrived.without_lane(&self.0.rules, has_bulk) => return Err(self.0.refuse(fault)),
             };
             let recv = recv.map_err(|error| RecvError::Closed(self.0.reason(&error)))?;
             let opened = LaneReceiver::open(self.clone(), FrameReader::new(recv, self.0.rules.clone())).await?;
@@ -372,6 +364,21 @@ impl Inner {
     ) -> Result<(), SendError> {
         let length = self.sendable(header, body)?;
         writer.write(header, length, body).await.map_err(|failure| self.send_failed(failure))
+    }
+
+    /// Server: opens a one-way stream with its first frame.
+    pub(crate) async fn open_push(
+        &self,
+        header: &FrameHeader,
+        body: &[Bytes],
+        priority: i32,
+    ) -> Result<FrameWriter, SendError> {
+        let length = self.sendable(header, body)?;
+        let opened = timeout(self.rules.limits.exchange_timeout, self.connection.open_uni()).await;
+        let send = opened.map_err(|_| SendError::Timeout)?.map_err(|error| SendError::Closed(self.reason(&error)))?;
+        let mut writer = FrameWriter::new(send, Arc::clone(&self.rules.traffic));
+        let written = writer.write_first(header, length, body, priority).await;
+        written.map(|()| writer).map_err(|failure| self.send_failed(failure))
     }
 
     /// The length of a body, if the other side takes it in this form.

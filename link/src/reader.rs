@@ -137,10 +137,11 @@ pub(crate) struct FrameReader<R> {
     due: Due,
 }
 
-/// When the frame that has begun must be whole. Time spent waiting for the budget is ours, not the peer's.
+/// When the frame that has begun must be whole, or something else of a link's must have come. Time spent waiting for the
+/// budget is ours, not the peer's.
 #[derive(Default)]
-struct Due {
-    by: Option<Instant>,
+pub(crate) struct Due {
+    pub(crate) by: Option<Instant>,
     /// When that was set, and bytes of the whole link then, with those of this frame since.
     since: Option<Instant>,
     others: u64,
@@ -153,8 +154,8 @@ impl Due {
         rules.count_read(bytes);
     }
 
-    /// The frame that begins has until then.
-    fn begin(&mut self, by: Instant, rules: &Rules) {
+    /// What begins has until then.
+    pub(crate) fn begin(&mut self, by: Instant, rules: &Rules) {
         let others = rules.traffic.read.load(Ordering::Relaxed);
         *self = Self { by: Some(by), since: Some(Instant::now()), others };
     }
@@ -164,7 +165,7 @@ impl Due {
     }
 
     /// Puts it off if other frames of the link went on meanwhile, as fast as is asked of one: what is more urgent goes first.
-    fn put_off(&mut self, rules: &Rules) -> bool {
+    pub(crate) fn put_off(&mut self, rules: &Rules) -> bool {
         let (limits, read) = (&rules.limits, rules.traffic.read.load(Ordering::Relaxed));
         let least = f64::from(limits.rate_min) * self.since.map_or(0.0, |since| since.elapsed().as_secs_f64());
         let went_on = rules.has_priorities && read.saturating_sub(self.others) as f64 >= least.max(1.0);

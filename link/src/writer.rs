@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use crate::close::CloseCode;
+use crate::connection::priority;
 use crate::frame::{FrameHeader, HEADER_BYTES};
 use crate::quic::{SendStream, WriteError};
 use crate::traffic::Traffic;
@@ -64,13 +65,20 @@ impl FrameWriter {
 
     /// Waits until the transport has all of the frame that has begun. Safe to cancel.
     pub(crate) async fn flush(&mut self) -> Result<(), WriteFailure> {
-        while let Some(Rest { chunks, taken, frame_bytes }) = self.rest.as_deref_mut() {
-            *taken += self.stream.write(&mut chunks[*taken..]).await.map_err(WriteFailure::Stream)?;
-            if *taken == chunks.len() {
-                let frame_bytes = *frame_bytes;
-                self.rest = None;
-                self.count(frame_bytes);
-            }
+        while self.rest.is_some() {
+            self.go_on().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the transport takes more of the frame that has begun. Safe to cancel.
+    async fn go_on(&mut self) -> Result<(), WriteFailure> {
+        let Some(Rest { chunks, taken, frame_bytes }) = self.rest.as_deref_mut() else { return Ok(()) };
+        *taken += self.stream.write(&mut chunks[*taken..]).await.map_err(WriteFailure::Stream)?;
+        if *taken == chunks.len() {
+            let frame_bytes = *frame_bytes;
+            self.rest = None;
+            self.count(frame_bytes);
         }
         Ok(())
     }
@@ -90,10 +98,23 @@ impl FrameWriter {
         if self.begin(header, length, body)? { Ok(()) } else { self.flush().await }
     }
 
-    /// What is written from now on is this urgent.
-    pub(crate) fn set_priority(&self, priority: i32) {
-        // Fails only if the stream is gone, and then so does the next write.
+    /// The first frame of a stream, which is as urgent as `priority` says, but for the frame's header: that goes before all
+    /// that waits. The other side takes streams in order, and would wait for it before it looks at a later one.
+    pub(crate) async fn write_first(
+        &mut self,
+        header: &FrameHeader,
+        length: u32,
+        body: &[Bytes],
+        priority: i32,
+    ) -> Result<(), WriteFailure> {
+        // Fails only if the stream is gone, and then so does the write.
+        let _ = self.stream.set_priority(priority::CONTROL);
+        self.begin(header, length, body)?;
+        while self.rest.as_ref().is_some_and(|rest| rest.taken == 0) {
+            self.go_on().await?;
+        }
         let _ = self.stream.set_priority(priority);
+        self.flush().await
     }
 
     /// Ends the stream in good order.

@@ -13,7 +13,7 @@ use crate::connection::{Inner, Scope};
 use crate::error::RecvError;
 use crate::frame::{Frame, FrameError, FrameHeader, Kind};
 use crate::quic::RecvStream;
-use crate::reader::{FrameReader, ReadFailure};
+use crate::reader::{Due, FrameReader, ReadFailure, Rules};
 
 const TOO_MANY: FrameError = FrameError::Contradiction("more items on streams of their own than may be unanswered");
 const UNANNOUNCED: FrameError = FrameError::Contradiction("an item that no Apart frame announces");
@@ -68,14 +68,26 @@ impl Arrived {
     }
 
     /// Ends, with a fault, if there is a stream and no bulk lane comes in time that could say what it is.
-    pub(crate) async fn without_lane(&self, wait: Duration, has_lane: bool) -> FrameError {
+    pub(crate) async fn without_lane(&self, rules: &Rules, has_lane: bool) -> FrameError {
         let is_empty = self.streams.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
         if has_lane || is_empty {
             return std::future::pending().await;
         }
-        tokio::time::sleep(wait).await;
-        UNANNOUNCED
+        unannounced(rules).await
     }
+}
+
+/// Ends when the lane has had its time to say what a stream is; what is more urgent may keep it waiting.
+async fn unannounced(rules: &Rules) -> FrameError {
+    let mut due = Due::default();
+    due.begin(Instant::now() + rules.limits.exchange_timeout, rules);
+    while let Some(by) = due.by {
+        sleep_until(by).await;
+        if !due.put_off(rules) {
+            break;
+        }
+    }
+    UNANNOUNCED
 }
 
 /// The items of a lane that are on their way.
@@ -112,7 +124,8 @@ impl Receiving {
 
     /// The next Delivery that is whole. Safe to cancel.
     pub(crate) async fn next(&mut self, inner: &Inner) -> Result<Frame, RecvError> {
-        let unannounced_until = Instant::now() + inner.limits().exchange_timeout;
+        let unannounced = unannounced(&inner.rules);
+        tokio::pin!(unannounced);
         loop {
             for begun in inner.arrived.take() {
                 self.begin(begun).map_err(|error| inner.refuse(error))?;
@@ -125,7 +138,7 @@ impl Receiving {
                 whole = next(third) => (2, whole),
                 whole = next(fourth) => (3, whole),
                 () = inner.arrived.came.notified() => continue,
-                () = sleep_until(unannounced_until), if is_unannounced => return Err(inner.refuse(UNANNOUNCED)),
+                fault = &mut unannounced, if is_unannounced => return Err(inner.refuse(fault)),
             };
             let delivery = whole.map_err(|failure| failed(inner, failure))?;
             self.places[at] = None;

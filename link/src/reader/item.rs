@@ -13,8 +13,16 @@ use crate::frame::{Form, FrameError, FrameHeader, HEADER_BYTES};
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// The header of the next frame, of which nothing else is read; `None` at the stream's end.
     pub(crate) async fn peek(&mut self) -> Result<Option<FrameHeader>, ReadFailure> {
-        let within = Instant::now() + self.rules.limits.exchange_timeout;
-        if !self.fill_header(HEADER_BYTES, Some(within)).await? {
+        if self.filled == 0 {
+            self.due.begin(Instant::now() + self.rules.limits.exchange_timeout, &self.rules);
+        }
+        let is_there = loop {
+            match self.fill_header(HEADER_BYTES, self.due.by).await {
+                Err(ReadFailure::Timeout) if self.due.put_off(&self.rules) => {}
+                is_there => break is_there?,
+            }
+        };
+        if !is_there {
             return Ok(None);
         }
         Ok(Some(self.checked_header()?.0))

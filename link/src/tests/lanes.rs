@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use schemas::class::Class;
+use schemas::digest::Digest;
 use schemas::guid::ServerGuid;
 use tokio::time::timeout;
 
 use super::pair::{CLIENT, Pair, SERVER, Site, body, budget, client, soon};
+use crate::apart::{Octets, Partials, Rest};
 use crate::endpoint::ConnectError;
 use crate::error::{RecvError, SendError};
 use crate::frame::{FrameHeader, Kind};
@@ -59,10 +61,14 @@ async fn deliveries_come_in_order_on_the_lane_of_their_class() {
     }
 }
 
-/// A client takes streams in order: a lane that waited for all that is more urgent would keep back the critical one behind it.
+/// A client takes streams in order: one whose first octets waited for all that is more urgent would keep back the critical lane
+/// behind it.
 #[tokio::test]
-async fn whose_lane_a_stream_is_goes_before_whatever_waits() {
-    let pair = Pair::new().await;
+async fn what_a_stream_is_goes_before_whatever_waits() {
+    let hello = Hello { partials: Some(Vec::new()), ..Hello::default() };
+    let (server, client) = (LinkLimits::server(), LinkLimits::device());
+    let pair = Pair::saying(server, client, Hello::default(), hello).await.unwrap();
+    pair.up.keep_partials(&Partials::default());
     let asking = async { pair.up.open_exchange(&body("<request/>")).await };
     let answering = async { pair.down.accept_exchange().await.unwrap().document().await };
     let (asked, exchange) = soon(async { tokio::join!(asking, answering) }).await;
@@ -72,6 +78,9 @@ async fn whose_lane_a_stream_is_goes_before_whatever_waits() {
     let sending = async {
         exchange.reply(0, &body("<reply/>")).await.unwrap();
         exchange.deliver(&FrameHeader::over(Kind::Delivery, &long), &long).await.unwrap();
+        let item = Bytes::from_static(b"<item/>");
+        let rest = Rest { position: 1, digest: Digest::of(&item), offset: 0, octets: Octets::plain(&item, 0).1 };
+        pair.down.send_item(&rest).await.unwrap();
         pair.down.open_lane(Class::Bulk).await.unwrap()
     };
     let receiving = async {
