@@ -59,7 +59,8 @@ pub async fn drive<P: Peer>(site: &Site, workload: &Workload) -> anyhow::Result<
     tokio::time::sleep(IDLE).await;
 
     let (wire, begin, resting) = (received_on_wire()?, Instant::now(), usage(site.pid).context("the relay has ended")?);
-    publish(&mut publisher, workload, &tally, begin).await?;
+    let published = publish(&mut publisher, workload, &tally, begin).await;
+    published.with_context(|| format!("after {} bytes on the wire", received_on_wire().unwrap_or(wire) - wire))?;
     let seconds = begin.elapsed().as_secs_f64();
     let after = usage(site.pid).context("the relay has ended")?;
     let clients = workload.clients as f64;

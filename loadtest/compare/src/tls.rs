@@ -28,9 +28,9 @@ pub fn provider() -> CryptoProvider {
 }
 
 impl Files {
-    /// Their names.
+    /// Their names: in a folder of their own, as moq-relay reads its certificate again whenever anything changes beside it, its log for one.
     pub fn of(folder: &Path) -> Self {
-        let [ca, certificate, key] = ["ca.pem", "relay.pem", "relay.key"].map(|name| folder.join(name));
+        let [ca, certificate, key] = ["ca.pem", "relay.pem", "relay.key"].map(|name| folder.join("tls").join(name));
         Self { ca, certificate, key }
     }
 
@@ -48,6 +48,7 @@ impl Files {
         let issuer = Issuer::new(authority, authority_key);
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new([address.to_owned()])?.signed_by(&key, &issuer)?;
+        std::fs::create_dir_all(folder.join("tls"))?;
         std::fs::write(&files.ca, issuer_certificate.pem())?;
         std::fs::write(&files.certificate, certificate.pem())?;
         std::fs::write(&files.key, key.serialize_pem())?;

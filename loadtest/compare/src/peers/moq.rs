@@ -1,5 +1,7 @@
-//! moq-relay, over QUIC without WebTransport. Each message is a group of one frame, which goes on a stream of its own. What is
-//! older than others is not dropped, as that is asked for; what overtakes others waits at the subscriber. No store.
+//! moq-relay, over QUIC without WebTransport. Messages are frames of one group as long as its limits allow, so that they come in
+//! order: of several groups the newest goes first. None is dropped for its age, as that is asked for. No store.
+//!
+//! Both sides look for the wire's MTU and take lost packets for congestion, as the other relays do; by default they do neither.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -7,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use moq_tokio::moq_net::{Timestamp, broadcast, track};
-use moq_tokio::{Connection, connect, origin};
+use moq_tokio::moq_net::{Timestamp, broadcast, group, track};
+use moq_tokio::{Connection, connect, origin, quic};
 use url::Url;
 
 use super::{PORT, Peer, Site, TOPIC};
@@ -20,8 +22,16 @@ const TRACK: &str = "all";
 /// How far a message may be behind the newest before it is dropped: longer than any load takes.
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
+/// Of a group, half of what the library allows.
+const GROUP_BYTES: usize = 16 << 20;
+const GROUP_FRAMES: usize = 4096;
+
 /// A publisher.
 pub struct Moq {
+    group: Option<group::Producer>,
+    /// What is in the group.
+    bytes: usize,
+    frames: usize,
     track: track::Producer,
     _broadcast: broadcast::Producer,
     _connection: Connection,
@@ -34,7 +44,7 @@ pub fn command(site: &Site) -> Command {
     let mut command = Command::new(site.programs.join("moq-relay"));
     command.arg("--listen").arg(format!("0.0.0.0:{PORT}"));
     command.arg("--listen-tls-cert").arg(&files.certificate).arg("--listen-tls-key").arg(&files.key);
-    command.args(["--auth-public", "**"]);
+    command.args(["--auth-public", "**", "--quic-mtu-discovery", "--quic-congestion-control", "loss"]);
     command
 }
 
@@ -43,7 +53,10 @@ fn client(site: &Site) -> anyhow::Result<moq_tokio::Client> {
     config.tls.root = vec![Files::of(&site.folder).ca];
     config.bind = Some(([0, 0, 0, 0], 0).into());
     config.once = Some(true);
-    Ok(config.init(Default::default())?)
+    let mut transport = quic::Config::default();
+    transport.mtu_discovery = Some(true);
+    transport.congestion_control = Some(quic::CongestionControl::Loss);
+    Ok(config.init(transport)?)
 }
 
 fn relay(site: &Site) -> anyhow::Result<Url> {
@@ -57,11 +70,19 @@ impl Peer for Moq {
         let track = broadcast.create_track(TRACK, track::Info::default().with_max_age(MAX_AGE))?;
         broadcast.announce(Default::default())?;
         let connection = client(site)?.with_publisher(&origin).connect(relay(site)?).established().await?;
-        Ok(Self { track, _broadcast: broadcast, _connection: connection })
+        Ok(Self { group: None, bytes: 0, frames: 0, track, _broadcast: broadcast, _connection: connection })
     }
 
     async fn publish(&mut self, payload: Bytes) -> anyhow::Result<()> {
-        Ok(self.track.write_frame(Timestamp::now(), payload)?)
+        if self.frames == GROUP_FRAMES || self.bytes + payload.len() > GROUP_BYTES {
+            self.group.take().map_or(Ok(()), |full| full.finish())?;
+            (self.bytes, self.frames) = (0, 0);
+        }
+        (self.bytes, self.frames) = (self.bytes + payload.len(), self.frames + 1);
+        let mut group = self.group.take().map_or_else(|| self.track.append_group(), Ok)?;
+        group.write_frame(Timestamp::now(), payload)?;
+        self.group = Some(group);
+        Ok(())
     }
 
     async fn subscribe(site: &Site, _: usize, mut inbox: Inbox) -> anyhow::Result<()> {
@@ -86,12 +107,12 @@ impl Peer for Moq {
 
 async fn read(track: &mut track::Subscriber, inbox: &mut Inbox) -> moq_tokio::moq_net::Result<()> {
     let (mut next, mut early) = (0, BTreeMap::new());
-    while let Some(mut group) = track.recv_group().await? {
-        if let Some(frame) = group.read_frame().await? {
-            early.insert(group.sequence, frame.payload);
-        }
-        while let Some(payload) = early.remove(&next) {
-            inbox.take(&payload);
+    while let Some(group) = track.recv_group().await? {
+        early.insert(group.sequence, group);
+        while let Some(mut group) = early.remove(&next) {
+            while let Some(frame) = group.read_frame().await? {
+                inbox.take(&frame.payload);
+            }
             next += 1;
         }
     }
