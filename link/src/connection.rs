@@ -121,6 +121,12 @@ impl Link {
         WireBytes { sent: stats.udp_tx.bytes, received: stats.udp_rx.bytes }
     }
 
+    /// Bytes that may be on their way, as congestion control has it.
+    #[cfg(test)]
+    pub(crate) fn congestion_window(&self) -> u64 {
+        self.0.connection.stats().path.cwnd
+    }
+
     /// Credit for unread bytes that the other end has now, used or not.
     pub fn window_bytes(&self) -> u32 {
         self.0.rules.windows.as_ref().map_or(0, |windows| windows.bytes())

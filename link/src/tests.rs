@@ -4,6 +4,7 @@
 
 mod apart;
 mod closing;
+mod congestion;
 mod exchanges;
 mod handshake;
 mod hostile;

@@ -216,7 +216,10 @@ pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> Result<Running, S
         ..LinkLimits::server()
     };
     let budget = Budget::listening(config.limits.inbound_bytes, config.limits.links_max, &limits);
-    let server = Arc::new(Server::bind(config.listen.quic, &identity, limits, budget)?);
+    let by_network = config.transport.congestion_by_network.iter();
+    let server = Server::bind(config.listen.quic, &identity, limits, budget)?
+        .with_congestion(by_network.map(|(network, congestion)| (*network, (*congestion).into())));
+    let server = Arc::new(server);
     metrics.add_down(server.meter());
     let quic = server.local_addr().map_err(|error| StartError::System(error.to_string()))?;
 

@@ -1,8 +1,9 @@
 //! The end that listens.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use quinn_proto::ServerConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -15,7 +16,7 @@ use crate::close::{CloseCode, cut};
 use crate::connection::{Link, Side};
 use crate::hello::Hello;
 use crate::identity::{Identity, PeerIdentity};
-use crate::limits::LinkLimits;
+use crate::limits::{Congestion, LinkLimits};
 use crate::quic::{self, Endpoint, Incoming};
 use crate::tls;
 use crate::traffic::{Meter, Traffic, WireBytes};
@@ -27,6 +28,10 @@ const INCOMING_BYTES: u64 = 4 << 20;
 pub struct Server {
     /// One for each socket.
     endpoints: Vec<Endpoint>,
+    /// What links get.
+    config: Arc<ServerConfig>,
+    /// What links from some networks get instead, narrow ones first.
+    by_network: Vec<(IpNet, Arc<ServerConfig>)>,
     /// Of all sockets.
     traffic: Arc<Traffic>,
     limits: Arc<LinkLimits>,
@@ -47,9 +52,32 @@ impl Server {
             .max_incoming(limits.incoming_max)
             .incoming_buffer_size(u64::from(limits.connection_window))
             .incoming_buffer_size_total(INCOMING_BYTES);
-        let (endpoints, traffic) = listening(addr, identity, &limits, config)?;
+        let config = Arc::new(config);
+        let (endpoints, traffic) = listening(addr, identity, &limits, &config)?;
         let handshakes = Arc::new(Semaphore::new(limits.handshakes_max));
-        Ok(Self { endpoints, traffic, limits: Arc::new(limits), budget, handshakes })
+        let (by_network, limits) = (Vec::new(), Arc::new(limits));
+        Ok(Self { endpoints, config, by_network, traffic, limits, budget, handshakes })
+    }
+
+    /// The same, with something else than [`LinkLimits::congestion`] for links from some networks; the narrowest that an
+    /// address is in counts.
+    #[must_use]
+    pub fn with_congestion(mut self, by_network: impl IntoIterator<Item = (IpNet, Congestion)>) -> Self {
+        let config = |congestion| {
+            let limits = LinkLimits { congestion, ..(*self.limits).clone() };
+            let mut config = (*self.config).clone();
+            config.transport_config(Arc::new(transport(&limits)));
+            Arc::new(config)
+        };
+        self.by_network = by_network.into_iter().map(|(network, congestion)| (network, config(congestion))).collect();
+        self.by_network.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+        self
+    }
+
+    fn config_for(&self, from: IpAddr) -> &Arc<ServerConfig> {
+        // A socket for both families gives the older one's addresses in the form of the newer.
+        let from = from.to_canonical();
+        self.by_network.iter().find(|(network, _)| network.contains(&from)).map_or(&self.config, |(_, config)| config)
     }
 
     /// Where it listens.
@@ -79,6 +107,7 @@ impl Server {
                 continue;
             }
             return Some(Handshake {
+                config: Arc::clone(self.config_for(incoming.remote_address().ip())),
                 incoming,
                 limits: Arc::clone(&self.limits),
                 budget: self.budget.clone(),
@@ -118,6 +147,7 @@ impl Server {
 /// A connection attempt that nothing has been done about.
 pub struct Handshake {
     incoming: Incoming,
+    config: Arc<ServerConfig>,
     limits: Arc<LinkLimits>,
     budget: Budget,
     _permit: OwnedSemaphorePermit,
@@ -136,7 +166,7 @@ impl Handshake {
     /// No certificate of our CA, none with exactly one GUID, too slow, no credit left, or no Hello. The client has been
     /// told.
     pub async fn complete(self) -> Result<Pending, HandshakeError> {
-        let connection = self.incoming.accept()?;
+        let connection = self.incoming.accept(Some(self.config))?;
         let connected = timeout(self.limits.handshake_timeout, connection.connected()).await;
         connected.map_err(|_| HandshakeError::Timeout("the TLS handshake"))??;
         let mut opening = Opening::begin(connection, Side::Server, &self.limits, &self.budget).await?;

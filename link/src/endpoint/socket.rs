@@ -49,7 +49,7 @@ pub(super) fn listening(
     addr: SocketAddr,
     identity: &Identity,
     limits: &LinkLimits,
-    server: ServerConfig,
+    server: &Arc<ServerConfig>,
 ) -> Result<(Vec<Endpoint>, Arc<Traffic>), BindError> {
     let sockets = Socket::bind_all(addr, limits.socket_buffer_bytes, limits.sockets);
     let sockets = sockets.map_err(|error| BindError::Socket { addr, error })?;

@@ -126,15 +126,15 @@ impl Shared {
 pub(crate) fn listen(
     sockets: Vec<Socket>,
     config: impl Fn(u8) -> EndpointConfig,
-    server: ServerConfig,
+    server: &Arc<ServerConfig>,
 ) -> Vec<Endpoint> {
-    let (server, incoming) = (Arc::new(server), Arc::new(Notify::new()));
+    let incoming = Arc::new(Notify::new());
     let ready: Vec<Arc<Ready>> = sockets.iter().map(|_| Arc::default()).collect();
     let group = Arc::new(Group::new(ready.iter().map(Arc::clone)));
     let parts = (0..).zip(sockets.into_iter().zip(ready));
     let endpoint = |(own, (socket, ready))| {
         let group = (Arc::clone(&group), usize::from(own));
-        Endpoint::start(config(own), Some(Arc::clone(&server)), socket, ready, group, Arc::clone(&incoming))
+        Endpoint::start(config(own), Some(Arc::clone(server)), socket, ready, group, Arc::clone(&incoming))
     };
     parts.map(endpoint).collect()
 }
@@ -300,16 +300,16 @@ impl Incoming {
         self.incoming.as_ref().is_some_and(quinn_proto::Incoming::may_retry)
     }
 
-    /// Begins the handshake; see [`Connection::connected`].
+    /// Begins the handshake, with another configuration than its endpoint's if one is given; see [`Connection::connected`].
     ///
     /// # Errors
     ///
     /// It came to nothing already.
-    pub(crate) fn accept(mut self) -> Result<Connection, ConnectionError> {
+    pub(crate) fn accept(mut self, config: Option<Arc<ServerConfig>>) -> Result<Connection, ConnectionError> {
         let Some(incoming) = self.incoming.take() else { return Err(ConnectionError::LocallyClosed) };
         let mut state = self.endpoint.lock();
         let mut bytes = Vec::new();
-        let accepted = state.quic.accept(incoming, Instant::now(), &mut bytes, None);
+        let accepted = state.quic.accept(incoming, Instant::now(), &mut bytes, config);
         let (handle, quic) = accepted.map_err(|error| {
             self.endpoint.answer(|answer| {
                 answer.append(&mut bytes);

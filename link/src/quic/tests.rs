@@ -42,7 +42,7 @@ fn endpoint(server: Option<ServerConfig>) -> Endpoint {
 
 /// Those that listen on the sockets of one port.
 fn endpoints(server: ServerConfig, sockets: u8) -> Vec<Endpoint> {
-    listen(Socket::bind_all(loopback(), 1 << 20, sockets).unwrap(), |own| of_socket(own, sockets), server)
+    listen(Socket::bind_all(loopback(), 1 << 20, sockets).unwrap(), |own| of_socket(own, sockets), &Arc::new(server))
 }
 
 fn of_socket(socket: u8, sockets: u8) -> EndpointConfig {
@@ -60,7 +60,7 @@ async fn pair() -> (Endpoint, Endpoint, Connection, Connection) {
     let (server, client) = configs();
     let (below, above) = (endpoint(None), endpoint(Some(server)));
     let dialled = below.connect(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
-    let accepted = soon(next_of(&above)).await.unwrap().accept().unwrap();
+    let accepted = soon(next_of(&above)).await.unwrap().accept(None).unwrap();
     soon(accepted.connected()).await.unwrap();
     soon(dialled.connected()).await.unwrap();
     (below, above, dialled, accepted)
@@ -88,7 +88,7 @@ async fn a_stock_client_gets_every_byte_back() {
     let above = endpoint(Some(server));
     let stock = quinn::Endpoint::client(loopback()).unwrap();
     let connecting = stock.connect_with(client, above.local_addr().unwrap(), SERVER_NAME).unwrap();
-    let accepted = soon(next_of(&above)).await.unwrap().accept().unwrap();
+    let accepted = soon(next_of(&above)).await.unwrap().accept(None).unwrap();
     let (connection, connected) = soon(async { tokio::join!(connecting, accepted.connected()) }).await;
     connected.unwrap();
     let echoing = tokio::spawn(echo(accepted));
@@ -223,7 +223,7 @@ async fn dial_all(above: &[Endpoint], client: &ClientConfig) -> Vec<(quinn::Endp
     for _ in 0..CLIENTS {
         let stock = quinn::Endpoint::client(loopback()).unwrap();
         let connecting = stock.connect_with(client.clone(), addr, SERVER_NAME).unwrap();
-        let accepted = soon(accept(above)).await.unwrap().accept().unwrap();
+        let accepted = soon(accept(above)).await.unwrap().accept(None).unwrap();
         let (connection, connected) = soon(async { tokio::join!(connecting, accepted.connected()) }).await;
         connected.unwrap();
         tokio::spawn(async move {
@@ -270,7 +270,7 @@ async fn what_the_kernel_does_not_steer_is_passed_on() {
     let addr = first.local_addr().unwrap();
     let mut sockets = vec![first];
     sockets.extend((1..SOCKETS).map(|_| Socket::bind_shared(addr, 1 << 20, Default::default()).unwrap()));
-    let above = listen(sockets, |own| of_socket(own, SOCKETS), server);
+    let above = listen(sockets, |own| of_socket(own, SOCKETS), &Arc::new(server));
     let clients = dial_all(&above, &client).await;
     for (stock, connection) in &clients {
         stock.rebind(std::net::UdpSocket::bind(loopback()).unwrap()).unwrap();
