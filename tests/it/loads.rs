@@ -132,6 +132,29 @@ count = 1000
 rate = 5.0
 "#;
 
+/// Each item waits until those before it are received by everybody who reads: eight are under way at any time.
+const THOUSAND: &str = r#"
+name = "one of a thousand"
+idle_seconds = 0.0
+[[clients]]
+name = "reading"
+count = 999
+[[clients]]
+name = "stalled"
+count = 1
+habit = "stalled"
+[[publish]]
+name = "news"
+content = { text = 2000 }
+count = 120
+window = 8
+[[publish]]
+name = "updates"
+content = { random = 100000 }
+count = 2
+window = 1
+"#;
+
 struct Silent;
 
 impl Progress for Silent {
@@ -188,6 +211,16 @@ fn p_2_a_long_item_is_in_memory_for_itself_and_not_for_each_receiver() {
     // As it comes in, with room to grow; in the log's pages; and what a link may take beside it. Sixty copies were 320 MB.
     let bound = 4 * document + 60 * (16 << 10);
     assert!(most - idle <= bound, "{} bytes more than idle, of {bound}", most - idle);
+}
+
+/// How long they wait is measured and not tested: `scripts/measure --only stalled`.
+#[test]
+fn p_1_one_stalled_of_a_thousand_keeps_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = run(folder.path(), THOUSAND);
+    assert!(report.good, "{}", report.text());
+    let receipts: Vec<u64> = report.groups.iter().map(|group| group.receipts).collect();
+    assert_eq!(receipts, [999 * 122, 0], "all that were to come after what the stalled one has not read");
 }
 
 #[test]
