@@ -146,7 +146,10 @@ impl Catalogue {
     pub fn insert(&mut self, position: Position, record: ItemRecord, rights: &Rights<'_>) -> Inserted {
         debug_assert!(position > self.head, "positions ascend");
         self.head = position;
-        self.digests.insert(record.digest, position);
+        if let Some(older) = self.digests.insert(record.digest, position) {
+            // It was evicted, came again, and is there again after a restart.
+            self.remove(older);
+        }
         self.enter(position, record, rights)
     }
 
@@ -349,7 +352,7 @@ impl Catalogue {
         self.head
     }
 
-    /// Everything up to here was trimmed, or never there.
+    /// Everything up to here was trimmed or evicted, or never there.
     pub fn floor(&self) -> Position {
         self.items.keys().next().map_or(self.head, |first| Position(first.0.saturating_sub(1)))
     }

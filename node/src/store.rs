@@ -60,6 +60,12 @@ pub enum Write {
         /// The lowest position still needed.
         below: u64,
     },
+    /// These items are not needed any more, wherever they stand; their space may be taken back when convenient. Not durable by
+    /// itself: after a restart they may be there again.
+    Evict {
+        /// Where they stand in the log.
+        positions: Vec<u64>,
+    },
 }
 
 /// An item that was stored once and cannot be read any more.

@@ -1,6 +1,6 @@
-//! How much there may be, and what goes when there is more.
+//! How much there may be, and what goes when there is more: first what others have replaced, then the oldest.
 
-use super::{Bar, Catalogue, Item, TRIMMED_KEYS_MAX, remove_postings};
+use super::{Bar, Catalogue, Item, TRIMMED_KEYS_MAX, remove_postings, slot_of};
 use crate::ids::Position;
 use crate::records::ItemRecord;
 
@@ -30,6 +30,37 @@ pub struct Trimmed {
 }
 
 impl Catalogue {
+    /// Forgets items that may go and that others have replaced for good, the oldest first, until no more than `keep` are left; they
+    /// may go in the order of the log. Nobody misses them: everybody skips them already.
+    pub fn evict(&mut self, keep: Size, may_go: impl Fn(&ItemRecord) -> bool) -> Vec<(Position, Item)> {
+        if !self.size().exceeds(keep) {
+            return Vec::new();
+        }
+        let may_go = self.iter().take_while(|(_, item)| may_go(&item.record));
+        let replaced = may_go.filter(|(position, item)| self.is_replaced(*position, item));
+        let replaced: Vec<Position> = replaced.map(|(position, _)| position).collect();
+        let mut evicted = Vec::new();
+        for position in replaced {
+            if !self.size().exceeds(keep) {
+                break;
+            }
+            evicted.extend(self.remove(position).map(|item| (position, item)));
+        }
+        evicted
+    }
+
+    /// Whether another has this item's place, and keeps it from this one whoever is trusted: both are signed alike, so as long as the
+    /// older one might stand, the newer one does.
+    fn is_replaced(&self, position: Position, item: &Item) -> bool {
+        let holder = || {
+            let holder = self.slots.get(&slot_of(&item.record)?).filter(|holder| **holder != position)?;
+            self.items.get(holder)
+        };
+        !item.current
+            && item.barred.is_none()
+            && holder().is_some_and(|holder| holder.record.signing == item.record.signing)
+    }
+
     /// Forgets the oldest items that may go until no more than `keep` are left; `None` if there is none.
     pub fn trim(&mut self, keep: Size, may_go: impl Fn(&ItemRecord) -> bool) -> Option<Trimmed> {
         let mut items = Vec::new();
@@ -56,7 +87,7 @@ impl Catalogue {
         self.trimmed_before = position.max(self.trimmed_before);
     }
 
-    fn remove(&mut self, position: Position) -> Option<Item> {
+    pub(super) fn remove(&mut self, position: Position) -> Option<Item> {
         self.vacate(position);
         let item = self.items.remove(&position)?;
         self.bytes -= item.record.bytes;

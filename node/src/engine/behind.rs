@@ -1,4 +1,4 @@
-//! What is trimmed, and who misses it.
+//! What is evicted or trimmed when there is too much, and who misses it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,21 +41,38 @@ impl Engine {
         if self.trims_at().is_none_or(|at| at > self.now) {
             return;
         }
-        let (before, through) = (self.catalogue.len(), self.now);
-        let transit = self.config.transit;
+        let (transit, through) = (self.config.transit, self.now);
         let may_go = |record: &ItemRecord| record.accepted.after(transit) <= through;
+        self.evict(may_go);
         let Some(trimmed) = self.catalogue.trim(self.bound(), may_go) else { return };
-        self.totals.trimmed += (before - self.catalogue.len()) as u64;
+        self.totals.trimmed += trimmed.items.len() as u64;
         self.forget_latest();
         let floor = trimmed.floor;
         let mut writes = vec![Write::Trim { below: floor.0 + 1 }, super::recover::floor_row(floor)];
-        writes.extend(self.seen_rows(&trimmed));
+        writes.extend(self.seen_rows(&trimmed.items));
         writes.extend(self.lacks_trimmed(&trimmed));
         self.store(Plan { writes, ..Plan::default() });
         self.cut_lists(&trimmed);
         self.tell_shards(&shard::Event::Trimmed(floor));
         let lacking = self.answers_lacking(&trimmed);
         lacking.into_iter().for_each(|link| self.is_behind(link, floor));
+    }
+
+    /// What others have replaced goes first; who waits for it gets what replaced it. Where nothing is kept, it goes with all that is older.
+    fn evict(&mut self, may_go: impl Fn(&ItemRecord) -> bool) {
+        if self.config.items_max == 0 {
+            return;
+        }
+        let evicted = self.catalogue.evict(self.bound(), may_go);
+        if evicted.is_empty() {
+            return;
+        }
+        self.totals.evicted += evicted.len() as u64;
+        let positions = evicted.iter().map(|(position, _)| position.0).collect();
+        // Segments before all that is left are removed without a copy.
+        let mut writes = vec![Write::Evict { positions }, Write::Trim { below: self.catalogue.floor().0 + 1 }];
+        writes.extend(self.seen_rows(&evicted));
+        self.store(Plan { writes, ..Plan::default() });
     }
 
     /// What is not kept any more is the newest of nothing.
@@ -66,9 +83,9 @@ impl Engine {
         });
     }
 
-    /// The records of what is trimmed said what was delivered already, also after a restart.
-    fn seen_rows(&self, trimmed: &Trimmed) -> impl Iterator<Item = Write> {
-        trimmed.items.iter().filter_map(|(_, Item { record, .. })| {
+    /// The records of what is gone said what was delivered already, also after a restart.
+    fn seen_rows(&self, gone: &[(Position, Item)]) -> impl Iterator<Item = Write> {
+        gone.iter().filter_map(|(_, Item { record, .. })| {
             let (Origin::Client(client), Some(id)) = (record.origin, record.message_id) else { return None };
             let key = (client, id);
             self.seen.contains_key(&key).then(|| seen_row(key, record.digest, record.accepted))

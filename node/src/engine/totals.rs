@@ -19,6 +19,8 @@ pub struct Totals {
     pub cache_misses: u64,
     /// Of these, how many waited for what others had asked for already.
     pub coalesced: u64,
+    /// Items that left the log because it was full, and others had replaced them.
+    pub evicted: u64,
     /// Items trimmed from the log.
     pub trimmed: u64,
     /// Items that are lost because their bytes in the log are not what was stored, those found so at the start among them.

@@ -21,6 +21,7 @@ pub(super) struct State {
     lagging: IntGauge,
     accepted: IntCounter,
     duplicates: IntCounter,
+    evicted: IntCounter,
     trimmed: IntCounter,
     damaged: IntCounter,
     refused: IntCounterVec,
@@ -66,7 +67,8 @@ impl State {
             lagging: new.gauge("links_lagging", "Links that are read from the log because they do not keep up.")?,
             accepted: new.counter("items_accepted_total", "Items accepted into the log.")?,
             duplicates: new.counter("items_duplicate_total", "Delivered items that repeated what was there.")?,
-            trimmed: new.counter("items_trimmed_total", "Items that left the log because it was full.")?,
+            evicted: new.counter("items_evicted_total", "Replaced items that left the log because it was full.")?,
+            trimmed: new.counter("items_trimmed_total", "Oldest items that left the log because it was full.")?,
             damaged: new
                 .counter("items_damaged_total", "Items lost because the log has other bytes than were stored.")?,
             refused: new.counters("items_refused_total", "Delivered items refused by the trust file.", &["reason"])?,
@@ -105,6 +107,7 @@ impl State {
         let engine = &snapshot.engine;
         advance(&self.accepted, engine.accepted);
         advance(&self.duplicates, engine.duplicates);
+        advance(&self.evicted, engine.evicted);
         advance(&self.trimmed, engine.trimmed);
         advance(&self.damaged, engine.damaged);
         advance(&self.behind, engine.behind);

@@ -1,12 +1,13 @@
 //! Where the items are: what a [`Reader`] looks up.
 
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
 use super::{
     scan::Entry,
-    segment::{self, Key},
+    segment::{self, HEADER_LEN, Key},
 };
 
 /// Reads items by position, from any thread. Cloning it is cheap.
@@ -42,7 +43,7 @@ impl Reader {
         self.shared().held(position).is_none()
     }
 
-    fn shared(&self) -> RwLockReadGuard<'_, Index> {
+    pub(super) fn shared(&self) -> RwLockReadGuard<'_, Index> {
         // Each change of the index leaves it whole, so a panic elsewhere under the lock spoils nothing.
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,6 +69,10 @@ pub(super) struct View {
     /// No position in this segment or before it is higher.
     pub(super) last: u64,
     pub(super) entries: Vec<Entry>,
+    /// Bytes of the entries as they are stored.
+    live: u64,
+    /// It holds items that are lost: it stays as it is, so that they are found again when it is opened.
+    pub(super) has_lost: bool,
     pub(super) held: Held,
 }
 
@@ -101,7 +106,7 @@ impl Index {
     }
 
     /// Serves this item no more; answers whether it did until now.
-    fn give_up(&mut self, position: u64) -> bool {
+    pub(super) fn give_up(&mut self, position: u64) -> bool {
         let at = self.views.partition_point(|view| view.last < position);
         let Some(view) = self.views.get_mut(at) else { return false };
         view.find(position).is_some_and(|found| !std::mem::replace(&mut view.entries[found].damaged, true))
@@ -118,15 +123,16 @@ impl Index {
             return;
         };
         let (new_entries, new_items): (Vec<_>, Vec<_>) = added.into_iter().unzip();
-        if let Some(View { sequence: open, last: open_last, entries, held: Held::Memory(items), .. }) =
+        if let Some(View { sequence: open, last: open_last, entries, live, held: Held::Memory(items), .. }) =
             self.views.last_mut()
             && *open == sequence
         {
+            *live += new_entries.iter().map(Entry::stored_len).sum::<u64>();
             entries.extend(new_entries);
             items.extend(new_items);
             *open_last = last;
         } else {
-            self.views.push(View { sequence, key, last, entries: new_entries, held: Held::Memory(new_items) });
+            self.views.push(View::new(sequence, key, last, new_entries, Held::Memory(new_items)));
         }
     }
 
@@ -135,6 +141,71 @@ impl Index {
         if let Some(view) = self.views.iter_mut().find(|view| view.sequence == sequence) {
             view.held = Held::Mapped(mapped);
         }
+    }
+
+    /// Serves these items no more.
+    pub(super) fn evict(&mut self, mut positions: Vec<u64>) {
+        positions.sort_unstable();
+        let mut rest = &positions[..];
+        for view in &mut self.views {
+            let here = rest.partition_point(|position| *position <= view.last);
+            view.evict(&rest[..here]);
+            rest = &rest[here..];
+        }
+    }
+
+    /// Sealed segments that follow each other and are worth being written as one: of one of them, a part of [`GONE_SHARE`] is gone; each on either side of
+    /// those between has no more items than they have together, by their bytes, and there is room for all in a segment. So what is copied is copied a number
+    /// of times that grows with the logarithm of a segment's length, and files do not pile up that hold next to nothing.
+    pub(super) fn sparse(&self, segment_bytes: u64) -> Option<Range<usize>> {
+        // What follows says where a segment ends and which positions it has, so it stands before a segment is replaced; and a segment with an item
+        // stays behind it, which says how far positions have come.
+        let newest = self.views.last()?.last;
+        let replaceable = &self.views[..self.views.partition_point(|view| view.last < newest)];
+        let sparse = replaceable.iter().position(|view| view.is_sparse(self.trimmed))?;
+        let (mut run, mut live) = (sparse..sparse + 1, replaceable[sparse].live_bytes(self.trimmed));
+        let mut joins = |view: Option<&View>| {
+            let more = view.filter(|view| view.is_whole()).map(|view| view.live_bytes(self.trimmed));
+            let joined = more.filter(|more| *more <= live && more + live <= segment_bytes);
+            live += joined.unwrap_or(0);
+            joined.is_some()
+        };
+        loop {
+            if joins(run.start.checked_sub(1).and_then(|before| replaceable.get(before))) {
+                run.start -= 1;
+            } else if joins(replaceable.get(run.end)) {
+                run.end += 1;
+            } else {
+                return Some(run);
+            }
+        }
+    }
+
+    /// Leaves a segment as it is from now on.
+    pub(super) fn leave(&mut self, sequence: u64) {
+        self.views.iter_mut().filter(|view| view.sequence == sequence).for_each(|view| view.has_lost = true);
+    }
+
+    /// The views of a run of segments.
+    pub(super) fn views(&self, run: Range<usize>) -> &[View] {
+        &self.views[run]
+    }
+
+    /// Positions below are not served any more.
+    pub(super) fn trimmed(&self) -> u64 {
+        self.trimmed
+    }
+
+    /// Serves what is left of a run from one segment, and says which others are not needed for it; what was handed out before stays valid. What was
+    /// found damaged meanwhile stays so.
+    pub(super) fn replace(&mut self, run: Range<usize>, mut by: View) -> Vec<u64> {
+        let damaged = self.views[run.clone()].iter().flat_map(|view| &view.entries).filter(|entry| entry.damaged);
+        for damaged in damaged {
+            by.find(damaged.position).into_iter().for_each(|found| by.entries[found].damaged = true);
+        }
+        let own = by.sequence;
+        let replaced = self.views.splice(run, [by]);
+        replaced.map(|view| view.sequence).filter(|sequence| *sequence != own).collect()
     }
 
     /// Hides positions below; forgets the segments that hold nothing else and returns their sequence numbers, oldest first. The segment being written
@@ -147,6 +218,10 @@ impl Index {
     }
 }
 
+/// The part of a segment's bytes, one of so many, that must be gone for the segment to be written anew: so the log takes about a third more than what is on
+/// offer at most, and for each byte that goes three are copied, or as many again where segments are joined.
+const GONE_SHARE: u64 = 4;
+
 /// An item of a mapped file.
 struct HeldItem {
     sequence: u64,
@@ -155,9 +230,56 @@ struct HeldItem {
     bytes: Bytes,
 }
 
+/// Drops what does not stay.
+fn keep<T>(all: &mut Vec<T>, stays: &[bool]) {
+    let mut stays = stays.iter();
+    all.retain(|_| stays.next().is_none_or(|stays| *stays));
+}
+
 impl View {
+    /// Of a segment of which nothing is lost.
+    pub(super) fn new(sequence: u64, key: Key, last: u64, entries: Vec<Entry>, held: Held) -> Self {
+        let live = entries.iter().map(Entry::stored_len).sum();
+        Self { sequence, key, last, entries, live, has_lost: false, held }
+    }
+
     fn find(&self, position: u64) -> Option<usize> {
         self.entries.binary_search_by_key(&position, |entry| entry.position).ok()
+    }
+
+    /// Forgets these positions, which ascend.
+    fn evict(&mut self, positions: &[u64]) {
+        if positions.is_empty() {
+            return;
+        }
+        let stays: Vec<bool> =
+            self.entries.iter().map(|entry| positions.binary_search(&entry.position).is_err()).collect();
+        keep(&mut self.entries, &stays);
+        if let Held::Memory(items) = &mut self.held {
+            keep(items, &stays);
+        }
+        self.live = self.entries.iter().map(Entry::stored_len).sum();
+    }
+
+    /// Bytes of what is still served, as they are stored.
+    fn live_bytes(&self, trimmed: u64) -> u64 {
+        if self.entries.first().is_none_or(|first| first.position >= trimmed) {
+            return self.live;
+        }
+        let served = self.entries.iter().filter(|entry| entry.position >= trimmed);
+        served.map(Entry::stored_len).sum()
+    }
+
+    /// Whether all that stands in it is served, and can be read from its file.
+    fn is_whole(&self) -> bool {
+        matches!(self.held, Held::Mapped(_)) && !self.has_lost && !self.entries.iter().any(|entry| entry.damaged)
+    }
+
+    fn is_sparse(&self, trimmed: u64) -> bool {
+        let Held::Mapped(bytes) = &self.held else { return false };
+        let stored = (bytes.len() as u64).saturating_sub(HEADER_LEN);
+        let gone = stored.saturating_sub(self.live_bytes(trimmed));
+        gone > 0 && gone * GONE_SHARE >= stored && self.is_whole()
     }
 
     fn read(&self, position: u64) -> Option<Bytes> {

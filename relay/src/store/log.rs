@@ -35,10 +35,10 @@ pub(super) struct Staged {
 
 /// The segments on disk. One writer.
 pub(super) struct Log {
-    disk: Arc<dyn Disk>,
-    reader: Reader,
-    segment_bytes: u64,
-    salt: u128,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) reader: Reader,
+    pub(super) segment_bytes: u64,
+    pub(super) salt: u128,
     /// The segment that takes the next batch; begun with the first batch that needs it.
     active: Option<Active>,
     /// What the next segment's header says of the one before it.
@@ -46,12 +46,14 @@ pub(super) struct Log {
     next_sequence: u64,
     /// The highest position published.
     last: u64,
+    /// Whether items were evicted since no segment was found to be worth compacting.
+    pub(super) may_compact: bool,
     /// A segment that was given up before it held anything; it goes when a successor stands that passes over it.
     passed_over: Vec<u64>,
 }
 
 /// The segment being written.
-struct Active {
+pub(super) struct Active {
     file: Box<dyn File>,
     header: Header,
     key: Key,
@@ -77,6 +79,7 @@ impl Log {
             previous: found.previous,
             next_sequence: found.next_sequence,
             last: found.last,
+            may_compact: false,
             passed_over: Vec::new(),
         };
         let mut index = log.reader.exclusive();
@@ -140,7 +143,13 @@ impl Log {
         }
     }
 
-    fn remove(&self, sequence: u64) {
+    /// Serves these items no more, wherever they stand. [`Log::compact`] takes back their room.
+    pub(super) fn evict(&mut self, positions: Vec<u64>) {
+        self.reader.exclusive().evict(positions);
+        self.may_compact = true;
+    }
+
+    pub(super) fn remove(&self, sequence: u64) {
         let name = segment::name(sequence);
         if let Err(error) = self.disk.remove(&name) {
             tracing::warn!(file = name, %error, "cannot remove a log segment that is not needed");
@@ -166,21 +175,22 @@ impl Log {
             first: self.last.saturating_add(1),
             previous: self.previous,
             salt: self.salt,
+            compact_units: 0,
         };
         self.next_sequence += 1;
         let name = segment::name(header.sequence);
         let created = self.disk.open(&name).and_then(|file| {
-            file.write_at(0, &header.encode())?;
-            file.sync_data()?;
+            let active = Active::begin(file, header)?;
+            active.file.sync_data()?;
             self.disk.sync_dir()?;
-            Ok(file)
+            Ok(active)
         });
         match created {
-            Ok(file) => {
+            Ok(active) => {
                 for sequence in std::mem::take(&mut self.passed_over) {
                     self.remove(sequence);
                 }
-                Ok(Active { file, key: header.key(), header, len: HEADER_LEN })
+                Ok(active)
             }
             Err(error) => {
                 self.remove(header.sequence);
@@ -193,7 +203,7 @@ impl Log {
     fn seal(&mut self, segment: Active) {
         let sequence = segment.header.sequence;
         self.previous = Link { sequence, len: segment.len };
-        match segment.file.map() {
+        match segment.map() {
             Ok(mapped) => self.reader.exclusive().seal(sequence, mapped),
             Err(error) => {
                 tracing::warn!(file = segment::name(sequence), %error, "a sealed log segment stays in memory");
@@ -218,12 +228,23 @@ impl Log {
 }
 
 impl Active {
+    /// Writes the header.
+    pub(super) fn begin(file: Box<dyn File>, header: Header) -> io::Result<Self> {
+        file.write_at(0, &header.encode())?;
+        Ok(Self { file, key: header.key(), header, len: HEADER_LEN })
+    }
+
     fn is_empty(&self) -> bool {
         self.len == HEADER_LEN
     }
 
+    /// What stands in it; nothing is written to it any more.
+    pub(super) fn map(&self) -> io::Result<Bytes> {
+        self.file.map()
+    }
+
     /// Writes and syncs a batch behind the durable length; returns where its items are.
-    fn write(&self, batch: &[Item<'_>]) -> io::Result<Vec<(Entry, Bytes)>> {
+    pub(super) fn write(&self, batch: &[Item<'_>]) -> io::Result<Vec<(Entry, Bytes)>> {
         let mut out = Gather { file: &*self.file, at: self.len, bytes: Vec::new() };
         let mut added = Vec::with_capacity(batch.len());
         for (place, item) in batch.iter().enumerate() {

@@ -20,11 +20,17 @@
 //! `log-*.seg` as drawn in [`segment`], `tables.redb` as described in `tables`. An item that was durable once and does not match its checksum any more is
 //! named in the log, with file and byte, and reported as [`node::store::Lost`]: everything else is served. Damage that leaves more in doubt (a segment's
 //! header, a file that is missing or too short, a log that ends below what the tables know) is an [`OpenError`]; the store is never opened around it.
+//!
+//! # What goes
+//!
+//! What is trimmed or evicted is not served from the commit on. Segments below a trim are removed at once; the room of evicted items comes back by
+//! [`Store::compact`]. Only trimming is durable: items that were evicted are there again after a restart, unless their segment was compacted.
 
 pub mod disk;
 pub mod segment;
 pub mod thread;
 
+mod compact;
 mod error;
 mod index;
 mod log;
@@ -129,7 +135,16 @@ impl Store {
             self.trimmed = trimmed;
             self.log.trim(trimmed);
         }
+        if !batch.evicted.is_empty() {
+            self.log.evict(batch.evicted);
+        }
         Ok(())
+    }
+
+    /// Takes back the room of what was evicted, at most one segment's at a time: so many bytes; nothing if there is no more to take. Reads and writes at most
+    /// about [`Options::segment_bytes`], or one larger batch.
+    pub fn compact(&mut self) -> Option<u64> {
+        self.log.compact()
     }
 
     /// A reader of what is committed. Readers outlive the store.
@@ -165,11 +180,12 @@ struct Batch<'a> {
     /// The log's last position after the batch.
     head: u64,
     trim_below: u64,
+    evicted: Vec<u64>,
 }
 
 impl<'a> Batch<'a> {
     fn check(writes: &'a [Write], last: u64) -> Result<Self, StoreError> {
-        let mut batch = Self { items: Vec::new(), has_rows: false, head: last, trim_below: 0 };
+        let mut batch = Self { items: Vec::new(), has_rows: false, head: last, trim_below: 0, evicted: Vec::new() };
         for write in writes {
             match write {
                 Write::Append { position, record, item } => {
@@ -187,6 +203,7 @@ impl<'a> Batch<'a> {
                 }
                 Write::Delete { .. } => batch.has_rows = true,
                 Write::Trim { below } => batch.trim_below = batch.trim_below.max(*below),
+                Write::Evict { positions } => batch.evicted.extend(positions),
             }
         }
         Ok(batch)

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use node::store::Lost;
 
 use super::{
+    compact,
     disk::Disk,
     error::{OpenError, tell_damaged},
     index::{Held, View},
@@ -62,10 +63,16 @@ pub(super) fn read(disk: &Arc<dyn Disk>, known: &Known) -> Result<Found, OpenErr
     Ok(found)
 }
 
-/// All segment files, mapped. One that ends within its header never had a record (the header is durable before the first) and is left for removal.
+/// All segment files, mapped. A file that was to take a segment's place is removed.
+///
+/// One that ends within its header never had a record (the header is durable before the first) and is left for removal.
 fn load(disk: &Arc<dyn Disk>) -> Result<BTreeMap<u64, Option<Segment>>, OpenError> {
     let mut segments = BTreeMap::new();
     for name in disk.list().map_err(OpenError::io("directory"))? {
+        if name == compact::NAME {
+            disk.remove(&name).map_err(OpenError::io(&name))?;
+            continue;
+        }
         let Some(sequence) = segment::sequence_of(&name) else {
             continue;
         };
@@ -131,17 +138,15 @@ impl Found {
         self.previous = Link { sequence: segment.header.sequence, len: scan.end };
         self.last = scan.last;
         self.records.records.extend(scan.records.into_iter().filter(|(position, _)| *position >= known.trimmed));
+        let has_lost = !scan.lost.is_empty();
         for (offset, lost) in scan.lost.into_iter().filter(|(_, lost)| lost.position >= known.trimmed) {
             tell_damaged(&segment.name, offset, lost.position);
             self.records.lost.push(lost);
         }
-        self.views.push(View {
-            sequence: segment.header.sequence,
-            key: segment.header.key(),
-            last: scan.last,
-            entries: scan.entries,
-            held: Held::Mapped(segment.bytes),
-        });
+        let (header, held) = (segment.header, Held::Mapped(segment.bytes));
+        let mut view = View::new(header.sequence, header.key(), scan.last, scan.entries, held);
+        view.has_lost = has_lost;
+        self.views.push(view);
         Ok(())
     }
 }
@@ -149,10 +154,18 @@ impl Found {
 impl Segment {
     fn scan(&self, end: Option<End>, known: &Known) -> Result<Scan, OpenError> {
         let present = self.bytes.len() as u64;
-        match end {
-            Some(end) if end.len > present => Err(damaged(self, present, "the segment ends before its successor says")),
-            Some(End { len, last }) => scan::sealed(&self.name, &self.header, &self.bytes, len, last),
-            None => {
+        match (end, self.header.compact_len()) {
+            (_, Some(len)) if len > present => Err(damaged(self, present, "the segment ends before its header says")),
+            (Some(End { last, .. }), Some(len)) => {
+                let scan = scan::sealed(&self.name, &self.header, &self.bytes, len, last)?;
+                // Its last items may be left out.
+                Ok(Scan { last, ..scan })
+            }
+            (Some(end), None) if end.len > present => {
+                Err(damaged(self, present, "the segment ends before its successor says"))
+            }
+            (Some(End { len, last }), None) => scan::sealed(&self.name, &self.header, &self.bytes, len, last),
+            (None, _) => {
                 // Where everything was trimmed, the tables may know of items in segments that are gone.
                 let head = if known.head >= known.trimmed { known.head } else { 0 };
                 let scan = scan::active(&self.name, &self.header, &self.bytes, head)?;

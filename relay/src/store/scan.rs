@@ -5,7 +5,7 @@ use node::store::Lost;
 
 use super::{
     error::OpenError,
-    segment::{HEADER_LEN, Header, Key, RECORD_HEADER_LEN, RecordHeader, Sum},
+    segment::{HEADER_LEN, Header, Key, RECORD_HEADER_LEN, RecordHeader, Sum, stored_len},
 };
 
 /// Where an item lies in its segment's file.
@@ -14,6 +14,8 @@ pub(super) struct Entry {
     pub(super) position: u64,
     pub(super) start: usize,
     pub(super) end: usize,
+    /// Bytes of the record in front of it.
+    pub(super) record_len: u32,
     pub(super) sum: Sum,
     /// It was found that the bytes are not what was written.
     pub(super) damaged: bool,
@@ -22,8 +24,13 @@ pub(super) struct Entry {
 impl Entry {
     /// Of an item that begins at this byte of the file.
     pub(super) fn new(header: &RecordHeader, start: usize) -> Self {
-        let RecordHeader { position, item_len, item_sum, .. } = *header;
-        Self { position, start, end: start + item_len as usize, sum: item_sum, damaged: false }
+        let RecordHeader { position, record_len, item_len, item_sum, .. } = *header;
+        Self { position, start, end: start + item_len as usize, record_len, sum: item_sum, damaged: false }
+    }
+
+    /// Bytes that it takes in the file, with its record and header.
+    pub(super) fn stored_len(&self) -> u64 {
+        stored_len(u64::from(self.record_len) + (self.end - self.start) as u64)
     }
 }
 

@@ -4,7 +4,7 @@
 //! segment = header, then records back to back; all numbers little-endian; every part starts on a multiple of 16
 //!
 //!   0 ┌──────────────────────┬─────────────┬─────────────┐
-//!     │ magic "X1206LOG"     │ format u32  │ zero u32    │
+//!     │ magic "X1206LOG"     │ format u32  │ compact u32 │  0, or the length of a compacted segment, in units of 16 bytes
 //!  16 ├──────────────────────┼─────────────┴─────────────┤
 //!     │ sequence u64         │ first position u64        │  no position in the segment is lower; the log before it ends below
 //!  32 ├──────────────────────┼───────────────────────────┤
@@ -31,7 +31,8 @@
 //!
 //! The key is the digest of the segment's header, which contains a salt that no sender knows: bytes inside an item, or left on the disk by an older
 //! file, cannot pass for a record. A segment ends where its successor's header says; what lies behind (a torn or refused batch) does not exist.
-//! So a segment is never shortened once it is sealed.
+//! So a segment is never shortened once it is sealed. It may be replaced by one of its name that has fewer of its items, and those of segments
+//! before it (see [`super::compact`]); that one says itself where it ends.
 
 use super::error::OpenError;
 
@@ -47,8 +48,11 @@ pub const NAME_PREFIX: &str = "log-";
 const NAME_SUFFIX: &str = ".seg";
 const MAGIC: [u8; 8] = *b"X1206LOG";
 const RECORD_MAGIC: [u8; 4] = *b"rec1";
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const LAST_OF_BATCH: u32 = 1;
+
+/// Every part of a segment starts on a multiple of this.
+const UNIT: u64 = 16;
 
 /// The file that holds the segment of this sequence number.
 pub(super) fn name(sequence: u64) -> String {
@@ -76,6 +80,8 @@ pub(super) struct Header {
     pub(super) first: u64,
     pub(super) previous: Link,
     pub(super) salt: u128,
+    /// Of a compacted segment, its length in units of 16 bytes, header included; 0 of one that grew batch by batch.
+    pub(super) compact_units: u32,
 }
 
 impl Header {
@@ -83,6 +89,7 @@ impl Header {
         let mut bytes = [0; HEADER_LEN as usize];
         bytes[0..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.compact_units.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.sequence.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.first.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.previous.sequence.to_le_bytes());
@@ -110,7 +117,18 @@ impl Header {
             first: u64_at(bytes, 24),
             previous: Link { sequence: u64_at(bytes, 32), len: u64_at(bytes, 40) },
             salt: u128::from(u64_at(bytes, 48)) | u128::from(u64_at(bytes, 56)) << 64,
+            compact_units: u32_at(bytes, 12),
         }))
+    }
+
+    /// Units of a compacted segment of so many bytes; nothing if that is too long for one.
+    pub(super) fn units(len: u64) -> Option<u32> {
+        u32::try_from(len / UNIT).ok()
+    }
+
+    /// Where a compacted segment ends; nothing for any other.
+    pub(super) fn compact_len(&self) -> Option<u64> {
+        (self.compact_units > 0).then(|| u64::from(self.compact_units) * UNIT)
     }
 
     /// What the segment's records are hashed with.
@@ -210,7 +228,7 @@ impl RecordHeader {
 
 /// Bytes that a record with a body of this size takes in the file: header, body and padding.
 pub(super) fn stored_len(body_len: u64) -> u64 {
-    RECORD_HEADER_LEN + body_len.next_multiple_of(16)
+    RECORD_HEADER_LEN + body_len.next_multiple_of(UNIT)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

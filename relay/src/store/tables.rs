@@ -156,7 +156,9 @@ fn apply(transaction: &WriteTransaction, table: Table, writes: &[Write]) -> Resu
     let mut changes = writes.iter().filter_map(|write| match write {
         Write::Put { table: of, key, value } if *of == table => Some((key, Some(value))),
         Write::Delete { table: of, key } if *of == table => Some((key, None)),
-        Write::Put { .. } | Write::Delete { .. } | Write::Append { .. } | Write::Trim { .. } => None,
+        Write::Put { .. } | Write::Delete { .. } | Write::Append { .. } | Write::Trim { .. } | Write::Evict { .. } => {
+            None
+        }
     });
     let Some(first) = changes.next() else {
         return Ok(());

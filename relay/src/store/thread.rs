@@ -168,11 +168,33 @@ struct Writer<F> {
 
 impl<F: FnMut(Report)> Writer<F> {
     fn run(mut self, mut queue: mpsc::Receiver<Submission>) {
-        while let Some(first) = queue.blocking_recv() {
+        while let Some(first) = self.next(&mut queue) {
             let (tickets, writes) = self.gather(first, &mut queue);
             let outcome = self.commit(tickets.len(), &writes);
             for ticket in tickets {
                 (self.report)(Report { ticket, outcome: outcome.clone() });
+            }
+            self.keep_up(writes.iter().map(appended).sum::<usize>() as u64);
+        }
+    }
+
+    /// Takes back as much room as was taken, if there is any to take: also while others wait, or the log would grow as long as there is no pause.
+    fn keep_up(&mut self, mut taken: u64) {
+        while let Some(freed) = self.store.compact() {
+            taken = taken.saturating_sub(freed);
+            if taken == 0 {
+                break;
+            }
+        }
+    }
+
+    /// What is to be committed next; while nothing is, room is taken back.
+    fn next(&mut self, queue: &mut mpsc::Receiver<Submission>) -> Option<Submission> {
+        loop {
+            match queue.try_recv() {
+                Err(mpsc::error::TryRecvError::Empty) if self.store.compact().is_some() => {}
+                Err(mpsc::error::TryRecvError::Empty) => return queue.blocking_recv(),
+                received => return received.ok(),
             }
         }
     }
@@ -222,6 +244,7 @@ fn size(write: &Write) -> usize {
         Write::Put { key, value, .. } => key.len() + value.len(),
         Write::Delete { key, .. } => key.len(),
         Write::Trim { .. } => 0,
+        Write::Evict { positions } => size_of_val(positions.as_slice()),
     }
 }
 
@@ -229,6 +252,6 @@ fn size(write: &Write) -> usize {
 fn appended(write: &Write) -> usize {
     match write {
         Write::Append { record, item, .. } => record.len() + item.len(),
-        Write::Put { .. } | Write::Delete { .. } | Write::Trim { .. } => 0,
+        Write::Put { .. } | Write::Delete { .. } | Write::Trim { .. } | Write::Evict { .. } => 0,
     }
 }

@@ -160,7 +160,14 @@ impl Disk for FaultyDisk {
 
     fn sync_dir(&self) -> io::Result<()> {
         let mut state = self.shared.state()?;
-        if self.shared.faults.lie_on_sync { Ok(()) } else { state.names.sync() }
+        let meant = state.names.last().is_some_and(|name| self.shared.count(name));
+        if meant {
+            self.shared.pass(When::BeforeSync)?;
+        }
+        if !self.shared.faults.lie_on_sync {
+            state.names.sync()?;
+        }
+        if meant { self.shared.pass(When::AfterSync) } else { Ok(()) }
     }
 }
 

@@ -73,8 +73,10 @@ impl Disk {
         {
             for write in &writes {
                 self.durable.apply(write);
-                if let Write::Trim { below } = write {
-                    self.written.retain(|position, _| position >= below);
+                match write {
+                    Write::Trim { below } => self.written.retain(|position, _| position >= below),
+                    Write::Evict { positions } => self.written.retain(|position, _| !positions.contains(position)),
+                    Write::Append { .. } | Write::Put { .. } | Write::Delete { .. } => {}
                 }
             }
         }
@@ -128,6 +130,10 @@ impl Durable {
             Write::Trim { below } => {
                 let first = below / SEGMENT_ITEMS * SEGMENT_ITEMS;
                 self.log.retain(|position, _| *position >= first);
+            }
+            // The room of some is never taken back: after a restart they are there again.
+            Write::Evict { positions } => {
+                self.log.retain(|position, _| position.is_multiple_of(2) || !positions.contains(position));
             }
         }
     }

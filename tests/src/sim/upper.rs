@@ -187,7 +187,8 @@ impl World {
                     older.for_each(|one| _ = gone.entry(one.digest).or_insert(time));
                 }
                 Write::Trim { below } => self.note_trimmed(server, *below),
-                Write::Put { .. } | Write::Delete { .. } => {}
+                // What is evicted was replaced before.
+                Write::Put { .. } | Write::Delete { .. } | Write::Evict { .. } => {}
             }
         }
     }

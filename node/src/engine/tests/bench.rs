@@ -100,6 +100,7 @@ impl Bench {
             }
             Write::Delete { table, key } => without(&mut kept.rows, table, &key),
             Write::Trim { below } => kept.records.retain(|(position, _)| *position >= below),
+            Write::Evict { positions } => kept.records.retain(|(position, _)| !positions.contains(position)),
         }
     }
 

@@ -125,6 +125,37 @@ fn a_client_is_behind_if_something_of_its_own_was_trimmed() {
 }
 
 #[test]
+fn what_others_have_replaced_goes_before_the_oldest() {
+    let mut small = config();
+    small.items_max = 3;
+    let mut bench = Bench::with(small.clone(), Recovered { incarnation: 0x1c, ..Recovered::default() });
+    let (provider, _) = bench.connect(PROVIDER, None);
+    let (device, _) = bench.connect(DEVICE, None);
+    bench.send(device, &request(1, &[runs("serde", "1.2.3")]));
+    let item = |name: &str, revision: u64| advisory(name, revision, "serde", "vers:cargo/<2.0.0", "");
+    let kept = |bench: &Bench| bench.kept.records.iter().map(|(position, _)| *position).collect::<Vec<_>>();
+    for (number, name, revision) in [(1, "A-1", 1), (2, "A-2", 1), (3, "A-2", 2), (4, "A-2", 3)] {
+        bench.send(provider, &deliver(number, item(name, revision)));
+    }
+    assert_eq!(kept(&bench), [1, 3, 4], "the first is the oldest, and stands");
+    let totals = bench.engine.totals();
+    assert_eq!((totals.evicted, totals.trimmed), (1, 0));
+    let nothing = Resume::at(0x1c, Position(0), None);
+    assert!(!bench.connect(DEVICE, Some(nothing)).1.behind, "nobody misses it");
+
+    let mut bench = Bench::with(small, bench.kept);
+    let (provider, _) = bench.connect(PROVIDER, None);
+    assert!(!bench.connect(DEVICE, Some(nothing)).1.behind, "also after a restart");
+    assert_eq!(statuses(&bench.send(provider, &deliver(2, item("A-2", 1)))), [ReplyStatus::Succeeded]);
+    assert_eq!(bench.engine.catalogue().head(), Position(4), "it is known as delivered, and takes no second effect");
+    bench.send(provider, &deliver(5, item("A-3", 1)));
+    assert_eq!(kept(&bench), [1, 4, 5]);
+    bench.send(provider, &deliver(6, item("A-4", 1)));
+    assert_eq!(kept(&bench), [4, 5, 6], "nothing is replaced any more");
+    assert!(bench.connect(DEVICE, Some(nothing)).1.behind, "of these it may miss one");
+}
+
+#[test]
 fn the_oldest_items_go_when_all_together_are_too_long() {
     let mut small = config();
     small.items_bytes_max = 8000;

@@ -9,7 +9,7 @@ use schemas::signature::PrivateKey;
 use topology::subject::ItemIdentity;
 
 use super::bench::{Bench, DEVICE, advisory, config, deliver, document, draft, policy, runs, statuses};
-use crate::catalogue::Form;
+use crate::catalogue::{Form, Size};
 use crate::engine::{Engine, Event};
 use crate::ids::LinkId;
 use crate::policy::Policy;
@@ -86,6 +86,36 @@ proptest! {
         bench.handle(under(trust));
         bench.settle();
         prop_assert_eq!(current(&bench.engine), expected);
+    }
+
+    #[test]
+    fn what_is_evicted_changes_nothing_whoever_is_trusted_later(revisions in revisions(), from_the_start: bool) {
+        let (one, two) = (key(), key());
+        let signers = [signer("one", &one, &["Tests"]), signer("two", &two, &["Tests"])];
+        let sent = |(revision, by): &(u64, By)| match by {
+            By::Nobody => item(*revision),
+            By::One => signed(&item(*revision), &one),
+            By::Two => signed(&item(*revision), &two),
+        };
+        let stands = |evicts: bool| {
+            let (mut bench, provider, _) = Bench::with_device();
+            if from_the_start {
+                bench.handle(under(trust(&signers)));
+            }
+            for document in revisions.iter().map(sent) {
+                bench.send(provider, &document);
+                if evicts {
+                    bench.engine.catalogue.evict(Size { items: 0, bytes: 0 }, |_| true);
+                }
+            }
+            let trusted = [&signers[..0], &signers[..1], &signers[1..], &signers[..], &signers[..0]];
+            trusted.map(|signers| {
+                bench.handle(under(trust(signers)));
+                bench.settle();
+                current(&bench.engine)
+            })
+        };
+        prop_assert_eq!(stands(true), stands(false));
     }
 }
 

@@ -237,7 +237,7 @@ fn an_item_that_looks_like_a_record_is_not_taken_for_one() {
     assert_eq!(positions(&open(directory.path()).1), [1]);
 }
 
-fn flip(path: &Path, at: u64) {
+pub(super) fn flip(path: &Path, at: u64) {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();

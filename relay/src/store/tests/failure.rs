@@ -21,10 +21,12 @@ use crate::store::{
 
 /// What the failing disk has left.
 #[derive(Debug, Default)]
-struct Faults {
+pub(super) struct Faults {
     /// Bytes that may still be written to the log.
-    log_quota: AtomicU64,
-    log_sync_fails: AtomicBool,
+    pub(super) log_quota: AtomicU64,
+    pub(super) log_sync_fails: AtomicBool,
+    pub(super) dir_sync_fails: AtomicBool,
+    pub(super) map_fails: AtomicBool,
     tables_fail: AtomicBool,
 }
 
@@ -60,6 +62,9 @@ impl Disk for FailingDisk {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
+        if self.faults.dir_sync_fails.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the sync failed"));
+        }
         self.disk.sync_dir()
     }
 }
@@ -99,6 +104,9 @@ impl File for FailingFile {
     }
 
     fn map(&self) -> io::Result<Bytes> {
+        if self.faults.map_fails.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         self.file.map()
     }
 }
@@ -109,7 +117,7 @@ impl FailingFile {
     }
 }
 
-fn open_failing(directory: &Path) -> (Store, Arc<Faults>) {
+pub(super) fn open_failing(directory: &Path) -> (Store, Arc<Faults>) {
     let faults = Arc::new(Faults { log_quota: AtomicU64::new(1 << 30), ..Faults::default() });
     let disk = FailingDisk { disk: RealDisk::open(directory).unwrap(), faults: Arc::clone(&faults) };
     (Store::open(Arc::new(disk), OPTIONS, 9).unwrap().0, faults)

@@ -1,5 +1,6 @@
 //! The store over a real directory and over disks that fail.
 
+mod compact;
 mod damage;
 mod failure;
 mod lifetime;
@@ -57,4 +58,9 @@ fn segments(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Bytes of all segments.
+fn stored(directory: &Path) -> u64 {
+    segments(directory).iter().map(|name| std::fs::metadata(directory.join(name)).unwrap().len()).sum()
 }

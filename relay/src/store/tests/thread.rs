@@ -11,7 +11,7 @@ use std::{
 use node::store::Write;
 use tempfile::tempdir;
 
-use super::{append, append_sized, open, positions};
+use super::{append, append_sized, open, positions, stored};
 use crate::store::{
     Store, StoreError,
     thread::{Limits, Queue, Report, StoreThread, SubmitError},
@@ -133,4 +133,28 @@ async fn submitting_waits_for_room_and_the_end_drains_the_queue() {
     assert!(tokio::task::spawn_blocking(|| thread.join()).await.unwrap());
     assert_eq!(reports.iter().filter(|report| report.outcome.is_ok()).count(), 50);
     assert_eq!(positions(&open(directory.path()).1), [50]);
+}
+
+#[tokio::test]
+async fn room_comes_back_while_nothing_waits_and_also_while_something_does() {
+    for pauses in [true, false] {
+        let directory = tempdir().unwrap();
+        let (sender, reports) = sync_channel(10_000);
+        let store = open(directory.path()).0;
+        let report = move |report| sender.send(report).unwrap();
+        // A batch, and so a segment, is of a few items.
+        let limits = Limits { batch_max: 4, ..Limits::default() };
+        let (thread, queue) = StoreThread::start(store, limits, report).unwrap();
+        for ticket in 1..=400_u64 {
+            let positions = if ticket > 40 { vec![ticket - 40] } else { Vec::new() };
+            queue.submit(ticket, vec![append(ticket), Write::Evict { positions }]).await.unwrap();
+            if pauses {
+                assert!(next(&reports).outcome.is_ok());
+            }
+        }
+        drop(queue);
+        assert!(tokio::task::spawn_blocking(|| thread.join()).await.unwrap());
+        let stored = stored(directory.path());
+        assert!(stored < 2 * 40 * 800, "{stored} bytes, pauses: {pauses}");
+    }
 }

@@ -107,6 +107,31 @@ fn names_are_as_they_were_when_the_directory_was_last_synced() {
     assert_eq!(read(&open(directory.path(), Restart::Discard), "kept"), None);
 }
 
+#[test]
+fn a_file_that_took_anothers_name_gives_it_back_unless_the_directory_was_synced() {
+    let replaced = |is_synced: bool, restart| {
+        let directory = tempdir().unwrap();
+        let disk = open(directory.path(), Restart::Discard);
+        write(&disk, "a", b"old", b"");
+        write_new(&disk, "b");
+        disk.rename("b", "a").unwrap();
+        assert_eq!((read(&disk, "a").unwrap(), read(&disk, "b")), (b"new".to_vec(), None));
+        if is_synced {
+            disk.sync_dir().unwrap();
+        }
+        drop(disk);
+        let disk = open(directory.path(), restart);
+        (read(&disk, "a").unwrap(), read(&disk, "b"))
+    };
+    assert_eq!(replaced(true, Restart::Discard), (b"new".to_vec(), None));
+    assert_eq!(replaced(false, Restart::Discard), (b"old".to_vec(), None));
+    let mut found: Vec<_> = (0..40).map(|seed| replaced(false, Restart::TornPrefix { seed })).collect();
+    found.sort();
+    found.dedup();
+    let (old, new) = (b"old".to_vec(), b"new".to_vec());
+    assert_eq!(found, [(new.clone(), None), (old.clone(), None), (old, Some(new))]);
+}
+
 /// Writes a file and syncs it, but not its name.
 fn write_new(disk: &FaultyDisk, name: &str) {
     let file = disk.open(name).unwrap();
@@ -128,7 +153,7 @@ fn a_killed_process_leaves_what_it_synced_and_no_more() {
     const NAME: &str = "faults::tests::itself::a_killed_process_leaves_what_it_synced_and_no_more";
     if let Some(directory) = std::env::var_os(CHILD) {
         let when = if Path::new(&directory).ends_with("before") { When::BeforeSync } else { When::AfterSync };
-        let failpoint = Failpoint { prefix: "log-".to_owned(), nth: 3, when, then: Then::Abort };
+        let failpoint = Failpoint { prefix: "log-".to_owned(), nth: 4, when, then: Then::Abort };
         let faults = Faults { failpoint: Some(failpoint), lie_on_sync: false };
         let disk = FaultyDisk::open(Path::new(&directory), Restart::Discard, faults).unwrap();
         for round in 0_u64.. {

@@ -9,10 +9,12 @@ use relay::store::Reader;
 use crate::faults::Random;
 
 /// The contents of a store.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     /// Record and item by position.
     items: BTreeMap<u64, (Bytes, Bytes)>,
+    /// What was evicted; after a restart it may be there again.
+    evicted: BTreeMap<u64, (Bytes, Bytes)>,
     rows: BTreeMap<(Table, Bytes), Bytes>,
 }
 
@@ -30,6 +32,15 @@ impl Model {
         Ok(model)
     }
 
+    /// Whether a store that was just opened, and holds `found`, may be this one.
+    pub(super) fn may_be(&self, found: &Self) -> bool {
+        let is_known = |(position, item): (&u64, _)| {
+            self.items.get(position).or_else(|| self.evicted.get(position)).is_some_and(|known| known == item)
+        };
+        let is_there = |position: &u64| found.items.contains_key(position);
+        self.rows == found.rows && self.items.keys().all(is_there) && found.items.iter().all(is_known)
+    }
+
     /// Applies the items of a batch, as after a crash between log and tables.
     pub(super) fn with_items(mut self, batch: &[Write]) -> Self {
         for write in batch {
@@ -38,6 +49,12 @@ impl Model {
             }
         }
         self
+    }
+
+    /// What is known once it was opened.
+    pub(super) fn recovered(mut self, found: Self) -> Self {
+        self.evicted.retain(|position, _| !found.items.contains_key(position));
+        Self { evicted: self.evicted, ..found }
     }
 
     /// Applies a whole batch.
@@ -51,7 +68,14 @@ impl Model {
                 Write::Delete { table, key } => {
                     model.rows.remove(&(*table, key.clone()));
                 }
-                Write::Trim { below } => model.items = model.items.split_off(below),
+                Write::Trim { below } => {
+                    model.items = model.items.split_off(below);
+                    model.evicted = model.evicted.split_off(below);
+                }
+                Write::Evict { positions } => {
+                    let evicted = positions.iter().filter_map(|position| model.items.remove_entry(position));
+                    model.evicted.extend(evicted);
+                }
                 Write::Append { .. } => {}
             }
         }
@@ -82,6 +106,9 @@ pub(super) fn batch(random: &mut Random, position: &mut u64) -> Vec<Write> {
         } else {
             Write::Put { table, key, value: bytes(random, len) }
         });
+    }
+    if random.one_in(2) {
+        writes.push(Write::Evict { positions: (0..8).map(|_| position.saturating_sub(random.below(30))).collect() });
     }
     if random.one_in(5) {
         // At the end of the batch and never beyond its last item, where the model need not know about clamping.
