@@ -22,8 +22,8 @@ use crate::ledger::{Held, Ledger};
 use crate::people::{Authority, guid};
 use crate::plan::{Clients, Habit, Plan};
 
-/// Clients that share a socket.
-const CLIENTS_OF_A_SOCKET: usize = 250;
+/// What the kernel is asked to buffer for a socket, at most.
+const SOCKET_BYTES_MAX: usize = 8 << 20;
 /// Links that are made at once.
 const DIALS_AT_ONCE: usize = 32;
 /// Bytes of frames that all clients of a socket hold at once.
@@ -38,6 +38,8 @@ pub struct Crowd {
     stage: watch::Sender<Stage>,
     tasks: JoinSet<anyhow::Result<()>>,
     sockets: Vec<Arc<endpoint::Client>>,
+    /// Clients that share one.
+    share: usize,
 }
 
 /// How far a run is.
@@ -80,7 +82,8 @@ impl Crowd {
         let (stage, watched) = watch::channel(Stage::Connecting);
         let (ready, mut all_ready) = mpsc::channel(1);
         let dials = Arc::new(Semaphore::new(DIALS_AT_ONCE));
-        let mut crowd = Self { cuts: Vec::new(), stage, tasks: JoinSet::new(), sockets: Vec::new() };
+        let mut crowd =
+            Self { cuts: Vec::new(), stage, tasks: JoinSet::new(), sockets: Vec::new(), share: plan.share() };
         let (mut index, mut there) = (0, 0);
         for (group, clients) in plan.clients.iter().enumerate() {
             let mut cuts = Vec::with_capacity(clients.count);
@@ -138,9 +141,11 @@ impl Crowd {
         index: usize,
         identity: &Identity,
     ) -> anyhow::Result<Arc<endpoint::Client>> {
-        if index.is_multiple_of(CLIENTS_OF_A_SOCKET) {
-            let limits = LinkLimits { socket_buffer_bytes: 8 << 20, ..LinkLimits::device() };
-            let credit = CLIENTS_OF_A_SOCKET.saturating_mul(limits.connection_window as usize);
+        if index.is_multiple_of(self.share) {
+            let device = LinkLimits::device();
+            let socket_buffer_bytes = device.socket_buffer_bytes.saturating_mul(self.share).min(SOCKET_BYTES_MAX);
+            let limits = LinkLimits { socket_buffer_bytes, ..device };
+            let credit = self.share.saturating_mul(limits.connection_window as usize);
             let any = endpoint::Client::any_local(server);
             let socket = endpoint::Client::bind(any, identity, limits, Budget::new(FRAME_BYTES, 2 * credit))?;
             self.sockets.push(Arc::new(socket));

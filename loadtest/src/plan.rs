@@ -35,6 +35,10 @@ pub struct Plan {
     /// The cores on which the clients and providers run; all if empty.
     #[serde(default)]
     pub cores: Vec<usize>,
+    /// How many clients share a UDP socket. If not given: one has it alone, as a device does, as long as there are no more than
+    /// 500, and that many sockets are shared beyond that.
+    #[serde(default)]
+    pub clients_of_a_socket: Option<usize>,
     /// What lies between clients and their server.
     #[serde(default)]
     pub network: Option<Network>,
@@ -220,6 +224,7 @@ impl Plan {
         let items: usize = self.publish.iter().map(|publish| publish.count).sum();
         ensure!((1..=CLIENTS_MAX).contains(&clients), "{clients} clients: 1 to {CLIENTS_MAX} can be run");
         ensure!((1..=ITEMS_MAX).contains(&items), "{items} items: 1 to {ITEMS_MAX} can be published");
+        ensure!(self.clients_of_a_socket != Some(0), "clients_of_a_socket must be at least 1");
         let publications = self.publish.len();
         ensure!(publications <= PUBLICATIONS_MAX, "{publications} publications: {PUBLICATIONS_MAX} at most");
         // GUIDs and items are made from them.
@@ -245,6 +250,13 @@ impl Plan {
             "a tier is below a server that the run starts: leave server.address out"
         );
         Ok(())
+    }
+
+    /// How many clients share a socket: half of the files that a process usually may have open are sockets at most.
+    pub fn share(&self) -> usize {
+        const SOCKETS_MAX: usize = 500;
+        let clients: usize = self.clients.iter().map(|group| group.count).sum();
+        self.clients_of_a_socket.unwrap_or(clients.div_ceil(SOCKETS_MAX)).max(1)
     }
 
     /// The number of the tier at whose servers a group is; 0 is the top.

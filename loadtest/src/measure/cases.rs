@@ -16,6 +16,8 @@ const LOSSY: &str = include_str!("../../plans/lossy.toml");
 
 /// Clients of the cases of `scale`.
 pub(super) const SCALE: [usize; 3] = [100, 1000, 10_000];
+/// Clients that share a socket there, so that the cases differ in the number of clients alone.
+const SCALE_SHARE: usize = 20;
 /// Receipts of a case of `scale`: the same for each number of clients, as what is cheap needs many to be seen.
 const SATURATED_RECEIPTS: usize = 2_000_000;
 const PACED_RECEIPTS: usize = 200_000;
@@ -128,6 +130,7 @@ fn scale() -> anyhow::Result<Vec<Case>> {
         for clients in SCALE {
             let mut plan = plan(text)?;
             plan.clients.iter_mut().for_each(|group| group.count = clients);
+            plan.clients_of_a_socket = Some(SCALE_SHARE);
             for publish in &mut plan.publish {
                 publish.count = receipts / clients;
                 publish.rate = publish.rate.map(|_| PACED_RATE / clients as f64);
