@@ -252,7 +252,8 @@ impl Plan {
         Ok(())
     }
 
-    /// How many clients share a socket: half of the files that a process usually may have open are sockets at most.
+    /// How many clients share a socket. By default there are at most 500 sockets: half of the files that a process usually may
+    /// have open.
     pub fn share(&self) -> usize {
         const SOCKETS_MAX: usize = 500;
         let clients: usize = self.clients.iter().map(|group| group.count).sum();

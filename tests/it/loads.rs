@@ -135,6 +135,7 @@ rate = 5.0
 /// Each item waits until those before it are received by everybody who reads: eight are under way at any time.
 const THOUSAND: &str = r#"
 name = "one of a thousand"
+clients_of_a_socket = 20
 idle_seconds = 0.0
 [[clients]]
 name = "reading"

@@ -1,6 +1,8 @@
 //! How much there may be, and what goes when there is more: first what others have replaced, then the oldest.
 
-use super::{Bar, Catalogue, Item, TRIMMED_KEYS_MAX, remove_postings, slot_of};
+use std::collections::BTreeSet;
+
+use super::{Bar, Catalogue, Item, TRIMMED_KEYS_MAX, is_announcement, remove_postings, slot_of};
 use crate::ids::Position;
 use crate::records::ItemRecord;
 
@@ -30,17 +32,14 @@ pub struct Trimmed {
 }
 
 impl Catalogue {
-    /// Forgets items that may go and that others have replaced for good, the oldest first, until no more than `keep` are left; they
-    /// may go in the order of the log. Nobody misses them: everybody skips them already.
+    /// Forgets items that may go and that others have replaced for good, the oldest first, until no more than `keep` are left.
+    /// Nobody misses them: everybody skips them already.
     pub fn evict(&mut self, keep: Size, may_go: impl Fn(&ItemRecord) -> bool) -> Vec<(Position, Item)> {
         if !self.size().exceeds(keep) {
             return Vec::new();
         }
-        let may_go = self.iter().take_while(|(_, item)| may_go(&item.record));
-        let replaced = may_go.filter(|(position, item)| self.is_replaced(*position, item));
-        let replaced: Vec<Position> = replaced.map(|(position, _)| position).collect();
         let mut evicted = Vec::new();
-        for position in replaced {
+        for position in self.replaced_for_good(may_go) {
             if !self.size().exceeds(keep) {
                 break;
             }
@@ -49,16 +48,22 @@ impl Catalogue {
         evicted
     }
 
-    /// Whether another has this item's place, and keeps it from this one whoever is trusted: both are signed alike, so as long as the
-    /// older one might stand, the newer one does.
-    fn is_replaced(&self, position: Position, item: &Item) -> bool {
-        let holder = || {
-            let holder = self.slots.get(&slot_of(&item.record)?).filter(|holder| **holder != position)?;
-            self.items.get(holder)
-        };
-        !item.current
-            && item.barred.is_none()
-            && holder().is_some_and(|holder| holder.record.signing == item.record.signing)
+    /// The items that may go in whose place others stand, whoever is trusted: all that is kept of their slot is signed alike, so
+    /// as long as one of them might stand, the one that does now would. What an upstream lists goes by what it lists, and stays.
+    fn replaced_for_good(&self, may_go: impl Fn(&ItemRecord) -> bool) -> Vec<Position> {
+        let (mut replaced, mut mixed) = (Vec::new(), BTreeSet::new());
+        for (position, item) in self.iter().filter(|(_, item)| !item.current) {
+            let Some(slot) = slot_of(&item.record) else { continue };
+            let holder = self.slots.get(&slot).filter(|holder| **holder != position);
+            let Some(holder) = holder.and_then(|holder| self.items.get(holder)) else { continue };
+            let stays = item.barred.is_some() || is_announcement(&item.record) || !may_go(&item.record);
+            if holder.record.signing != item.record.signing {
+                mixed.insert(slot);
+            } else if !stays {
+                replaced.push((position, slot));
+            }
+        }
+        replaced.into_iter().filter(|(_, slot)| !mixed.contains(slot)).map(|(position, _)| position).collect()
     }
 
     /// Forgets the oldest items that may go until no more than `keep` are left; `None` if there is none.

@@ -58,7 +58,8 @@ impl Engine {
         lacking.into_iter().for_each(|link| self.is_behind(link, floor));
     }
 
-    /// What others have replaced goes first; who waits for it gets what replaced it. Where nothing is kept, it goes with all that is older.
+    /// What others have replaced goes first; who waits for it gets what replaced it. Where nothing is kept, it goes with all that
+    /// is older.
     fn evict(&mut self, may_go: impl Fn(&ItemRecord) -> bool) {
         if self.config.items_max == 0 {
             return;
@@ -69,8 +70,11 @@ impl Engine {
         }
         self.totals.evicted += evicted.len() as u64;
         let positions = evicted.iter().map(|(position, _)| position.0).collect();
-        // Segments before all that is left are removed without a copy.
-        let mut writes = vec![Write::Evict { positions }, Write::Trim { below: self.catalogue.floor().0 + 1 }];
+        let mut writes = vec![Write::Evict { positions }];
+        // Segments before all that is left go without a copy; but what is lost is known after a restart by its place in the log.
+        if self.totals.damaged == 0 {
+            writes.push(Write::Trim { below: self.catalogue.floor().0 + 1 });
+        }
         writes.extend(self.seen_rows(&evicted));
         self.store(Plan { writes, ..Plan::default() });
     }

@@ -188,7 +188,7 @@ async fn drop_damaged(context: &Context, positions: Vec<Position>, bytes: u64) {
     }
 }
 
-/// `None` if the item was trimmed meanwhile: whoever may miss it is told that he is behind.
+/// `None` if the item was trimmed meanwhile: whoever may miss it is told that he is behind. Or evicted: what replaced it comes.
 fn bytes_of(context: &Context, due: &Due) -> Option<Bytes> {
     let bytes = context.reader.read(due.position.0)?;
     match due.form {

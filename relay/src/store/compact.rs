@@ -21,8 +21,8 @@ use super::{
 pub(super) const NAME: &str = "log-compact.tmp";
 
 impl Log {
-    /// Takes back the room of what was evicted from one segment, if there is one for which that is worth a copy: so many bytes. A failure (a full disk) changes
-    /// nothing, and waits for the next eviction.
+    /// Writes one run of segments anew, if there is one for which that is worth a copy: so many bytes are free then. A failure (a full disk) loses nothing,
+    /// and waits for the next eviction.
     pub(super) fn compact(&mut self) -> Option<u64> {
         while self.may_compact {
             let run = self.reader.shared().sparse(self.segment_bytes);

@@ -141,8 +141,8 @@ impl Store {
         Ok(())
     }
 
-    /// Takes back the room of what was evicted, at most one segment's at a time: so many bytes; nothing if there is no more to take. Reads and writes at most
-    /// about [`Options::segment_bytes`], or one larger batch.
+    /// Takes back room of what was evicted, so many bytes; nothing if there is no more to take. Writes at most [`Options::segment_bytes`] at a time, or one
+    /// larger batch.
     pub fn compact(&mut self) -> Option<u64> {
         self.log.compact()
     }

@@ -15,7 +15,7 @@ use std::{
 use node::store::Write;
 use tokio::sync::mpsc;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, segment};
 
 /// Bounds of a store thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl StoreThread {
     ) -> io::Result<(Self, Queue)> {
         let (sender, queue) = mpsc::channel(limits.queue_max.max(1));
         let counters = Arc::new(Counters::default());
-        let writer = Writer { store, limits, report, counters: Arc::clone(&counters) };
+        let writer = Writer { store, limits, report, counters: Arc::clone(&counters), owed: 0 };
         let handle = Builder::new().name("store".to_owned()).spawn(move || writer.run(queue))?;
         Ok((Self { handle, counters }, Queue { sender }))
     }
@@ -164,6 +164,8 @@ struct Writer<F> {
     limits: Limits,
     report: F,
     counters: Arc<Counters>,
+    /// Bytes of the log that were taken and not taken back yet; below 0, the other way round.
+    owed: i64,
 }
 
 impl<F: FnMut(Report)> Writer<F> {
@@ -174,16 +176,17 @@ impl<F: FnMut(Report)> Writer<F> {
             for ticket in tickets {
                 (self.report)(Report { ticket, outcome: outcome.clone() });
             }
-            self.keep_up(writes.iter().map(appended).sum::<usize>() as u64);
+            self.keep_up(&writes);
         }
     }
 
     /// Takes back as much room as was taken, if there is any to take: also while others wait, or the log would grow as long as there is no pause.
-    fn keep_up(&mut self, mut taken: u64) {
-        while let Some(freed) = self.store.compact() {
-            taken = taken.saturating_sub(freed);
-            if taken == 0 {
-                break;
+    fn keep_up(&mut self, writes: &[Write]) {
+        self.owed += writes.iter().map(stored).sum::<u64>().cast_signed();
+        while self.owed > 0 {
+            match self.store.compact() {
+                Some(freed) => self.owed -= freed.cast_signed(),
+                None => self.owed = 0,
             }
         }
     }
@@ -245,6 +248,14 @@ fn size(write: &Write) -> usize {
         Write::Delete { key, .. } => key.len(),
         Write::Trim { .. } => 0,
         Write::Evict { positions } => size_of_val(positions.as_slice()),
+    }
+}
+
+/// Bytes that one write takes in the log's files.
+fn stored(write: &Write) -> u64 {
+    match write {
+        Write::Append { .. } => segment::stored_len(appended(write) as u64),
+        Write::Put { .. } | Write::Delete { .. } | Write::Trim { .. } | Write::Evict { .. } => 0,
     }
 }
 

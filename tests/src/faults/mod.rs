@@ -49,8 +49,8 @@ pub struct Faults {
 pub struct Failpoint {
     /// Syncs count only of files whose name starts so: `log-` for the log, nothing for all.
     pub prefix: String,
-    /// The sync that is meant, from 1. Syncs of a file without unsynced writes do not count, nor those of the directory without changed
-    /// names; of these the last counts.
+    /// The sync that is meant, from 1. Syncs of a file without unsynced writes do not count. A sync of the directory counts as one of the
+    /// name that was changed last, and not if none was.
     pub nth: u64,
     /// Before or after it.
     pub when: When,

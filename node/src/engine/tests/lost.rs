@@ -4,12 +4,12 @@ use schemas::class::PerClass;
 use schemas::core::ReplyStatus;
 use schemas::version::{Major, Minor, VersionInfo};
 
-use super::bench::{Bench, DEVICE, OTHER, advisory, deliver, register, request, runs, statuses};
+use super::bench::{Bench, DEVICE, OTHER, PROVIDER, advisory, config, deliver, register, request, runs, statuses};
 use super::uplinks::{Local, UPSTREAM, lane, upstream};
 use crate::engine::{Action, CursorReport, Event};
 use crate::ids::{LinkId, Position, Resume};
 use crate::shard;
-use crate::store::Lost;
+use crate::store::{Lost, Recovered};
 use crate::uplink::{Ask, Realm};
 
 fn item(id: &str, revision: u64) -> VersionInfo {
@@ -47,6 +47,23 @@ fn who_has_not_answered_for_it_is_behind_and_it_may_be_delivered_again() {
     let again = bench.send(provider, &document);
     assert_eq!(statuses(&again), [ReplyStatus::Succeeded]);
     assert_eq!(bench.pushed(device), [Position(1), Position(2)]);
+}
+
+#[test]
+fn what_is_lost_stays_known_in_the_log_when_something_behind_it_is_evicted() {
+    let mut small = config();
+    small.items_max = 2;
+    let mut bench = Bench::with(small, Recovered { incarnation: 0x1c, ..Recovered::default() });
+    let (provider, _) = bench.connect(PROVIDER, None);
+    bench.send(provider, &deliver(1, item("A-0", 1)));
+    bench.handle(Event::Lost(vec![Position(1)]));
+    bench.settle();
+    for (number, id, revision) in [(2, "A-1", 1), (3, "A-2", 1), (4, "A-2", 2)] {
+        bench.send(provider, &deliver(number, item(id, revision)));
+    }
+    assert_eq!(bench.engine.totals().evicted, 1);
+    let kept: Vec<u64> = bench.kept.records.iter().map(|(position, _)| *position).collect();
+    assert_eq!(kept, [1, 2, 4], "by the first, who was away hears after a restart that something is missing");
 }
 
 /// The store finds this position lost when it is opened again, with or without its record.

@@ -180,7 +180,7 @@ fn lost(directory: &Path) -> Vec<u64> {
 
 #[test]
 fn damage_is_not_copied_and_keeps_no_other_segment_from_it() {
-    // In the item, in the record, in the record's header, and in the segment's.
+    // In the item, in the record, and in the record's header.
     for offset in [96 + 64 + 8 + 300, 96 + 64 + 2, 96 + 20] {
         let directory = tempdir().unwrap();
         let mut store = filled(directory.path(), 20);
