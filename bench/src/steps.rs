@@ -106,6 +106,8 @@ fn fan_out() -> Step {
         let (class, spelling, bytes) = (Class::Critical, Spelling::Double, bytes.clone());
         let item = shard::Item { position, replaces: None, accepted: now, class, spelling, bytes };
         shard.handle(now, Event::Item { item, links: links.clone() });
+        // Nothing more comes in this moment.
+        shard.handle_timeout(now);
         let mut sent = 0;
         while let Some(action) = shard.poll_action() {
             let Action::Send { link, .. } = black_box(action) else { continue };
