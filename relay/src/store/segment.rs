@@ -32,7 +32,7 @@
 //! The key is the digest of the segment's header, which contains a salt that no sender knows: bytes inside an item, or left on the disk by an older
 //! file, cannot pass for a record. A segment ends where its successor's header says; what lies behind (a torn or refused batch) does not exist.
 //! So a segment is never shortened once it is sealed. It may be replaced by one of its name that has fewer of its items, and those of segments
-//! before it (see [`super::compact`]); that one says itself where it ends.
+//! before it (see `compact.rs`); that one says itself where it ends.
 
 use super::error::OpenError;
 
