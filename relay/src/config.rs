@@ -1,16 +1,16 @@
 //! The configuration of a server: a TOML file, flags and environment over it, one checked value.
 
 mod policy;
+mod transport;
 mod upstream;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dialler::trust;
-use ipnet::{IpNet, Ipv6Net};
 use node::policy::Policy;
 use node::{engine, uplink};
 use schemas::guid::ServerGuid;
@@ -18,6 +18,7 @@ use schemas::mark::Mark;
 use serde::{Deserialize, Serialize};
 
 pub use policy::{Collisions, Guid, PolicyTable};
+pub use transport::{Congestion, Transport};
 pub use upstream::{Ask, Asks, Granularity, Pin, Realm, Upstream};
 
 /// The whole file. Unknown keys are refused; every key has a default.
@@ -77,49 +78,6 @@ pub struct Store {
     pub segment_bytes: u64,
 }
 
-/// QUIC towards clients.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Transport {
-    /// What counts as congestion on the way to clients.
-    pub congestion: Congestion,
-    /// The same for clients that dial from these networks; the narrowest that an address is in counts.
-    pub congestion_by_network: BTreeMap<IpNet, Congestion>,
-    /// Sockets among which links are spread, at most 128; 0 is one for each core that this process may use.
-    pub sockets: u8,
-}
-
-impl Transport {
-    /// More than any server has use for; the identifiers of connections have room for twice as many.
-    const SOCKETS_MAX: u8 = 128;
-
-    /// How many sockets there are.
-    pub fn sockets(&self) -> u8 {
-        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(255) as u8);
-        let sockets = if self.sockets == 0 { cores() } else { self.sockets };
-        sockets.min(Self::SOCKETS_MAX)
-    }
-}
-
-/// Whether an address can be in it as it is written: no bits behind the prefix, and IPv4 not in the form of IPv6.
-fn is_network(network: &IpNet) -> bool {
-    let is_mapped = |network: &Ipv6Net| network.addr().to_ipv4_mapped().is_some();
-    *network == network.trunc() && !matches!(network, IpNet::V6(network) if is_mapped(network))
-}
-
-/// See [`link::limits::Congestion`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Congestion {
-    /// Lost packets: for networks that lose few.
-    #[default]
-    Cubic,
-    /// The same, and slower to recover.
-    NewReno,
-    /// Growing delay: for networks that lose packets without being full, such as radio.
-    Bbr,
-}
-
 /// Bounds of this server; each says what happens at it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -161,16 +119,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object an event.
     Json,
-}
-
-impl From<Congestion> for link::limits::Congestion {
-    fn from(congestion: Congestion) -> Self {
-        match congestion {
-            Congestion::Cubic => Self::Cubic,
-            Congestion::NewReno => Self::NewReno,
-            Congestion::Bbr => Self::Bbr,
-        }
-    }
 }
 
 impl Default for Listen {
@@ -330,14 +278,7 @@ impl Config {
         if self.store.segment_bytes < 64 << 10 {
             return bad("store.segment_bytes", self.store.segment_bytes, "at least 65536");
         }
-        let refused = self.transport.congestion_by_network.keys().find(|network| !is_network(network));
-        if let Some(network) = refused {
-            return bad(
-                "transport.congestion_by_network",
-                network,
-                "networks without bits beyond their length, IPv4 as such",
-            );
-        }
+        self.transport.check()?;
         if self.log.filter.parse::<tracing_subscriber::EnvFilter>().is_err() {
             return bad("log.filter", &self.log.filter, "directives such as info or relay=debug,link=info");
         }
@@ -421,22 +362,6 @@ mod tests {
     fn unknown_keys_are_refused_with_their_line() {
         let error = toml::from_str::<Config>("[limits]\nlinks_maxx = 3\n").expect_err("refused").to_string();
         assert!(error.contains("links_maxx") && error.contains("line 2"), "{error}");
-    }
-
-    #[test]
-    fn congestion_goes_by_network() {
-        let config =
-            "[transport]\ncongestion_by_network = { \"10.64.0.0/10\" = \"bbr\", \"2001:db8::/32\" = \"newreno\" }";
-        let transport = toml::from_str::<Config>(config).expect("parses").transport;
-        let by_network = transport.congestion_by_network.values().copied().collect::<Vec<_>>();
-        assert_eq!((transport.congestion, by_network), (Congestion::Cubic, vec![Congestion::Bbr, Congestion::NewReno]));
-        let error = toml::from_str::<Config>(&config.replace("/10", "/99")).expect_err("refused").to_string();
-        assert!(error.contains("line 2"), "{error}");
-        for network in ["10.64.0.1/10", "::ffff:10.0.0.0/104"] {
-            let config = toml::from_str::<Config>(&config.replace("10.64.0.0/10", network)).expect("parses");
-            let error = config.check().expect_err(network).to_string();
-            assert!(error.starts_with("transport.congestion_by_network") && error.contains("networks"), "{error}");
-        }
     }
 
     #[test]
