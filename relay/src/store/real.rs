@@ -143,11 +143,11 @@ impl File for RealFile {
         if self.is_empty()? {
             return Ok(Bytes::new());
         }
-        // SAFETY: a mapping is unsound if the file changes under it, and kills the process if the file is shortened. Neither happens: the log maps
-        // a segment only when it is sealed, or compacted, or found when the store is opened, and from then on no code path writes to it or
-        // shortens it (it can only be renamed, or unlinked, also by another that gets its name, which leaves the pages in place). No other
-        // process of ours does, since the directory is locked exclusively for the life of this file and a later holder of the lock begins a
-        // segment of its own. No other user's process does, since the directory has mode 0700.
+        // The log maps a segment only when it is sealed, or compacted, or found when the store is opened. No other process of ours touches it: the
+        // directory is locked exclusively for the life of this file, and a later holder of the lock begins a segment of its own.
+        // SAFETY: a mapping is unsound if the file changes under it, and kills the process if the file is shortened. From here on no code path writes
+        // to it or shortens it (it may be renamed, or unlinked, also by one that gets its name: that leaves the pages in place), no process
+        // of ours does (above), and none of another user, since the directory has mode 0700.
         let map = unsafe { Mmap::map(&self.file)? };
         Ok(Bytes::from_owner(map))
     }

@@ -176,13 +176,16 @@ impl<F: FnMut(Report)> Writer<F> {
             for ticket in tickets {
                 (self.report)(Report { ticket, outcome: outcome.clone() });
             }
-            self.keep_up(&writes);
+            if outcome.is_ok() {
+                self.keep_up(&writes);
+            }
         }
     }
 
     /// Takes back as much room as was taken, if there is any to take: also while others wait, or the log would grow as long as there is no pause.
     fn keep_up(&mut self, writes: &[Write]) {
-        self.owed += writes.iter().map(stored).sum::<u64>().cast_signed();
+        let appended = writes.iter().map(appended).filter(|bytes| *bytes > 0);
+        self.owed += appended.map(|bytes| segment::stored_len(bytes as u64)).sum::<u64>().cast_signed();
         while self.owed > 0 {
             match self.store.compact() {
                 Some(freed) => self.owed -= freed.cast_signed(),
@@ -248,14 +251,6 @@ fn size(write: &Write) -> usize {
         Write::Delete { key, .. } => key.len(),
         Write::Trim { .. } => 0,
         Write::Evict { positions } => size_of_val(positions.as_slice()),
-    }
-}
-
-/// Bytes that one write takes in the log's files.
-fn stored(write: &Write) -> u64 {
-    match write {
-        Write::Append { .. } => segment::stored_len(appended(write) as u64),
-        Write::Put { .. } | Write::Delete { .. } | Write::Trim { .. } | Write::Evict { .. } => 0,
     }
 }
 
