@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::plan::Plan;
 use crate::run::{self, Options, Progress};
@@ -58,7 +59,9 @@ enum Command {
 
 /// Runs the command that the arguments name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let done = match Cli::parse_from(args).command {
+    let command = Cli::parse_from(args).command;
+    allow_files();
+    let done = match command {
         Command::Run { plan, json, html, program, keep } => {
             Plan::read(&plan).and_then(|plan| carry_out(&plan, json, html, program, keep))
         }
@@ -69,6 +72,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         complain(&format!("error: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// As many open files as the system lets this process have: each client may have a socket, and one more behind a `[network]`.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // With fewer, a plan that needs more says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn carry_out(
