@@ -219,6 +219,51 @@ async fn p_6_who_missed_what_was_trimmed_is_told_and_asks_again() {
     assert!((32..=34).contains(&current.items().len()), "{}", current.items().len());
 }
 
+// P-6 (log): what is replaced goes before what stands, gives its room back, and nobody misses it.
+#[tokio::test]
+async fn p_6_what_others_have_replaced_goes_first_and_gives_its_room_back() {
+    const REVISIONS: usize = 300;
+    let mut server = TestServer::start(SERVER, |config| {
+        config.limits.items_max = 32;
+        config.store.segment_bytes = 64 << 10;
+        config.policy.providers = [relay::config::Guid(PROVIDER)].into();
+    })
+    .await;
+    let provider = TestClient::connect(&server, PROVIDER).await;
+    for number in 0..20 {
+        provider.ask(draft::deliver(&[draft::item(&format!("stands-{number}"), "P")])).await.succeeded();
+    }
+    let padding = "Fixes a hole that an attacker may use.\n".repeat(60);
+    for revision in 0..REVISIONS {
+        let item = draft::commented(draft::item("often", "P"), &format!("Revision: {revision}\n{padding}"));
+        provider.ask(draft::deliver(&[item])).await.succeeded();
+    }
+    provider.leave().await;
+    // What stands and a window of revisions, the segment that is being written, and a third.
+    within("room to be taken back", async {
+        while log_bytes(&server) > 256 << 10 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let counts = server.page("/metrics").await;
+    assert!(counts.contains("distributary_items_trimmed_total 0\n"), "nothing that stands has gone: {counts}");
+    for newcomer in [CLIENT, SIBLING] {
+        let client = TestClient::connect(&server, newcomer).await;
+        let current = client.ask(draft::request_full(&[draft::product("P")])).await.succeeded();
+        assert_eq!(current.items().len(), 21, "what stands, and the last revision");
+        client.leave().await;
+        server.restart().await;
+    }
+}
+
+fn log_bytes(server: &TestServer) -> u64 {
+    let files = std::fs::read_dir(server.folder().join("store")).unwrap().map(|file| file.unwrap());
+    let segments = files.filter(|file| file.file_name().to_string_lossy().ends_with(".seg"));
+    // One that goes meanwhile has none.
+    segments.filter_map(|file| file.metadata().ok()).map(|of| of.len()).sum()
+}
+
 // P-6 (memory for what comes in): far more than the budget passes through it, and links that are cut give theirs back.
 #[tokio::test]
 async fn p_6_the_inbound_budget_is_given_back() {

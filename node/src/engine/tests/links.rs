@@ -156,6 +156,19 @@ fn what_others_have_replaced_goes_before_the_oldest() {
 }
 
 #[test]
+fn what_came_again_after_it_was_evicted_stands_where_it_came_last() {
+    let (bench, _) = three_items();
+    // Its room was not taken back yet when the server ended, and it came again since.
+    let mut kept = bench.kept;
+    let first = kept.records[0].1.clone();
+    kept.records.push((9, first));
+    let bench = Bench::with(config(), kept);
+    let stands: Vec<u64> = bench.engine.catalogue().iter().map(|(position, _)| position.0).collect();
+    assert_eq!(stands, [2, 3, 9], "who has come as far as 3 has yet to get it");
+    assert!(bench.engine.catalogue().iter().all(|(_, item)| item.current));
+}
+
+#[test]
 fn the_oldest_items_go_when_all_together_are_too_long() {
     let mut small = config();
     small.items_bytes_max = 8000;
