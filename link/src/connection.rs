@@ -127,6 +127,12 @@ impl Link {
         self.0.connection.stats().path.cwnd
     }
 
+    /// Bytes that may be taken to be sent and not be acknowledged.
+    #[cfg(test)]
+    pub(crate) fn send_window(&self) -> u64 {
+        self.0.connection.send_window()
+    }
+
     /// Credit for unread bytes that the other end has now, used or not.
     pub fn window_bytes(&self) -> u32 {
         self.0.rules.windows.as_ref().map_or(0, |windows| windows.bytes())

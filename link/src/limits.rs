@@ -37,8 +37,12 @@ pub struct LinkLimits {
     pub connection_window: u32,
     /// To what the connection's window may be raised for long documents, while the budget allows.
     pub connection_window_max: u32,
-    /// Bytes given to the transport and not yet acknowledged.
+    /// Bytes given to the transport and not yet acknowledged. The critical lane and the control stream have 64 KiB more, so
+    /// that they never wait for bulk.
     pub send_window: u32,
+    /// The same of all links of a port together: divided among those that want more than they have, at least 32 KiB for each.
+    /// The bytes are shared; what is remembered of their packets until they are acknowledged takes a seventh of them.
+    pub send_windows: u32,
     /// Silence after which a link is lost.
     pub idle_timeout: Duration,
     /// How often this end breaks the silence. The end that dials does, also to keep its NAT mapping.
@@ -127,6 +131,7 @@ impl LinkLimits {
             connection_window,
             connection_window_max: connection_window,
             send_window,
+            send_windows: 512 * MIB,
             // Three keep-alives may be lost before a living link is taken for dead.
             idle_timeout: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(8)),

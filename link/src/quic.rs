@@ -20,6 +20,7 @@ mod connection;
 mod driver;
 mod endpoint;
 mod ready;
+mod send_window;
 mod socket;
 mod steering;
 mod stream;
@@ -27,6 +28,7 @@ mod timers;
 
 pub(crate) use connection::Connection;
 pub(crate) use endpoint::{Endpoint, Incoming, accept, listen};
+pub(crate) use send_window::{Full, SendWindow};
 pub(crate) use socket::Socket;
 pub(crate) use steering::SocketIds;
 pub(crate) use stream::{ReadError, RecvStream, SendStream, WriteError};

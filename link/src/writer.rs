@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::close::CloseCode;
 use crate::connection::priority;
 use crate::frame::{FrameHeader, HEADER_BYTES};
-use crate::quic::{SendStream, WriteError};
+use crate::quic::{Full, SendStream, WriteError};
 use crate::traffic::Traffic;
 
 /// Why a frame was not written.
@@ -36,6 +36,8 @@ struct Rest {
     /// How many of them the transport has.
     taken: usize,
     frame_bytes: u64,
+    /// For as long as it waits.
+    _full: Full,
 }
 
 impl FrameWriter {
@@ -56,7 +58,8 @@ impl FrameWriter {
         let taken = self.stream.try_write(&mut chunks).map_err(WriteFailure::Stream)?;
         let frame_bytes = HEADER_BYTES as u64 + u64::from(length);
         if taken < chunks.len() {
-            self.rest = Some(Box::new(Rest { chunks, taken, frame_bytes }));
+            let rest = Rest { chunks, taken, frame_bytes, _full: self.stream.fill_window() };
+            self.rest = Some(Box::new(rest));
             return Ok(false);
         }
         self.count(frame_bytes);
@@ -73,7 +76,7 @@ impl FrameWriter {
 
     /// Waits until the transport takes more of the frame that has begun. Safe to cancel.
     async fn go_on(&mut self) -> Result<(), WriteFailure> {
-        let Some(Rest { chunks, taken, frame_bytes }) = self.rest.as_deref_mut() else { return Ok(()) };
+        let Some(Rest { chunks, taken, frame_bytes, .. }) = self.rest.as_deref_mut() else { return Ok(()) };
         *taken += self.stream.write(&mut chunks[*taken..]).await.map_err(WriteFailure::Stream)?;
         if *taken == chunks.len() {
             let frame_bytes = *frame_bytes;
@@ -114,6 +117,9 @@ impl FrameWriter {
             self.go_on().await?;
         }
         let _ = self.stream.set_priority(priority);
+        if priority >= priority::CRITICAL {
+            self.stream.exceed_window();
+        }
         self.flush().await
     }
 

@@ -85,9 +85,10 @@ impl Opening {
             let (send, recv) = control_stream(&connection, side, limits).await?;
             Ok((peer, windows, send, recv))
         };
-        let (peer, windows, send, recv) = begun.await.inspect_err(|error| refuse(&connection, error))?;
+        let (peer, windows, mut send, recv) = begun.await.inspect_err(|error| refuse(&connection, error))?;
         // Fails only if the stream is gone, and then so does the Hello.
         let _ = send.set_priority(priority::CONTROL);
+        send.exceed_window();
         let rules = Rules {
             limits: Arc::clone(limits),
             share: budget.share(limits.held_bytes_max),

@@ -10,7 +10,7 @@ use quinn_proto::{ServerConfig, TransportConfig, VarInt, congestion};
 
 use crate::identity::Identity;
 use crate::limits::{Congestion, LinkLimits};
-use crate::quic::{Endpoint, Socket, SocketIds, listen};
+use crate::quic::{Endpoint, SendWindow, Socket, SocketIds, listen};
 use crate::tls::TlsError;
 use crate::traffic::Traffic;
 
@@ -41,7 +41,7 @@ pub(super) fn dialling(
 ) -> Result<(Endpoint, Arc<Traffic>), BindError> {
     let socket = Socket::bind(addr, limits.socket_buffer_bytes).map_err(|error| BindError::Socket { addr, error })?;
     let traffic = Arc::clone(socket.traffic());
-    Ok((Endpoint::dialling(config(identity, 0, 1), socket), traffic))
+    Ok((Endpoint::dialling(config(identity, 0, 1), socket, send_window(limits)), traffic))
 }
 
 /// Binds the endpoints that listen on a port, and the count of what crosses their sockets.
@@ -54,7 +54,12 @@ pub(super) fn listening(
     let sockets = Socket::bind_all(addr, limits.socket_buffer_bytes, limits.sockets);
     let sockets = sockets.map_err(|error| BindError::Socket { addr, error })?;
     let traffic = sockets.first().map(|socket| Arc::clone(socket.traffic())).unwrap_or_default();
-    Ok((listen(sockets, |own| config(identity, own, limits.sockets), server), traffic))
+    let config = |own| config(identity, own, limits.sockets);
+    Ok((listen(sockets, config, server, send_window(limits)), traffic))
+}
+
+fn send_window(limits: &LinkLimits) -> Arc<SendWindow> {
+    SendWindow::new(limits.send_window.into(), limits.send_windows.into())
 }
 
 fn config(identity: &Identity, socket: u8, sockets: u8) -> EndpointConfig {

@@ -11,6 +11,7 @@ use quinn_proto::{ConnectionError, ConnectionHandle, ConnectionStats, Dir, Event
 use tokio::sync::Notify;
 
 use super::ready::Ready;
+use super::send_window::SendWindow;
 use super::stream::{RecvStream, SendStream};
 use super::timers::Armed;
 
@@ -19,6 +20,8 @@ pub(super) struct Shared {
     pub(super) handle: ConnectionHandle,
     state: Mutex<State>,
     ready: Arc<Ready>,
+    /// Of all connections of the port.
+    pub(super) send_window: Arc<SendWindow>,
     connected: Notify,
     /// By [`Dir`]: the peer has opened a stream, and lets us open one.
     opened: [Notify; 2],
@@ -69,7 +72,12 @@ impl Waiting {
 }
 
 impl Shared {
-    pub(super) fn new(handle: ConnectionHandle, quic: quinn_proto::Connection, ready: Arc<Ready>) -> Arc<Self> {
+    pub(super) fn new(
+        handle: ConnectionHandle,
+        quic: quinn_proto::Connection,
+        ready: Arc<Ready>,
+        send_window: Arc<SendWindow>,
+    ) -> Arc<Self> {
         let state = State {
             quic,
             queued: false,
@@ -83,6 +91,7 @@ impl Shared {
             handle,
             state: Mutex::new(state),
             ready,
+            send_window,
             connected: Notify::new(),
             opened: Default::default(),
             available: Default::default(),
@@ -248,6 +257,12 @@ impl Connection {
     /// Where the peer is now.
     pub(crate) fn remote_address(&self) -> SocketAddr {
         self.shared().lock().quic.remote_address()
+    }
+
+    /// What it may have under way now.
+    #[cfg(test)]
+    pub(crate) fn send_window(&self) -> u64 {
+        self.shared().send_window.bytes()
     }
 
     /// The path's current round-trip time.

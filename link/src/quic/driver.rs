@@ -76,18 +76,18 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
         for packet in self.room.slot(slot, meta.len).chunks(meta.stride.max(1)) {
-            let (owner, packet) = (shared.group.owner(packet), BytesMut::from(packet));
+            let (owner, packet) = (shared.port.group.owner(packet), BytesMut::from(packet));
             if owner == shared.own {
                 take(&shared, &mut state, &mut self.queue, now, Stray { meta: *meta, packet });
             } else {
-                shared.group.pass(owner, Stray { meta: *meta, packet });
+                shared.port.group.pass(owner, Stray { meta: *meta, packet });
             }
         }
     }
 
     /// Takes what came to other sockets of the port.
     fn take_strays(&mut self, now: Instant) {
-        let strays = self.shared.group.strays(self.shared.own);
+        let strays = self.shared.port.group.strays(self.shared.own);
         if strays.is_empty() {
             return;
         }

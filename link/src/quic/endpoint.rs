@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::connection::{self, Connection};
 use super::driver::Driver;
 use super::ready::Ready;
+use super::send_window::SendWindow;
 use super::socket::Socket;
 use super::steering::Group;
 
@@ -25,12 +26,25 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) ready: Arc<Ready>,
     pub(super) socket: Socket,
-    /// The sockets of the same port, and which of them this is.
-    pub(super) group: Arc<Group>,
+    pub(super) port: Arc<Port>,
+    /// Which of the port's sockets this is.
     pub(super) own: usize,
-    /// Of all sockets of the port.
-    incoming: Arc<Notify>,
     idle: Notify,
+}
+
+/// What the sockets of a port share.
+pub(super) struct Port {
+    pub(super) group: Group,
+    /// Somebody tries to connect.
+    incoming: Notify,
+    send_window: Arc<SendWindow>,
+}
+
+impl Port {
+    fn new(sockets: &[Arc<Ready>], send_window: Arc<SendWindow>) -> Arc<Self> {
+        let group = Group::new(sockets.iter().map(Arc::clone));
+        Arc::new(Self { group, incoming: Notify::new(), send_window })
+    }
 }
 
 /// What is under an endpoint's lock.
@@ -60,9 +74,10 @@ impl State {
         &mut self,
         handle: ConnectionHandle,
         quic: quinn_proto::Connection,
-        ready: &Arc<Ready>,
+        shared: &Shared,
     ) -> Arc<connection::Shared> {
-        let connection = connection::Shared::new(handle, quic, Arc::clone(ready));
+        let (ready, send_window) = (Arc::clone(&shared.ready), Arc::clone(&shared.port.send_window));
+        let connection = connection::Shared::new(handle, quic, ready, send_window);
         if self.connections.len() <= handle.0 {
             self.connections.resize(handle.0 + 1, None);
         }
@@ -83,7 +98,7 @@ impl Shared {
             self.answer(|bytes| Some(state.quic.refuse(incoming, bytes)));
         } else {
             state.incoming.push_back(incoming);
-            self.incoming.notify_waiters();
+            self.port.incoming.notify_waiters();
         }
     }
 
@@ -116,7 +131,7 @@ impl Shared {
         state.open = 0;
         state.abandoned = true;
         state.closed.get_or_insert_default();
-        self.incoming.notify_waiters();
+        self.port.incoming.notify_waiters();
         self.idle.notify_waiters();
     }
 }
@@ -127,21 +142,21 @@ pub(crate) fn listen(
     sockets: Vec<Socket>,
     config: impl Fn(u8) -> EndpointConfig,
     server: &Arc<ServerConfig>,
+    send_window: Arc<SendWindow>,
 ) -> Vec<Endpoint> {
-    let incoming = Arc::new(Notify::new());
     let ready: Vec<Arc<Ready>> = sockets.iter().map(|_| Arc::default()).collect();
-    let group = Arc::new(Group::new(ready.iter().map(Arc::clone)));
+    let port = Port::new(&ready, send_window);
     let parts = (0..).zip(sockets.into_iter().zip(ready));
     let endpoint = |(own, (socket, ready))| {
-        let group = (Arc::clone(&group), usize::from(own));
-        Endpoint::start(config(own), Some(Arc::clone(server)), socket, ready, group, Arc::clone(&incoming))
+        let place = (Arc::clone(&port), usize::from(own));
+        Endpoint::start(config(own), Some(Arc::clone(server)), socket, ready, place)
     };
     parts.map(endpoint).collect()
 }
 
 /// The next attempt to connect to any of the sockets of a port, or `None` once they are closed.
 pub(crate) async fn accept(endpoints: &[Endpoint]) -> Option<Incoming> {
-    let incoming = &endpoints.first()?.0.incoming;
+    let incoming = &endpoints.first()?.0.port.incoming;
     loop {
         // Made before they are looked at, it hears of whatever happens from now on.
         let noticed = incoming.notified();
@@ -157,10 +172,10 @@ pub(crate) async fn accept(endpoints: &[Endpoint]) -> Option<Incoming> {
 
 impl Endpoint {
     /// Drives a socket that dials. In a tokio runtime.
-    pub(crate) fn dialling(config: EndpointConfig, socket: Socket) -> Self {
+    pub(crate) fn dialling(config: EndpointConfig, socket: Socket, send_window: Arc<SendWindow>) -> Self {
         let ready = Arc::<Ready>::default();
-        let group = (Arc::new(Group::new([Arc::clone(&ready)])), 0);
-        Self::start(config, None, socket, ready, group, Arc::default())
+        let port = Port::new(std::slice::from_ref(&ready), send_window);
+        Self::start(config, None, socket, ready, (port, 0))
     }
 
     fn start(
@@ -168,14 +183,13 @@ impl Endpoint {
         server: Option<Arc<ServerConfig>>,
         socket: Socket,
         ready: Arc<Ready>,
-        (group, own): (Arc<Group>, usize),
-        incoming: Arc<Notify>,
+        (port, own): (Arc<Port>, usize),
     ) -> Self {
         let quic = quinn_proto::Endpoint::new(Arc::new(config), server, !socket.may_fragment(), None);
         let state =
             State { quic, connections: Vec::new(), open: 0, incoming: VecDeque::new(), closed: None, abandoned: false };
         let idle = Notify::new();
-        let shared = Arc::new(Shared { state: Mutex::new(state), ready, socket, group, own, incoming, idle });
+        let shared = Arc::new(Shared { state: Mutex::new(state), ready, socket, port, own, idle });
         tokio::spawn(Driver::new(Arc::clone(&shared)));
         Self(shared)
     }
@@ -200,7 +214,7 @@ impl Endpoint {
     /// How many packets came to other sockets.
     #[cfg(test)]
     pub(super) fn strays(&self) -> usize {
-        self.0.group.passed(self.0.own)
+        self.0.port.group.passed(self.0.own)
     }
 
     /// Begins to dial; see [`Connection::connected`].
@@ -219,7 +233,7 @@ impl Endpoint {
             return Err(ConnectError::EndpointStopping);
         }
         let (handle, quic) = state.quic.connect(Instant::now(), config, addr, server_name)?;
-        let connection = state.add(handle, quic, &self.0.ready);
+        let connection = state.add(handle, quic, &self.0);
         drop(state);
         connection.touch(&mut connection.lock());
         Ok(Connection::new(connection))
@@ -250,7 +264,7 @@ impl Endpoint {
         for connection in connections {
             connection.close(code, reason.clone());
         }
-        self.0.incoming.notify_waiters();
+        self.0.port.incoming.notify_waiters();
     }
 
     /// Waits until every closed connection has been told so.
@@ -317,7 +331,7 @@ impl Incoming {
             });
             error.cause
         })?;
-        let connection = state.add(handle, quic, &self.endpoint.ready);
+        let connection = state.add(handle, quic, &self.endpoint);
         let closed = state.closed.clone();
         drop(state);
         connection.touch(&mut connection.lock());

@@ -10,6 +10,7 @@ use quinn_proto::{ClosedStream, ConnectionError, FinishError, StreamId, VarInt};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::connection::{Connection, State};
+use super::send_window::{BEYOND, Full};
 
 /// Why nothing can be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,11 +44,23 @@ pub(crate) enum ReadError {
 pub(crate) struct SendStream {
     connection: Connection,
     id: StreamId,
+    /// What it may have under way beyond the connection's window.
+    beyond: u64,
 }
 
 impl SendStream {
     pub(super) fn new(connection: Connection, id: StreamId) -> Self {
-        Self { connection, id }
+        Self { connection, id, beyond: 0 }
+    }
+
+    /// From now on it need not wait until what others have under way is acknowledged: 64 KiB are kept for such.
+    pub(crate) fn exceed_window(&mut self) {
+        self.beyond = BEYOND;
+    }
+
+    /// Until this is dropped, the window is shared with one more that wants more than it has.
+    pub(crate) fn fill_window(&self) -> Full {
+        self.connection.shared().send_window.fill()
     }
 
     /// Hands over what there is credit for, shared and not copied: says how many chunks were taken whole. Of the next a part
@@ -57,7 +70,7 @@ impl SendStream {
         let mut state = shared.lock();
         let mut taken = 0;
         while taken < chunks.len()
-            && let Some(whole) = write(&mut state, self.id, &mut chunks[taken..])?
+            && let Some(whole) = self.write_to(&mut state, &mut chunks[taken..])?
         {
             taken += whole;
         }
@@ -70,7 +83,7 @@ impl SendStream {
         poll_fn(|cx| {
             let shared = self.connection.shared();
             let mut state = shared.lock();
-            let Some(taken) = write(&mut state, self.id, chunks)? else {
+            let Some(taken) = self.write_to(&mut state, chunks)? else {
                 state.writers.insert(self.id, cx.waker());
                 return Poll::Pending;
             };
@@ -127,24 +140,25 @@ impl SendStream {
         self.change(|state, id| state.quic.send_stream(id).set_priority(priority))
     }
 
+    /// How many chunks the transport took whole, or nothing if there is no credit.
+    fn write_to(&self, state: &mut State, chunks: &mut [Bytes]) -> Result<Option<usize>, WriteError> {
+        if let Some(error) = &state.error {
+            return Err(WriteError::ConnectionLost(error.clone()));
+        }
+        state.quic.set_send_window(self.connection.shared().send_window.bytes() + self.beyond);
+        match state.quic.send_stream(self.id).write_chunks(chunks) {
+            Ok(written) => Ok(Some(written.chunks)),
+            Err(quinn_proto::WriteError::Blocked) => Ok(None),
+            Err(quinn_proto::WriteError::Stopped(code)) => Err(WriteError::Stopped(code)),
+            Err(quinn_proto::WriteError::ClosedStream) => Err(WriteError::ClosedStream),
+        }
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut State, StreamId) -> T) -> T {
         let mut state = self.connection.shared().lock();
         let changed = change(&mut state, self.id);
         self.connection.shared().touch(&mut state);
         changed
-    }
-}
-
-/// How many chunks the transport took whole, or nothing if there is no credit.
-fn write(state: &mut State, id: StreamId, chunks: &mut [Bytes]) -> Result<Option<usize>, WriteError> {
-    if let Some(error) = &state.error {
-        return Err(WriteError::ConnectionLost(error.clone()));
-    }
-    match state.quic.send_stream(id).write_chunks(chunks) {
-        Ok(written) => Ok(Some(written.chunks)),
-        Err(quinn_proto::WriteError::Blocked) => Ok(None),
-        Err(quinn_proto::WriteError::Stopped(code)) => Err(WriteError::Stopped(code)),
-        Err(quinn_proto::WriteError::ClosedStream) => Err(WriteError::ClosedStream),
     }
 }
 

@@ -36,13 +36,18 @@ fn configs() -> (ServerConfig, ClientConfig) {
 fn endpoint(server: Option<ServerConfig>) -> Endpoint {
     match server {
         Some(server) => endpoints(server, 1).remove(0),
-        None => Endpoint::dialling(EndpointConfig::default(), Socket::bind(loopback(), 1 << 20).unwrap()),
+        None => Endpoint::dialling(EndpointConfig::default(), Socket::bind(loopback(), 1 << 20).unwrap(), window()),
     }
 }
 
 /// Those that listen on the sockets of one port.
 fn endpoints(server: ServerConfig, sockets: u8) -> Vec<Endpoint> {
-    listen(Socket::bind_all(loopback(), 1 << 20, sockets).unwrap(), |own| of_socket(own, sockets), &Arc::new(server))
+    let bound = Socket::bind_all(loopback(), 1 << 20, sockets).unwrap();
+    listen(bound, |own| of_socket(own, sockets), &Arc::new(server), window())
+}
+
+fn window() -> Arc<SendWindow> {
+    SendWindow::new(1 << 20, 1 << 24)
 }
 
 fn of_socket(socket: u8, sockets: u8) -> EndpointConfig {
@@ -147,6 +152,30 @@ async fn the_kernel_gets_long_trains() {
     assert!(all == content());
     let sent = accepted.stats().udp_tx;
     assert!(sent.datagrams > 10 * sent.ios, "{} packets in {} trains", sent.datagrams, sent.ios);
+}
+
+/// What a stream takes of so many bytes, while nothing is acknowledged.
+fn takes(stream: &mut SendStream, bytes: usize) -> usize {
+    let mut chunks = [Bytes::from(vec![b' '; bytes])];
+    if stream.try_write(&mut chunks).unwrap() == 1 { bytes } else { bytes - chunks[0].len() }
+}
+
+#[tokio::test]
+async fn who_wants_more_than_there_is_shares_it_and_what_is_urgent_does_not_wait() {
+    let (_below, _above, dialled, _accepted) = pair().await;
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        streams.push(dialled.open_uni().await.unwrap());
+    }
+    // From here nothing is awaited, so nothing is sent.
+    let full: Vec<_> = (0..64).map(|_| streams[0].fill_window()).collect();
+    assert_eq!(takes(&mut streams[0], LONG), 256 << 10, "16 MiB, divided by 64");
+    drop(full);
+    assert_eq!(takes(&mut streams[1], LONG), (1 << 20) - (256 << 10), "a connection's window is for all its streams");
+    assert_eq!(takes(&mut streams[2], 1), 0);
+    streams[3].exceed_window();
+    assert_eq!(takes(&mut streams[3], LONG), 64 << 10);
+    assert_eq!(takes(&mut streams[2], 1), 0, "what is beyond is not for others");
 }
 
 #[tokio::test]
@@ -270,7 +299,7 @@ async fn what_the_kernel_does_not_steer_is_passed_on() {
     let addr = first.local_addr().unwrap();
     let mut sockets = vec![first];
     sockets.extend((1..SOCKETS).map(|_| Socket::bind_shared(addr, 1 << 20, Default::default()).unwrap()));
-    let above = listen(sockets, |own| of_socket(own, SOCKETS), &Arc::new(server));
+    let above = listen(sockets, |own| of_socket(own, SOCKETS), &Arc::new(server), window());
     let clients = dial_all(&above, &client).await;
     for (stock, connection) in &clients {
         stock.rebind(std::net::UdpSocket::bind(loopback()).unwrap()).unwrap();

@@ -18,12 +18,14 @@ pub(super) struct Link {
     generation: u64,
     pub(super) lanes: PerClass<Lane>,
     reported: PerClass<Position>,
+    /// The shard knows that there is more to report.
+    is_dirty: bool,
 }
 
 impl Link {
     pub(super) fn new(client: ClientGuid, generation: u64, start: PerClass<Position>) -> Self {
         let lanes = PerClass::new(|class| Lane::new(class, start[class]));
-        Self { client, generation, lanes, reported: start }
+        Self { client, generation, lanes, reported: start, is_dirty: false }
     }
 
     /// A new item, for the lane of its class.
@@ -59,8 +61,16 @@ impl Link {
         self.lanes.iter().any(|(class, lane)| lane.cursor() > self.reported[class])
     }
 
+    /// Whether there is something to report from now on, until it is.
+    pub(super) fn begins_to_have_news(&mut self) -> bool {
+        let begins = !self.is_dirty && self.has_news();
+        self.is_dirty |= begins;
+        begins
+    }
+
     /// How far the client has answered, which counts as reported.
     pub(super) fn report(&mut self) -> CursorReport {
+        self.is_dirty = false;
         self.reported = self.cursors();
         CursorReport { client: self.client, generation: self.generation, positions: self.reported }
     }

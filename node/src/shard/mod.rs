@@ -4,6 +4,7 @@
 //! does not is dropped from the stream and read through the postings later (`Need`, `Due`), so a slow client costs its
 //! place in the log and nothing else.
 
+mod deadlines;
 mod fanout;
 mod lane;
 mod link;
@@ -23,6 +24,7 @@ use crate::catalogue::{Form, Stretch};
 use crate::engine::CursorReport;
 use crate::ids::{LinkId, Position, Push, Time};
 
+use self::deadlines::Deadlines;
 pub use self::fanout::{BOUNDS_MS, Fanout};
 use self::lane::{Lane, Moment};
 use self::link::Link;
@@ -213,8 +215,9 @@ pub struct Totals {
 pub struct Shard {
     config: Config,
     links: BTreeMap<LinkId, Link>,
-    deadlines: BTreeSet<(Time, LinkId, Class)>,
-    dirty: BTreeSet<LinkId>,
+    deadlines: Deadlines,
+    /// Links that have something to report.
+    dirty: Vec<LinkId>,
     reports: Vec<CursorReport>,
     report_at: Option<Time>,
     actions: VecDeque<Action>,
@@ -227,8 +230,8 @@ impl Shard {
         Self {
             config,
             links: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            dirty: BTreeSet::new(),
+            deadlines: Deadlines::default(),
+            dirty: Vec::new(),
             reports: Vec::new(),
             report_at: None,
             actions: VecDeque::new(),
@@ -264,10 +267,7 @@ impl Shard {
 
     /// Time has passed: to be called at [`Self::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some((at, link, class)) = self.deadlines.first().copied()
-            && at <= now
-        {
-            self.deadlines.pop_first();
+        while let Some((link, class)) = self.deadlines.pop(now) {
             self.pump_at(now, Moment::IsOver, link, class);
         }
         if self.report_at.is_some_and(|at| at <= now) {
@@ -282,7 +282,7 @@ impl Shard {
 
     /// When to call [`Self::handle_timeout`], and what for.
     pub fn poll_timeout(&self) -> Option<(Time, &'static str)> {
-        let flush = self.deadlines.first().map(|(at, ..)| (*at, "send a bundle that waited for company"));
+        let flush = self.deadlines.first().map(|at| (at, "send a bundle that waited for company"));
         let report = self.report_at.map(|at| (at, "store cursors"));
         flush.into_iter().chain(report).min()
     }
@@ -358,15 +358,12 @@ impl Shard {
         if let Some(after) = lane.wants_more() {
             self.actions.push_back(Action::Need { link, class, after });
         }
-        if let Some(old) = lane.deadline.take() {
-            self.deadlines.remove(&(old, link, class));
-        }
-        match lane.next(now, moment, &self.config) {
-            lane::Next::Nothing => {}
-            lane::Next::Wait(until) => {
-                lane.deadline = Some(until);
-                self.deadlines.insert((until, link, class));
-            }
+        let next = lane.next(now, moment, &self.config);
+        let deadline = if let lane::Next::Wait(until) = next { Some(until) } else { None };
+        self.deadlines.replace(now, link, class, lane.deadline, deadline);
+        lane.deadline = deadline;
+        match next {
+            lane::Next::Nothing | lane::Next::Wait(_) => {}
             lane::Next::Read(positions) => self.actions.push_back(Action::Read { link, class, positions }),
             lane::Next::Send { position, spelling, positions, parts } => {
                 self.totals.bundles += 1;
@@ -376,8 +373,8 @@ impl Shard {
                 self.actions.push_back(Action::Send { link, push, spelling, positions, parts });
             }
         }
-        if own.has_news() {
-            self.dirty.insert(link);
+        if own.begins_to_have_news() {
+            self.dirty.push(link);
             self.report_at.get_or_insert(now.after(self.config.cursor_wait_max));
         }
     }
@@ -385,11 +382,9 @@ impl Shard {
     fn link_down(&mut self, now: Time, link: LinkId) {
         let Some(mut own) = self.links.remove(&link) else { return };
         for (class, lane) in own.lanes.iter() {
-            if let Some(at) = lane.deadline {
-                self.deadlines.remove(&(at, link, class));
-            }
+            self.deadlines.replace(now, link, class, lane.deadline, None);
         }
-        if self.dirty.remove(&link) {
+        if own.has_news() {
             self.reports.push(own.report());
             self.report_at = Some(now);
         }
