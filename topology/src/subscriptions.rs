@@ -147,20 +147,21 @@ impl Subscriptions {
 
     /// Who waits for an item of this reach at this position of the log, ascending; in both modes, twice.
     pub fn clients_for(&self, reach: &Reach, position: u64) -> Vec<(ClientGuid, Mode)> {
-        let waits = |client, mode| {
-            self.of(client).iter().any(|subscription| {
+        let waits = |of: &[Subscription], mode| {
+            of.iter().any(|subscription| {
                 subscription.mode == mode
                     && subscription.since < position
                     && covers(&subscription.interest, reach.affected())
             })
         };
-        let modes = |client| {
-            [Mode::Full, Mode::Catalog]
-                .into_iter()
-                .filter(move |mode| waits(client, *mode))
-                .map(move |mode| (client, mode))
-        };
-        self.index.candidates(&reach.keys()).into_iter().flat_map(modes).collect()
+        let mut found = Vec::new();
+        for client in self.index.candidates(&reach.keys()) {
+            let of = self.of(client);
+            found.extend(
+                [Mode::Full, Mode::Catalog].into_iter().filter(|mode| waits(of, *mode)).map(|mode| (client, mode)),
+            );
+        }
+        found
     }
 
     /// Whether anybody waits for the content of an item of this reach.

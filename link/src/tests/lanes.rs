@@ -204,7 +204,7 @@ async fn a_frame_that_waits_counts_among_those_that_share_the_window_of_all() {
     let (mut bulk, mut bulk_in) = lane(&pair, Class::Bulk).await;
     let (mut normal, mut normal_in) = lane(&pair, Class::Normal).await;
     let long = [Bytes::from(vec![b' '; 600 * KIB])];
-    let mut begin = |lane: &mut LaneSender| {
+    let begin = |lane: &mut LaneSender| {
         lane.begin(&FrameHeader::over(Kind::Delivery, &long).in_class(lane.class()), &long).unwrap()
     };
     assert!(!begin(&mut bulk) && !begin(&mut normal), "both wait");

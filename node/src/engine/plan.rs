@@ -194,10 +194,15 @@ impl Engine {
             return;
         }
         let mut by_shard: Vec<Vec<(LinkId, crate::catalogue::Form)>> = vec![Vec::new(); self.config.shards];
+        let form = |mode| self.catalogue.get(position).and_then(|item| self.catalogue.form(item, mode));
+        let (full, catalog) = (form(Mode::Full), form(Mode::Catalog));
         for (client, mode) in self.subscriptions.clients_for(&reach, position.0) {
             let Some(link) = self.links.get(&client).copied() else { continue };
-            let Some(item) = self.catalogue.get(position) else { continue };
-            if let Some(form) = self.catalogue.form(item, mode) {
+            let form = match mode {
+                Mode::Full => full,
+                Mode::Catalog => catalog,
+            };
+            if let Some(form) = form {
                 by_shard[self.shard_of(link)].push((link, form));
             }
         }

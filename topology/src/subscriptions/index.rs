@@ -1,6 +1,6 @@
 //! What is looked up by name instead of by client: who waits under a key, and what is wanted at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemas::guid::ClientGuid;
 
@@ -56,9 +56,16 @@ impl Index {
         }
     }
 
-    /// Every client that waits under one of the keys.
-    pub(super) fn candidates(&self, keys: &Keys) -> BTreeSet<ClientGuid> {
-        keys.iter().filter_map(|key| self.postings.get(key)).flat_map(BTreeMap::keys).copied().collect()
+    /// Every client that waits under one of the keys, ascending.
+    pub(super) fn candidates(&self, keys: &Keys) -> Vec<ClientGuid> {
+        let mut clients = Vec::new();
+        for waiting in keys.iter().filter_map(|key| self.postings.get(key)) {
+            clients.extend(waiting.keys());
+        }
+        // Those of one key are in order already, which takes one look at each.
+        clients.sort();
+        clients.dedup();
+        clients
     }
 
     pub(super) fn wanted(&self) -> Option<&Wanted> {
