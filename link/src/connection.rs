@@ -129,8 +129,8 @@ impl Link {
 
     /// Bytes that may be taken to be sent and not be acknowledged.
     #[cfg(test)]
-    pub(crate) fn send_window(&self) -> u64 {
-        self.0.connection.send_window()
+    pub(crate) fn window(&self) -> u64 {
+        self.0.connection.window()
     }
 
     /// Credit for unread bytes that the other end has now, used or not.

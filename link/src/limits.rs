@@ -14,8 +14,8 @@ pub const SPARE_WINDOW: u32 = MIB;
 /// Bounds of one end of a link.
 ///
 /// The memory that one link can take at this end is at most `connection_window_max` (bytes that arrived and nobody has
-/// read), `held_bytes_max` (frames handed to the caller and not yet dropped) and `send_window` (references to bytes that
-/// wait for acknowledgement; shared slices, not copies). The first two are counted against the node's
+/// read), `held_bytes_max` (frames handed to the caller and not yet dropped) and a seventh of `send_window` (references to
+/// bytes that wait for acknowledgement, shared slices and not copies, and what QUIC remembers of each packet). The first two are counted against the node's
 /// [`crate::budget::Budget`], as bytes arrive: of a body on its way in, at most twice what has come of it and 4 KiB, and
 /// never more than 1 MiB beyond it. (An allocator that cannot extend a buffer in its place has the copy beside it for as
 /// long as copying takes.)
@@ -37,12 +37,12 @@ pub struct LinkLimits {
     pub connection_window: u32,
     /// To what the connection's window may be raised for long documents, while the budget allows.
     pub connection_window_max: u32,
-    /// Bytes given to the transport and not yet acknowledged. The critical lane and the control stream have 64 KiB more, so
-    /// that they never wait for bulk.
+    /// Bytes given to the transport and not yet acknowledged. The critical lane and the control stream share 64 KiB more, so
+    /// that they do not wait for what is less urgent.
     pub send_window: u32,
-    /// The same of all links of a port together: divided among those that want more than they have, at least 32 KiB for each.
-    /// The bytes are shared; what is remembered of their packets until they are acknowledged takes a seventh of them.
-    pub send_windows: u32,
+    /// What links of a port that have more to send than that may have under way together, divided evenly, and at least 32 KiB
+    /// each. When many begin at the same moment, the first of them have more until it is acknowledged.
+    pub send_window_of_all: u32,
     /// Silence after which a link is lost.
     pub idle_timeout: Duration,
     /// How often this end breaks the silence. The end that dials does, also to keep its NAT mapping.
@@ -131,7 +131,7 @@ impl LinkLimits {
             connection_window,
             connection_window_max: connection_window,
             send_window,
-            send_windows: 512 * MIB,
+            send_window_of_all: 512 * MIB,
             // Three keep-alives may be lost before a living link is taken for dead.
             idle_timeout: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(8)),

@@ -20,7 +20,7 @@ mod connection;
 mod driver;
 mod endpoint;
 mod ready;
-mod send_window;
+mod shared_window;
 mod socket;
 mod steering;
 mod stream;
@@ -28,7 +28,7 @@ mod timers;
 
 pub(crate) use connection::Connection;
 pub(crate) use endpoint::{Endpoint, Incoming, accept, listen};
-pub(crate) use send_window::{Full, SendWindow};
+pub(crate) use shared_window::{SharedWindow, Waiting};
 pub(crate) use socket::Socket;
 pub(crate) use steering::SocketIds;
 pub(crate) use stream::{ReadError, RecvStream, SendStream, WriteError};

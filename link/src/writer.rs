@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
 
 use crate::close::CloseCode;
 use crate::connection::priority;
 use crate::frame::{FrameHeader, HEADER_BYTES};
-use crate::quic::{Full, SendStream, WriteError};
+use crate::quic::{SendStream, Waiting, WriteError};
 use crate::traffic::Traffic;
+
+/// Who takes nothing of a frame for so long has no part any more in the window that all who wait share, until he does.
+const STALLED: Duration = Duration::from_secs(5);
 
 /// Why a frame was not written.
 #[derive(Debug)]
@@ -36,8 +41,33 @@ struct Rest {
     /// How many of them the transport has.
     taken: usize,
     frame_bytes: u64,
-    /// For as long as it waits.
-    _full: Full,
+    /// For as long as it waits for a peer that takes something.
+    waiting: Option<Waiting>,
+    /// When something was taken last.
+    since: Instant,
+}
+
+impl Rest {
+    /// Waits until the transport takes more of the chunks before this one. Safe to cancel.
+    async fn go_on(&mut self, stream: &mut SendStream, before: usize) -> Result<(), WriteFailure> {
+        let writing = stream.write(&mut self.chunks[self.taken..before]);
+        let written = match &self.waiting {
+            Some(_) => timeout_at(self.since + STALLED, writing).await,
+            None => Ok(writing.await),
+        };
+        let Ok(written) = written else {
+            self.waiting = None;
+            return Ok(());
+        };
+        self.taken += written.map_err(WriteFailure::Stream)?;
+        self.since = Instant::now();
+        self.waiting.get_or_insert_with(|| stream.share_window());
+        Ok(())
+    }
+}
+
+fn frame_bytes(length: u32) -> u64 {
+    HEADER_BYTES as u64 + u64::from(length)
 }
 
 impl FrameWriter {
@@ -49,39 +79,44 @@ impl FrameWriter {
     /// Hands one frame to the transport: the header is written for this link, the body's slices are shared. What the peer
     /// grants no credit for now stays here. Says whether there is nothing left. `length` is the sum of the slices' lengths.
     pub(crate) fn begin(&mut self, header: &FrameHeader, length: u32, body: &[Bytes]) -> Result<bool, WriteFailure> {
+        let mut chunks = self.chunks(header, length, body)?;
+        let taken = self.stream.try_write(&mut chunks).map_err(WriteFailure::Stream)?;
+        if taken < chunks.len() {
+            self.keep(chunks, taken, length);
+            return Ok(false);
+        }
+        self.count(frame_bytes(length));
+        Ok(true)
+    }
+
+    /// A frame, if another one can begin.
+    fn chunks(&self, header: &FrameHeader, length: u32, body: &[Bytes]) -> Result<Vec<Bytes>, WriteFailure> {
         if self.finished || self.rest.is_some() {
             return Err(WriteFailure::Unfinished);
         }
         let mut chunks = Vec::with_capacity(1 + body.len());
         chunks.push(Bytes::copy_from_slice(&header.encode(length)));
         chunks.extend(body.iter().filter(|slice| !slice.is_empty()).cloned());
-        let taken = self.stream.try_write(&mut chunks).map_err(WriteFailure::Stream)?;
-        let frame_bytes = HEADER_BYTES as u64 + u64::from(length);
-        if taken < chunks.len() {
-            let rest = Rest { chunks, taken, frame_bytes, _full: self.stream.fill_window() };
-            self.rest = Some(Box::new(rest));
-            return Ok(false);
-        }
-        self.count(frame_bytes);
-        Ok(true)
+        Ok(chunks)
+    }
+
+    fn keep(&mut self, chunks: Vec<Bytes>, taken: usize, length: u32) {
+        let waiting = Some(self.stream.share_window());
+        let rest = Rest { chunks, taken, frame_bytes: frame_bytes(length), waiting, since: Instant::now() };
+        self.rest = Some(Box::new(rest));
     }
 
     /// Waits until the transport has all of the frame that has begun. Safe to cancel.
     pub(crate) async fn flush(&mut self) -> Result<(), WriteFailure> {
-        while self.rest.is_some() {
-            self.go_on().await?;
-        }
-        Ok(())
-    }
-
-    /// Waits until the transport takes more of the frame that has begun. Safe to cancel.
-    async fn go_on(&mut self) -> Result<(), WriteFailure> {
-        let Some(Rest { chunks, taken, frame_bytes, .. }) = self.rest.as_deref_mut() else { return Ok(()) };
-        *taken += self.stream.write(&mut chunks[*taken..]).await.map_err(WriteFailure::Stream)?;
-        if *taken == chunks.len() {
-            let frame_bytes = *frame_bytes;
-            self.rest = None;
-            self.count(frame_bytes);
+        while let Some(rest) = self.rest.as_deref_mut() {
+            let all = rest.chunks.len();
+            if rest.taken < all {
+                rest.go_on(&mut self.stream, all).await?;
+            } else {
+                let frame_bytes = rest.frame_bytes;
+                self.rest = None;
+                self.count(frame_bytes);
+            }
         }
         Ok(())
     }
@@ -112,14 +147,14 @@ impl FrameWriter {
     ) -> Result<(), WriteFailure> {
         // Fails only if the stream is gone, and then so does the write.
         let _ = self.stream.set_priority(priority::CONTROL);
-        self.begin(header, length, body)?;
-        while self.rest.as_ref().is_some_and(|rest| rest.taken == 0) {
-            self.go_on().await?;
+        self.stream.set_urgent(true);
+        let chunks = self.chunks(header, length, body)?;
+        self.keep(chunks, 0, length);
+        while let Some(rest) = self.rest.as_deref_mut().filter(|rest| rest.taken == 0) {
+            rest.go_on(&mut self.stream, 1).await?;
         }
         let _ = self.stream.set_priority(priority);
-        if priority >= priority::CRITICAL {
-            self.stream.exceed_window();
-        }
+        self.stream.set_urgent(priority >= priority::CRITICAL);
         self.flush().await
     }
 

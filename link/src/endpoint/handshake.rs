@@ -88,7 +88,7 @@ impl Opening {
         let (peer, windows, mut send, recv) = begun.await.inspect_err(|error| refuse(&connection, error))?;
         // Fails only if the stream is gone, and then so does the Hello.
         let _ = send.set_priority(priority::CONTROL);
-        send.exceed_window();
+        send.set_urgent(true);
         let rules = Rules {
             limits: Arc::clone(limits),
             share: budget.share(limits.held_bytes_max),

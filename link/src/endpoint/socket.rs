@@ -10,7 +10,7 @@ use quinn_proto::{ServerConfig, TransportConfig, VarInt, congestion};
 
 use crate::identity::Identity;
 use crate::limits::{Congestion, LinkLimits};
-use crate::quic::{Endpoint, SendWindow, Socket, SocketIds, listen};
+use crate::quic::{Endpoint, SharedWindow, Socket, SocketIds, listen};
 use crate::tls::TlsError;
 use crate::traffic::Traffic;
 
@@ -41,7 +41,7 @@ pub(super) fn dialling(
 ) -> Result<(Endpoint, Arc<Traffic>), BindError> {
     let socket = Socket::bind(addr, limits.socket_buffer_bytes).map_err(|error| BindError::Socket { addr, error })?;
     let traffic = Arc::clone(socket.traffic());
-    Ok((Endpoint::dialling(config(identity, 0, 1), socket, send_window(limits)), traffic))
+    Ok((Endpoint::dialling(config(identity, 0, 1), socket, shared_window(limits)), traffic))
 }
 
 /// Binds the endpoints that listen on a port, and the count of what crosses their sockets.
@@ -55,11 +55,11 @@ pub(super) fn listening(
     let sockets = sockets.map_err(|error| BindError::Socket { addr, error })?;
     let traffic = sockets.first().map(|socket| Arc::clone(socket.traffic())).unwrap_or_default();
     let config = |own| config(identity, own, limits.sockets);
-    Ok((listen(sockets, config, server, send_window(limits)), traffic))
+    Ok((listen(sockets, config, server, shared_window(limits)), traffic))
 }
 
-fn send_window(limits: &LinkLimits) -> Arc<SendWindow> {
-    SendWindow::new(limits.send_window.into(), limits.send_windows.into())
+fn shared_window(limits: &LinkLimits) -> Arc<SharedWindow> {
+    SharedWindow::new(limits.send_window.into(), limits.send_window_of_all.into())
 }
 
 fn config(identity: &Identity, socket: u8, sockets: u8) -> EndpointConfig {

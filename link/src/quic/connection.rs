@@ -11,7 +11,7 @@ use quinn_proto::{ConnectionError, ConnectionHandle, ConnectionStats, Dir, Event
 use tokio::sync::Notify;
 
 use super::ready::Ready;
-use super::send_window::SendWindow;
+use super::shared_window::SharedWindow;
 use super::stream::{RecvStream, SendStream};
 use super::timers::Armed;
 
@@ -21,7 +21,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
     ready: Arc<Ready>,
     /// Of all connections of the port.
-    pub(super) send_window: Arc<SendWindow>,
+    pub(super) window: Arc<SharedWindow>,
     connected: Notify,
     /// By [`Dir`]: the peer has opened a stream, and lets us open one.
     opened: [Notify; 2],
@@ -38,16 +38,20 @@ pub(super) struct State {
     pub(super) armed: Armed,
     /// Set before the connection is over for all who use it.
     pub(super) error: Option<ConnectionError>,
-    pub(super) readers: Waiting,
-    pub(super) writers: Waiting,
+    pub(super) readers: Wakers,
+    pub(super) writers: Wakers,
+    /// How many streams have more to send than there is room for.
+    pub(super) waiting: usize,
+    /// Those that are urgent and wait for room.
+    pub(super) urgent: Vec<StreamId>,
     connected: bool,
 }
 
 /// Tasks that wait for a stream, one for each.
 #[derive(Default)]
-pub(super) struct Waiting(Vec<(StreamId, Waker)>);
+pub(super) struct Wakers(Vec<(StreamId, Waker)>);
 
-impl Waiting {
+impl Wakers {
     pub(super) fn insert(&mut self, stream: StreamId, waker: &Waker) {
         match self.0.iter_mut().find(|(id, _)| *id == stream) {
             Some((_, known)) => known.clone_from(waker),
@@ -76,22 +80,24 @@ impl Shared {
         handle: ConnectionHandle,
         quic: quinn_proto::Connection,
         ready: Arc<Ready>,
-        send_window: Arc<SendWindow>,
+        window: Arc<SharedWindow>,
     ) -> Arc<Self> {
         let state = State {
             quic,
             queued: false,
             armed: Armed::default(),
             error: None,
-            readers: Waiting::default(),
-            writers: Waiting::default(),
+            readers: Wakers::default(),
+            writers: Wakers::default(),
+            waiting: 0,
+            urgent: Vec::new(),
             connected: false,
         };
         Arc::new(Self {
             handle,
             state: Mutex::new(state),
             ready,
-            send_window,
+            window,
             connected: Notify::new(),
             opened: Default::default(),
             available: Default::default(),
@@ -261,8 +267,8 @@ impl Connection {
 
     /// What it may have under way now.
     #[cfg(test)]
-    pub(crate) fn send_window(&self) -> u64 {
-        self.shared().send_window.bytes()
+    pub(crate) fn window(&self) -> u64 {
+        self.shared().window.bytes()
     }
 
     /// The path's current round-trip time.

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::connection::{self, Connection};
 use super::driver::Driver;
 use super::ready::Ready;
-use super::send_window::SendWindow;
+use super::shared_window::SharedWindow;
 use super::socket::Socket;
 use super::steering::Group;
 
@@ -37,13 +37,13 @@ pub(super) struct Port {
     pub(super) group: Group,
     /// Somebody tries to connect.
     incoming: Notify,
-    send_window: Arc<SendWindow>,
+    window: Arc<SharedWindow>,
 }
 
 impl Port {
-    fn new(sockets: &[Arc<Ready>], send_window: Arc<SendWindow>) -> Arc<Self> {
+    fn new(sockets: &[Arc<Ready>], window: Arc<SharedWindow>) -> Arc<Self> {
         let group = Group::new(sockets.iter().map(Arc::clone));
-        Arc::new(Self { group, incoming: Notify::new(), send_window })
+        Arc::new(Self { group, incoming: Notify::new(), window })
     }
 }
 
@@ -76,8 +76,8 @@ impl State {
         quic: quinn_proto::Connection,
         shared: &Shared,
     ) -> Arc<connection::Shared> {
-        let (ready, send_window) = (Arc::clone(&shared.ready), Arc::clone(&shared.port.send_window));
-        let connection = connection::Shared::new(handle, quic, ready, send_window);
+        let (ready, window) = (Arc::clone(&shared.ready), Arc::clone(&shared.port.window));
+        let connection = connection::Shared::new(handle, quic, ready, window);
         if self.connections.len() <= handle.0 {
             self.connections.resize(handle.0 + 1, None);
         }
@@ -142,10 +142,10 @@ pub(crate) fn listen(
     sockets: Vec<Socket>,
     config: impl Fn(u8) -> EndpointConfig,
     server: &Arc<ServerConfig>,
-    send_window: Arc<SendWindow>,
+    window: Arc<SharedWindow>,
 ) -> Vec<Endpoint> {
     let ready: Vec<Arc<Ready>> = sockets.iter().map(|_| Arc::default()).collect();
-    let port = Port::new(&ready, send_window);
+    let port = Port::new(&ready, window);
     let parts = (0..).zip(sockets.into_iter().zip(ready));
     let endpoint = |(own, (socket, ready))| {
         let place = (Arc::clone(&port), usize::from(own));
@@ -172,9 +172,9 @@ pub(crate) async fn accept(endpoints: &[Endpoint]) -> Option<Incoming> {
 
 impl Endpoint {
     /// Drives a socket that dials. In a tokio runtime.
-    pub(crate) fn dialling(config: EndpointConfig, socket: Socket, send_window: Arc<SendWindow>) -> Self {
+    pub(crate) fn dialling(config: EndpointConfig, socket: Socket, window: Arc<SharedWindow>) -> Self {
         let ready = Arc::<Ready>::default();
-        let port = Port::new(std::slice::from_ref(&ready), send_window);
+        let port = Port::new(std::slice::from_ref(&ready), window);
         Self::start(config, None, socket, ready, (port, 0))
     }
 

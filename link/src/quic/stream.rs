@@ -5,12 +5,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use quinn_proto::{ClosedStream, ConnectionError, FinishError, StreamId, VarInt};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::connection::{Connection, State};
-use super::send_window::{BEYOND, Full};
+use super::shared_window::Waiting;
 
 /// Why nothing can be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,23 +44,24 @@ pub(crate) enum ReadError {
 pub(crate) struct SendStream {
     connection: Connection,
     id: StreamId,
-    /// What it may have under way beyond the connection's window.
-    beyond: u64,
+    /// It need not wait until what others have under way is acknowledged.
+    is_urgent: bool,
 }
 
 impl SendStream {
     pub(super) fn new(connection: Connection, id: StreamId) -> Self {
-        Self { connection, id, beyond: 0 }
+        Self { connection, id, is_urgent: false }
     }
 
-    /// From now on it need not wait until what others have under way is acknowledged: 64 KiB are kept for such.
-    pub(crate) fn exceed_window(&mut self) {
-        self.beyond = BEYOND;
+    /// Whether it need not wait until what others have under way is acknowledged: 64 KiB are kept for such streams.
+    pub(crate) fn set_urgent(&mut self, is_urgent: bool) {
+        self.is_urgent = is_urgent;
+        self.change(|state, id| state.urgent.retain(|waiting| *waiting != id));
     }
 
-    /// Until this is dropped, the window is shared with one more that wants more than it has.
-    pub(crate) fn fill_window(&self) -> Full {
-        self.connection.shared().send_window.fill()
+    /// Until this is dropped, its connection is one of those that share the window of all.
+    pub(crate) fn share_window(&self) -> Waiting {
+        Waiting::new(self.connection.shared())
     }
 
     /// Hands over what there is credit for, shared and not copied: says how many chunks were taken whole. Of the next a part
@@ -68,14 +69,9 @@ impl SendStream {
     pub(crate) fn try_write(&mut self, chunks: &mut [Bytes]) -> Result<usize, WriteError> {
         let shared = self.connection.shared();
         let mut state = shared.lock();
-        let mut taken = 0;
-        while taken < chunks.len()
-            && let Some(whole) = self.write_to(&mut state, &mut chunks[taken..])?
-        {
-            taken += whole;
-        }
+        let taken = self.write_to(&mut state, chunks)?;
         shared.touch(&mut state);
-        Ok(taken)
+        Ok(taken.unwrap_or(0))
     }
 
     /// Waits until there is credit, and hands over as [`SendStream::try_write`] does. Safe to cancel.
@@ -140,18 +136,32 @@ impl SendStream {
         self.change(|state, id| state.quic.send_stream(id).set_priority(priority))
     }
 
-    /// How many chunks the transport took whole, or nothing if there is no credit.
+    /// Hands over what there is room for: how many chunks were taken whole, or nothing if not even a part of one was.
     fn write_to(&self, state: &mut State, chunks: &mut [Bytes]) -> Result<Option<usize>, WriteError> {
         if let Some(error) = &state.error {
             return Err(WriteError::ConnectionLost(error.clone()));
         }
-        state.quic.set_send_window(self.connection.shared().send_window.bytes() + self.beyond);
-        match state.quic.send_stream(self.id).write_chunks(chunks) {
-            Ok(written) => Ok(Some(written.chunks)),
-            Err(quinn_proto::WriteError::Blocked) => Ok(None),
-            Err(quinn_proto::WriteError::Stopped(code)) => Err(WriteError::Stopped(code)),
-            Err(quinn_proto::WriteError::ClosedStream) => Err(WriteError::ClosedStream),
+        let window = &self.connection.shared().window;
+        state.set_window(window, self.is_urgent);
+        let (piece, mut whole, mut moved) = (window.piece(self.is_urgent), 0, false);
+        while whole < chunks.len() {
+            match write_piece(state, self.id, piece, &mut chunks[whole..]) {
+                Ok(taken) => (whole, moved) = (whole + taken, true),
+                Err(quinn_proto::WriteError::Blocked) => break,
+                Err(quinn_proto::WriteError::Stopped(code)) => return Err(WriteError::Stopped(code)),
+                Err(quinn_proto::WriteError::ClosedStream) => return Err(WriteError::ClosedStream),
+            }
         }
+        if self.is_urgent {
+            state.urgent.retain(|waiting| *waiting != self.id);
+            if whole < chunks.len() {
+                state.urgent.push(self.id);
+            }
+        }
+        // By the window that is left here the protocol says to those who wait that there is room.
+        let is_urgent = !state.urgent.is_empty();
+        state.set_window(window, is_urgent);
+        Ok(moved.then_some(whole))
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State, StreamId) -> T) -> T {
@@ -162,10 +172,28 @@ impl SendStream {
     }
 }
 
+/// Hands over the short chunks at the front, or a piece of the first one: says how many were taken whole.
+fn write_piece(
+    state: &mut State,
+    id: StreamId,
+    piece: usize,
+    chunks: &mut [Bytes],
+) -> Result<usize, quinn_proto::WriteError> {
+    let short = chunks.iter().take_while(|chunk| chunk.len() <= piece).count();
+    let mut stream = state.quic.send_stream(id);
+    if short > 0 {
+        return stream.write_chunks(&mut chunks[..short]).map(|written| written.chunks);
+    }
+    let written = stream.write_chunks(&mut [chunks[0].slice(..piece)])?;
+    chunks[0].advance(written.bytes);
+    Ok(0)
+}
+
 impl Drop for SendStream {
     fn drop(&mut self) {
         let mut state = self.connection.shared().lock();
         state.writers.remove(self.id);
+        state.urgent.retain(|waiting| *waiting != self.id);
         if state.error.is_some() {
             return;
         }

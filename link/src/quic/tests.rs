@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quinn_proto::{ClientConfig, ConnectionError, EndpointConfig, ServerConfig, TransportConfig, VarInt};
+use quinn_proto::{
+    ClientConfig, ConnectionError, EndpointConfig, Event, ServerConfig, StreamEvent, TransportConfig, VarInt,
+};
 use tokio::io::AsyncReadExt;
 
 use super::*;
@@ -14,6 +16,8 @@ use crate::tests::pair::{CLIENT, SERVER, Site, soon};
 use crate::tls::{self, SERVER_NAME};
 
 const LONG: usize = 8 << 20;
+/// What a connection may have under way, a multiple of three; half of what all may have.
+const WINDOW: usize = 768 << 10;
 
 fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
@@ -46,8 +50,8 @@ fn endpoints(server: ServerConfig, sockets: u8) -> Vec<Endpoint> {
     listen(bound, |own| of_socket(own, sockets), &Arc::new(server), window())
 }
 
-fn window() -> Arc<SendWindow> {
-    SendWindow::new(1 << 20, 1 << 24)
+fn window() -> Arc<SharedWindow> {
+    SharedWindow::new(WINDOW as u64, 2 * WINDOW as u64)
 }
 
 fn of_socket(socket: u8, sockets: u8) -> EndpointConfig {
@@ -160,22 +164,91 @@ fn takes(stream: &mut SendStream, bytes: usize) -> usize {
     if stream.try_write(&mut chunks).unwrap() == 1 { bytes } else { bytes - chunks[0].len() }
 }
 
-#[tokio::test]
-async fn who_wants_more_than_there_is_shares_it_and_what_is_urgent_does_not_wait() {
-    let (_below, _above, dialled, _accepted) = pair().await;
+/// Streams of a connection on which nothing was sent yet.
+async fn streams<const N: usize>(connection: &Connection) -> [SendStream; N] {
     let mut streams = Vec::new();
-    for _ in 0..4 {
-        streams.push(dialled.open_uni().await.unwrap());
+    for _ in 0..N {
+        streams.push(connection.open_uni().await.unwrap());
     }
+    streams.try_into().ok().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_urgent_does_not_wait_for_what_others_have_under_way() {
+    let (_below, _above, dialled, _accepted) = pair().await;
+    let [mut long, mut other, mut urgent] = streams(&dialled).await;
+    urgent.set_urgent(true);
     // From here nothing is awaited, so nothing is sent.
-    let full: Vec<_> = (0..64).map(|_| streams[0].fill_window()).collect();
-    assert_eq!(takes(&mut streams[0], LONG), 256 << 10, "16 MiB, divided by 64");
-    drop(full);
-    assert_eq!(takes(&mut streams[1], LONG), (1 << 20) - (256 << 10), "a connection's window is for all its streams");
-    assert_eq!(takes(&mut streams[2], 1), 0);
-    streams[3].exceed_window();
-    assert_eq!(takes(&mut streams[3], LONG), 64 << 10);
-    assert_eq!(takes(&mut streams[2], 1), 0, "what is beyond is not for others");
+    assert_eq!(takes(&mut long, LONG), WINDOW);
+    assert_eq!(takes(&mut other, 1), 0, "a connection's window is for all its streams");
+    assert_eq!(takes(&mut urgent, LONG), 64 << 10);
+    assert_eq!(takes(&mut other, 1), 0, "what is beyond is not for others");
+}
+
+/// The protocol tells of room by the window that was set last.
+#[tokio::test]
+async fn an_urgent_stream_that_waits_is_told_of_room_though_others_ask_meanwhile() {
+    let (_below, _above, dialled, _accepted) = pair().await;
+    let [mut long, mut other, mut gone, mut urgent] = streams(&dialled).await;
+    gone.set_urgent(true);
+    urgent.set_urgent(true);
+    assert_eq!(takes(&mut long, LONG), WINDOW);
+    assert_eq!(takes(&mut gone, 24 << 10), 24 << 10);
+    assert_eq!(takes(&mut urgent, LONG), 40 << 10);
+    assert_eq!(takes(&mut other, 1), 0);
+    gone.reset(VarInt::from_u32(5)).unwrap();
+    let mut told = Vec::new();
+    while let Some(event) = dialled.shared().lock().quic.poll() {
+        told.extend(matches!(event, Event::Stream(StreamEvent::Writable { .. })).then_some(event));
+    }
+    assert!(told.len() >= 2, "the urgent one, and whoever waits with it: {told:?}");
+    assert_eq!(takes(&mut other, 1), 0, "it is not for him");
+    assert_eq!(takes(&mut urgent, LONG), 24 << 10);
+}
+
+#[tokio::test]
+async fn connections_that_wait_share_what_all_may_have() {
+    let (server, client) = configs();
+    let (below, above) = (endpoint(None), endpoint(Some(server)));
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        let dialled = below.connect(client.clone(), above.local_addr().unwrap(), SERVER_NAME).unwrap();
+        let accepted = soon(next_of(&above)).await.unwrap().accept(None).unwrap();
+        soon(accepted.connected()).await.unwrap();
+        soon(dialled.connected()).await.unwrap();
+        connections.push((dialled, accepted));
+    }
+    let [first, second, third] = [0, 1, 2].map(|index| &connections[index].0);
+    let [one, other] = streams(first).await;
+    let [two] = streams(second).await;
+    let [mut three] = streams(third).await;
+    // Two of one connection count once.
+    let waiting = [one.share_window(), other.share_window(), two.share_window(), three.share_window()];
+    assert_eq!([first.window(), third.window()], [WINDOW as u64 / 3 * 2; 2], "twice a window, divided by three");
+    assert_eq!(takes(&mut three, LONG), WINDOW / 3 * 2);
+    drop(waiting);
+    assert_eq!(takes(&mut three, LONG), WINDOW - WINDOW / 3 * 2);
+    let waiting = [one.share_window(), two.share_window(), three.share_window()];
+    assert_eq!(takes(&mut three, 1), 0, "more is under way than it may have now");
+    // And yet all of it comes.
+    let (sent, all) = soon(async {
+        let reading = async {
+            let mut all = Vec::new();
+            connections[2].1.accept_uni().await.unwrap().read_to_end(&mut all).await.unwrap();
+            all.len()
+        };
+        let writing = async {
+            three.write_all(&content()).await.unwrap();
+            three.finish().unwrap();
+            WINDOW + LONG
+        };
+        tokio::join!(writing, reading)
+    })
+    .await;
+    assert_eq!(all, sent);
+    drop(waiting);
+    drop((one, other, two));
+    assert_eq!(first.window(), WINDOW as u64);
 }
 
 #[tokio::test]

@@ -198,25 +198,6 @@ async fn a_lane_that_is_not_read_stalls_itself_alone_and_its_memory_is_bounded()
 }
 
 #[tokio::test]
-async fn a_frame_that_waits_counts_among_those_that_share_the_window_of_all() {
-    let server = LinkLimits { send_windows: 256 << 10, ..LinkLimits::server() };
-    let pair = Pair::with(server, LinkLimits::device()).await;
-    let (mut bulk, mut bulk_in) = lane(&pair, Class::Bulk).await;
-    let (mut normal, mut normal_in) = lane(&pair, Class::Normal).await;
-    let long = [Bytes::from(vec![b' '; 600 * KIB])];
-    let begin = |lane: &mut LaneSender| {
-        lane.begin(&FrameHeader::over(Kind::Delivery, &long).in_class(lane.class()), &long).unwrap()
-    };
-    assert!(!begin(&mut bulk) && !begin(&mut normal), "both wait");
-    assert_eq!(pair.down.send_window(), 128 << 10);
-    let (bulk_flushed, normal_flushed, bulk_came, normal_came) =
-        soon(async { tokio::join!(bulk.flush(), normal.flush(), bulk_in.recv(), normal_in.recv()) }).await;
-    assert_eq!((bulk_flushed, normal_flushed), (Ok(()), Ok(())));
-    assert!(bulk_came.unwrap().unwrap().body == long[0] && normal_came.unwrap().unwrap().body == long[0]);
-    assert_eq!(pair.down.send_window(), 256 << 10);
-}
-
-#[tokio::test]
 async fn a_send_dropped_halfway_leaves_its_lane_unusable_and_says_so() {
     let pair = Pair::new().await;
     let (mut bulk, _bulk_in) = lane(&pair, Class::Bulk).await;

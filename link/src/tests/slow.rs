@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use schemas::class::Class;
 use schemas::guid::ServerGuid;
 
 use super::exchanges::{answer, ask};
@@ -15,6 +16,7 @@ use crate::endpoint::{Client, Server};
 use crate::error::RecvError;
 use crate::frame::{FrameHeader, Kind};
 use crate::hello::Hello;
+use crate::lane::{LaneReceiver, LaneSender};
 use crate::limits::LinkLimits;
 use crate::pki::Role;
 use crate::quic::SendStream;
@@ -41,7 +43,7 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// Reads whatever document comes on a link, and answers it.
@@ -56,6 +58,41 @@ async fn link(server: &Server, client: &Client) -> (Link, Link) {
     let (down, up) =
         soon(async { tokio::join!(accepting, client.connect(addr, ServerGuid(SERVER), Hello::default())) }).await;
     (down.unwrap(), up.unwrap())
+}
+
+async fn bulk_lane(down: &Link, up: &Link) -> (LaneSender, LaneReceiver) {
+    let (sender, receiver) = soon(async { tokio::join!(down.open_lane(Class::Bulk), up.accept_lane()) }).await;
+    (sender.unwrap(), receiver.unwrap())
+}
+
+fn begin(lane: &mut LaneSender, body: &[Bytes]) -> bool {
+    lane.begin(&FrameHeader::over(Kind::Delivery, body).in_class(lane.class()), body).unwrap()
+}
+
+/// A client that reads nothing takes nothing from those that do: not even its share of what all may have under way.
+#[tokio::test]
+async fn who_takes_nothing_has_no_share_of_the_window_of_all() {
+    let site = Site::new();
+    let limits = LinkLimits { send_window: 300 << 10, send_window_of_all: 300 << 10, ..LinkLimits::server() };
+    let server = server(&site.identity(SERVER, Role::Server), limits, budget());
+    let client = client(&site.identity(CLIENT, Role::Client), LinkLimits::device(), budget());
+    let (stalled, stalled_up) = link(&server, &client).await;
+    let (reads, reads_up) = link(&server, &client).await;
+    // More than a client's window for a stream.
+    let long = [Bytes::from(vec![b' '; 600 * KIB])];
+    let (mut lane, mut lane_up) = bulk_lane(&stalled, &stalled_up).await;
+    let (mut other, mut other_up) = bulk_lane(&reads, &reads_up).await;
+    assert!(!begin(&mut lane, &long) && !begin(&mut other, &long));
+    assert_eq!(reads.window(), 150 << 10, "both wait");
+    let flushing = tokio::spawn(async move { lane.flush().await.map(|()| lane) });
+    let (flushed, came) = soon(async { tokio::join!(other.flush(), other_up.recv()) }).await;
+    flushed.unwrap();
+    assert!(came.unwrap().unwrap().body == long[0]);
+    assert!(!begin(&mut other, &long));
+    until("what waits alone has all", || reads.window() == 300 << 10).await;
+    let came = soon(lane_up.recv()).await.unwrap().unwrap();
+    assert!(came.body == long[0], "late, and whole");
+    assert!(soon(flushing).await.unwrap().is_ok());
 }
 
 /// P-6, at link level: the slow cost only themselves.

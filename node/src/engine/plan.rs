@@ -194,8 +194,9 @@ impl Engine {
             return;
         }
         let mut by_shard: Vec<Vec<(LinkId, crate::catalogue::Form)>> = vec![Vec::new(); self.config.shards];
-        let form = |mode| self.catalogue.get(position).and_then(|item| self.catalogue.form(item, mode));
-        let (full, catalog) = (form(Mode::Full), form(Mode::Catalog));
+        let Some(item) = self.catalogue.get(position) else { return };
+        // For each of a thousand clients, looked up once.
+        let (full, catalog) = (self.catalogue.form(item, Mode::Full), self.catalogue.form(item, Mode::Catalog));
         for (client, mode) in self.subscriptions.clients_for(&reach, position.0) {
             let Some(link) = self.links.get(&client).copied() else { continue };
             let form = match mode {

@@ -18,7 +18,7 @@ pub(super) struct Link {
     generation: u64,
     pub(super) lanes: PerClass<Lane>,
     reported: PerClass<Position>,
-    /// The shard knows that there is more to report.
+    /// It stands in the shard's list of those that have something to report.
     is_dirty: bool,
 }
 
@@ -61,11 +61,11 @@ impl Link {
         self.lanes.iter().any(|(class, lane)| lane.cursor() > self.reported[class])
     }
 
-    /// Whether there is something to report from now on, until it is.
-    pub(super) fn begins_to_have_news(&mut self) -> bool {
-        let begins = !self.is_dirty && self.has_news();
-        self.is_dirty |= begins;
-        begins
+    /// Marks it if it has news: says whether it was not marked before.
+    pub(super) fn mark_dirty(&mut self) -> bool {
+        let is_new = !self.is_dirty && self.has_news();
+        self.is_dirty |= is_new;
+        is_new
     }
 
     /// How far the client has answered, which counts as reported.

@@ -230,7 +230,7 @@ impl Shard {
         Self {
             config,
             links: BTreeMap::new(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(),
             dirty: Vec::new(),
             reports: Vec::new(),
             report_at: None,
@@ -373,7 +373,7 @@ impl Shard {
                 self.actions.push_back(Action::Send { link, push, spelling, positions, parts });
             }
         }
-        if own.begins_to_have_news() {
+        if own.mark_dirty() {
             self.dirty.push(link);
             self.report_at.get_or_insert(now.after(self.config.cursor_wait_max));
         }
@@ -382,7 +382,9 @@ impl Shard {
     fn link_down(&mut self, now: Time, link: LinkId) {
         let Some(mut own) = self.links.remove(&link) else { return };
         for (class, lane) in own.lanes.iter() {
-            self.deadlines.replace(now, link, class, lane.deadline, None);
+            if let Some(at) = lane.deadline {
+                self.deadlines.remove(link, class, at);
+            }
         }
         if own.has_news() {
             self.reports.push(own.report());

@@ -17,6 +17,17 @@ pub(super) struct Index {
     wanted: Option<Wanted>,
 }
 
+/// So many clients are gathered before it is looked at who came twice.
+const BATCH: usize = 4096;
+
+/// Puts them in order, each once: says how many there are.
+fn ascending(clients: &mut Vec<ClientGuid>) -> usize {
+    // It finds and merges those of one key, which are in order.
+    clients.sort();
+    clients.dedup();
+    clients.len()
+}
+
 impl Index {
     /// One that also counts wants.
     pub(super) fn counting() -> Self {
@@ -58,13 +69,15 @@ impl Index {
 
     /// Every client that waits under one of the keys, ascending.
     pub(super) fn candidates(&self, keys: &Keys) -> Vec<ClientGuid> {
-        let mut clients = Vec::new();
+        let (mut clients, mut distinct) = (Vec::new(), 0);
         for waiting in keys.iter().filter_map(|key| self.postings.get(key)) {
             clients.extend(waiting.keys());
+            // Else thousands of keys that all have in common would take as much as thousands of times all.
+            if clients.len() > 2 * distinct + BATCH {
+                distinct = ascending(&mut clients);
+            }
         }
-        // Those of one key are in order already, which takes one look at each.
-        clients.sort();
-        clients.dedup();
+        ascending(&mut clients);
         clients
     }
 
@@ -79,5 +92,30 @@ impl Index {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.postings.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matching::tests::version_info;
+
+    #[test]
+    fn clients_of_many_keys_are_each_named_once_and_take_no_room_for_each_key() {
+        const KEYS: usize = 300;
+        const CLIENTS: usize = 200;
+        let mut index = Index::default();
+        let interests: Vec<Interest> =
+            (0..KEYS).map(|name| Interest::from_version_info(&version_info(&format!("File=f{name}")))).collect();
+        for client in (0..CLIENTS).rev() {
+            for interest in &interests {
+                index.exchange(ClientGuid(client as u128), Mode::Full, None, Some(interest));
+            }
+        }
+        let keys: Keys = interests.iter().flat_map(Interest::keys).collect();
+        assert!(keys.len() >= KEYS);
+        let found = index.candidates(&keys);
+        assert_eq!(found, (0..CLIENTS).map(|client| ClientGuid(client as u128)).collect::<Vec<_>>());
+        assert!(found.capacity() <= 2 * BATCH + 4 * CLIENTS, "{} of {}", found.capacity(), KEYS * CLIENTS);
     }
 }
