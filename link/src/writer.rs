@@ -1,11 +1,12 @@
 //! Frames into a stream, without copying their bodies.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::close::CloseCode;
 use crate::connection::priority;
@@ -43,25 +44,22 @@ struct Rest {
     frame_bytes: u64,
     /// For as long as it waits for a peer that takes something.
     waiting: Option<Waiting>,
-    /// When something was taken last.
-    since: Instant,
+    /// Until it counts as stalled. Here, and not in what waits, it takes no room where nothing does.
+    stalled: Pin<Box<Sleep>>,
 }
 
 impl Rest {
     /// Waits until the transport takes more of the chunks before this one. Safe to cancel.
     async fn go_on(&mut self, stream: &mut SendStream, before: usize) -> Result<(), WriteFailure> {
-        let writing = stream.write(&mut self.chunks[self.taken..before]);
-        let written = match &self.waiting {
-            Some(_) => timeout_at(self.since + STALLED, writing).await,
-            None => Ok(writing.await),
-        };
-        let Ok(written) = written else {
-            self.waiting = None;
-            return Ok(());
-        };
-        self.taken += written.map_err(WriteFailure::Stream)?;
-        self.since = Instant::now();
-        self.waiting.get_or_insert_with(|| stream.share_window());
+        tokio::select! {
+            biased;
+            written = stream.write(&mut self.chunks[self.taken..before]) => {
+                self.taken += written.map_err(WriteFailure::Stream)?;
+                self.stalled.as_mut().reset(Instant::now() + STALLED);
+                self.waiting.get_or_insert_with(|| stream.share_window());
+            }
+            () = self.stalled.as_mut(), if self.waiting.is_some() => self.waiting = None,
+        }
         Ok(())
     }
 }
@@ -102,7 +100,8 @@ impl FrameWriter {
 
     fn keep(&mut self, chunks: Vec<Bytes>, taken: usize, length: u32) {
         let waiting = Some(self.stream.share_window());
-        let rest = Rest { chunks, taken, frame_bytes: frame_bytes(length), waiting, since: Instant::now() };
+        let stalled = Box::pin(sleep(STALLED));
+        let rest = Rest { chunks, taken, frame_bytes: frame_bytes(length), waiting, stalled };
         self.rest = Some(Box::new(rest));
     }
 

@@ -209,7 +209,8 @@ async fn link_between(client: ClientGuid, server: ServerGuid) -> (Client, Link, 
         pending.accept(Hello::default()).await.unwrap()
     };
     let (above, below) =
-        within("a link", async { tokio::join!(accept, dialling.connect(addr, server, Hello::default())) }).await;
+        Box::pin(within("a link", async { tokio::join!(accept, dialling.connect(addr, server, Hello::default())) }))
+            .await;
     (dialling, below.unwrap(), listening, above)
 }
 
