@@ -141,6 +141,10 @@ impl SendStream {
         if let Some(error) = &state.error {
             return Err(WriteError::ConnectionLost(error.clone()));
         }
+        // Where there is no room the protocol says only that, and would not say this again when there is.
+        if let Ok(Some(code)) = state.quic.send_stream(self.id).stopped() {
+            return Err(WriteError::Stopped(code));
+        }
         let window = &self.connection.shared().window;
         state.set_window(window, self.is_urgent);
         let (piece, mut whole, mut moved) = (window.piece(self.is_urgent), 0, false);

@@ -207,6 +207,20 @@ async fn an_urgent_stream_that_waits_is_told_of_room_though_others_ask_meanwhile
 }
 
 #[tokio::test]
+async fn a_stream_that_was_stopped_says_so_also_where_there_is_no_room() {
+    let (_below, _above, dialled, accepted) = pair().await;
+    let [mut long, mut stopped] = streams(&dialled).await;
+    stopped.write_all(b"begun").await.unwrap();
+    // Streams are taken in order.
+    let _first = soon(accepted.accept_uni()).await.unwrap();
+    soon(accepted.accept_uni()).await.unwrap().stop(VarInt::from_u32(6)).unwrap();
+    assert_eq!(soon(stopped.stopped()).await, VarInt::from_u32(6));
+    assert_eq!(takes(&mut long, LONG), WINDOW);
+    let written = stopped.try_write(&mut [Bytes::from_static(b"more")]);
+    assert_eq!(written, Err(WriteError::Stopped(VarInt::from_u32(6))));
+}
+
+#[tokio::test]
 async fn connections_that_wait_share_what_all_may_have() {
     let (server, client) = configs();
     let (below, above) = (endpoint(None), endpoint(Some(server)));
