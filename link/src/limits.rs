@@ -14,11 +14,11 @@ pub const SPARE_WINDOW: u32 = MIB;
 /// Bounds of one end of a link.
 ///
 /// The memory that one link can take at this end is at most `connection_window_max` (bytes that arrived and nobody has
-/// read), `held_bytes_max` (frames handed to the caller and not yet dropped) and a seventh of `send_window` (references to
-/// bytes that wait for acknowledgement, shared slices and not copies, and what QUIC remembers of each packet). The first two are counted against the node's
-/// [`crate::budget::Budget`], as bytes arrive: of a body on its way in, at most twice what has come of it and 4 KiB, and
-/// never more than 1 MiB beyond it. (An allocator that cannot extend a buffer in its place has the copy beside it for as
-/// long as copying takes.)
+/// read), `held_bytes_max` (frames handed to the caller and not yet dropped) and a seventh of `send_window` (bytes that wait
+/// for acknowledgement are shared slices, not copies; what QUIC remembers of each packet is not). The first two are counted
+/// against the node's [`crate::budget::Budget`], as bytes arrive: of a body on its way in, at most twice what has come of it
+/// and 4 KiB, and never more than 1 MiB beyond it. (An allocator that cannot extend a buffer in its place has the copy beside
+/// it for as long as copying takes.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkLimits {
     /// Bytes of one document, the body of a frame. Said in Hello.

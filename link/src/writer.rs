@@ -55,8 +55,10 @@ impl Rest {
             biased;
             written = stream.write(&mut self.chunks[self.taken..before]) => {
                 self.taken += written.map_err(WriteFailure::Stream)?;
-                self.stalled.as_mut().reset(Instant::now() + STALLED);
-                self.waiting.get_or_insert_with(|| stream.share_window());
+                if self.taken < self.chunks.len() {
+                    self.stalled.as_mut().reset(Instant::now() + STALLED);
+                    self.waiting.get_or_insert_with(|| stream.share_window());
+                }
             }
             () = self.stalled.as_mut(), if self.waiting.is_some() => self.waiting = None,
         }

@@ -195,7 +195,7 @@ impl Engine {
         }
         let mut by_shard: Vec<Vec<(LinkId, crate::catalogue::Form)>> = vec![Vec::new(); self.config.shards];
         let Some(item) = self.catalogue.get(position) else { return };
-        // For each of a thousand clients, looked up once.
+        // Which form a client gets depends on the mode alone: looked up once, and not for each of thousands.
         let (full, catalog) = (self.catalogue.form(item, Mode::Full), self.catalogue.form(item, Mode::Catalog));
         for (client, mode) in self.subscriptions.clients_for(&reach, position.0) {
             let Some(link) = self.links.get(&client).copied() else { continue };
